@@ -1,0 +1,71 @@
+"""Formulas: the arithmetic behind a charge, written so that a calculator gives its amount (DOMAIN 8).
+
+Hours are kept as hours ("46,440 h / 720 h") and divided last, so every number printed is exact.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+from meterbook.core.money import plain
+from meterbook.core.pricing import (
+    Per,
+    Price,
+    PriceModel,
+    Scale,
+    graduated_parts,
+    packages,
+    volume_tier,
+)
+
+
+def used(price: Price, scale: Scale, before: Fraction, after: Fraction, month_quantity: Fraction) -> str:
+    """Write the cost of the month's quantity from `before` to `after` under a price that is not flat."""
+    start, end = scale.billable(price, before), scale.billable(price, after)
+    hours = " h" if scale.divisor > 1 or price.per is Per.hour else ""
+    over = f" / {scale.divisor} h" if scale.divisor > 1 else ""
+    match price.model:
+        case PriceModel.package:
+            count = packages(price, scale, after) - packages(price, scale, before)
+            assert price.package_size is not None, "only a package price has packages"
+            quantity = _quantity(before, after, start, end, hours)
+            return f"{price.unit_price} x {count:,} packages of {_grouped(price.package_size)} ({quantity}{over})"
+        case PriceModel.graduated:
+            parts = graduated_parts(price, scale, start, end)
+            terms = " + ".join(f"{tier.unit_price} x {_grouped(part)}{hours}" for tier, part in parts) or "0"
+            return f"({terms}){over}" if over and len(parts) > 1 else f"{terms}{over}"
+        case PriceModel.volume:
+            unit_price = volume_tier(price, scale, month_quantity).unit_price
+        case _:
+            assert price.unit_price is not None, "a price without tiers has a unit price"
+            unit_price = price.unit_price
+    return f"{unit_price} x {_quantity(before, after, start, end, hours)}{over}"
+
+
+def flat(price: Price, hours: int, month_hours: int, usage_hours: int) -> str:
+    """Write a flat fee: by the month it accrues with the hours that passed, by the hour with the hours used."""
+    if price.per is Per.hour:
+        return f"{price.unit_price} x {usage_hours:,} h"
+    if hours == month_hours:
+        return f"{price.unit_price}"
+    return f"{price.unit_price} x {hours} h / {month_hours} h"
+
+
+def topped_up(usage: str, price: Price, hours: int, month_hours: int, first: bool) -> str:
+    """Write a charge that the month's commitment decided; `usage` is the formula of what was used."""
+    part = "" if hours == month_hours else f" x {hours} h / {month_hours} h"
+    running = "" if first else ", less what was charged before in this month"
+    return f"minimum {price.minimum_amount or 0}{part}{running} (used: {usage})"
+
+
+def _quantity(before: Fraction, after: Fraction, start: Fraction, end: Fraction, hours: str) -> str:
+    total, billable = after - before, end - start
+    if billable == total:
+        return f"{_grouped(total)}{hours}"
+    return f"({_grouped(total)}{hours} - {_grouped(total - billable)}{hours} free)"
+
+
+def _grouped(value: Fraction | Decimal) -> str:
+    whole, point, decimals = plain(value).partition(".")
+    return f"{int(whole):,}{point}{decimals}"

@@ -1,0 +1,153 @@
+"""Money: integers of minor units in an ISO 4217 currency, and the one function that rounds (DOMAIN 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final
+
+
+class UnknownCurrency(ValueError):
+    """The code is not an ISO 4217 currency this list knows."""
+
+
+class Rounding(StrEnum):
+    """How an exact amount becomes whole minor units."""
+
+    half_up = "half_up"
+    half_even = "half_even"
+    down = "down"
+    up = "up"
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """An ISO 4217 currency with the rounding its amounts use.
+
+    `digits` is the number of decimals of the minor unit (USD 2, KRW 0).
+    """
+
+    code: str
+    digits: int
+    rounding: Rounding
+
+
+# ISO 4217 active codes by the number of decimals of their minor unit.
+_DIGITS: Final[dict[int, str]] = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD "
+    "CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD "
+    "GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD "
+    "MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP "
+    "PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS "
+    "TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD YER ZAR ZMW ZWG",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+}
+_DIGITS_OF: Final = {code: digits for digits, codes in _DIGITS.items() for code in codes.split()}
+_MOST_PLACES: Final = 60
+_LARGEST: Final = 10**18  # minor units; what a 64-bit integer holds
+_DOWN_BY_CUSTOM: Final = frozenset({"KRW", "JPY"})
+
+
+def currency(code: str, rounding: Rounding | None = None) -> Currency:
+    """Return the currency of an ISO 4217 code.
+
+    Without `rounding`, KRW and JPY round down and every other currency half up (DOMAIN 4).
+    Raises `UnknownCurrency` for a code that is not in ISO 4217.
+    """
+    if code not in _DIGITS_OF:
+        raise UnknownCurrency(f"{code!r} is not an ISO 4217 currency code such as USD, KRW or JPY")
+    if rounding is None:
+        rounding = Rounding.down if code in _DOWN_BY_CUSTOM else Rounding.half_up
+    return Currency(code, _DIGITS_OF[code], rounding)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """A whole number of minor units of one currency; `str()` gives the plain amount, "12.04"."""
+
+    minor: int
+    currency: Currency
+
+    @classmethod
+    def zero(cls, currency: Currency) -> Money:
+        """Nothing, in `currency`."""
+        return cls(0, currency)
+
+    @classmethod
+    def parse(cls, text: str, currency: Currency) -> Money:
+        """Read a plain amount such as "12.04"; raises `ValueError` for more decimals than the currency has."""
+        try:
+            scaled = Decimal(text).scaleb(currency.digits)
+        except ArithmeticError:
+            raise ValueError(f"{text!r} is not an amount such as {Money(1204, currency)}") from None
+        if not scaled.is_finite() or abs(scaled) > _LARGEST or scaled != scaled.to_integral_value():
+            raise ValueError(f"{text!r} is not an amount of {currency.code}, which has {currency.digits} decimals")
+        return cls(int(scaled), currency)
+
+    def __add__(self, other: Money) -> Money:
+        self._same_currency(other)
+        return Money(self.minor + other.minor, self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        self._same_currency(other)
+        return Money(self.minor - other.minor, self.currency)
+
+    def __str__(self) -> str:
+        return f"{self.decimal:f}"
+
+    @property
+    def decimal(self) -> Decimal:
+        """The amount in major units, with exactly the currency's decimals."""
+        return Decimal(self.minor).scaleb(-self.currency.digits)
+
+    def _same_currency(self, other: Money) -> None:
+        assert self.currency == other.currency, "amounts of two currencies never meet"
+
+
+def rounded(exact: Fraction, currency: Currency) -> Money:
+    """Round an exact amount in major units to money: the only place where an amount is rounded (DOMAIN 4)."""
+    scaled = exact * 10**currency.digits
+    floor, rest = divmod(scaled.numerator, scaled.denominator)
+    negative = scaled < 0
+    twice = 2 * rest - scaled.denominator
+    match currency.rounding:
+        case Rounding.down:
+            up = negative and rest > 0
+        case Rounding.up:
+            up = not negative and rest > 0
+        case Rounding.half_even:
+            up = twice > 0 or (twice == 0 and floor % 2 == 1)
+        case Rounding.half_up:
+            up = twice > 0 or (twice == 0 and not negative)
+    return Money(floor + up, currency)
+
+
+def plain(value: Decimal | Fraction | int) -> str:
+    """Write an exact number without exponent, trailing zeros or a minus zero: "674", "6.5".
+
+    A `Fraction` has to have a finite decimal expansion; `shown()` is for the ones that may not.
+    """
+    if isinstance(value, Fraction):
+        value = _finite(value)
+    text = f"{Decimal(value):f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _finite(value: Fraction) -> Decimal:
+    places = 0
+    while (scaled := value * 10**places).denominator != 1:
+        places += 1
+        assert places <= _MOST_PLACES, "only a finite decimal can be written plainly"
+    return Decimal(f"{scaled.numerator}e-{places}")
+
+
+def half_up(value: Fraction, places: int) -> Decimal:
+    """Round for display only, half away from zero, to `places` decimals."""
+    scaled = abs(value) * 10**places
+    digits = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    return Decimal(f"{-digits if value < 0 else digits}e-{places}")
