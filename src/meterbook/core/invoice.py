@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 from meterbook.core.money import Currency, Money, half_up
 from meterbook.core.period import hour_count
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Charge, Frame, Part, Waiver, price_boundaries, rate
 from meterbook.core.tax import TaxLine, tax_on
+
+QUANTITY_PLACES: Final = 9  # what usage is metered to
 
 GroupBy = Literal["project", "product"]
 
@@ -192,7 +194,8 @@ def _continued(use: Use, frame: Frame, account: AccountTerms) -> Use:
     ahead = []
     for begin, end in zip([start, *ends], ends, strict=False):
         hours = hour_count(begin, end)
-        ahead.append(Part(begin, end, use.pace * hours, hours if use.pace else 0))
+        quantity = Fraction(half_up(use.pace * hours, QUANTITY_PLACES))
+        ahead.append(Part(begin, end, quantity, hours if use.pace else 0))
     return Use(use.project, use.product, (*use.parts, *ahead), use.pace)
 
 

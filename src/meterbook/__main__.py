@@ -1,0 +1,5 @@
+"""`python -m meterbook` is the command line."""
+
+from meterbook.cli.app import main
+
+main()

@@ -1,0 +1,56 @@
+"""Add a person who signs in, and set a password."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from meterbook.accounts import check
+from meterbook.accounts.repeat import same_or_refused
+from meterbook.accounts.sign_in import password_fits, password_hash
+from meterbook.accounts.tables import SignIn, User
+from meterbook.errors import Refused
+
+
+def add_user(
+    session: Session,
+    now: datetime,
+    *,
+    email: str,
+    name: str | None = None,
+    password: str | None = None,
+    language: str | None = None,
+) -> User:
+    """Add a user and return them; the very same user again is the one that is there.
+
+    Without a password nobody can sign in as this user. `name` is the e-mail unless given. Raises `Invalid` naming the
+    field, `Refused` ("exists") when the e-mail is there with another name, language or password.
+    """
+    address = check.email(email)
+    wanted: dict[str, object] = {
+        "name": check.name(address if name is None else name),
+        "language": None if language is None else check.language(language),
+    }
+    stored = None if password is None else password_hash(password)
+    added = session.execute(
+        insert(User)
+        .values(email=address, password_hash=stored, created_at=now, **wanted)
+        .on_conflict_do_nothing(index_elements=["email"])
+        .returning(User.id)
+    ).scalar_one_or_none()
+    user = session.scalars(select(User).where(User.email == address)).one()
+    if added is None:
+        same_or_refused(f"The user {address}", user, wanted)
+        if password is not None and not password_fits(password, user.password_hash):
+            raise Refused(f"The user {address} exists already with another password.", "exists", differs=["password"])
+    return user
+
+
+def set_password(session: Session, now: datetime, *, user: User, password: str) -> None:
+    """Give a user a new password and end every sign-in they have; raises `Invalid` for one too short or too long."""
+    user.password_hash = password_hash(password)
+    session.execute(update(SignIn).where(SignIn.user_id == user.id, SignIn.revoked_at.is_(None)).values(revoked_at=now))
+    session.flush()

@@ -1,0 +1,60 @@
+"""Change a project: its name, labels, plan, trial and limit, or mark it deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Final, Literal
+
+from sqlalchemy.orm import Session
+
+from meterbook.accounts import check
+from meterbook.accounts.queries import zone_of
+from meterbook.accounts.tables import Account, Project
+from meterbook.core.roles import Plan
+
+
+class Unchanged(Enum):
+    """The type of `SAME`: the argument was not given, which for a trial differs from None."""
+
+    same = "same"
+
+
+SAME: Final = Unchanged.same
+
+
+def change_project(
+    session: Session,
+    now: datetime,
+    *,
+    account: Account,
+    project: Project,
+    name: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    plan: str | None = None,
+    trial_until: datetime | Literal[Unchanged.same] | None = SAME,
+    limited: bool | None = None,
+    deleted: bool | None = None,
+) -> Project:
+    """Change what is given and return the project.
+
+    `trial_until` None ends the trial as if there had been none. `limited` begins at `now`, and `deleted` too: a
+    deleted project takes no more usage and keeps its name, its usage and its place on bills. Doing either again keeps
+    the first moment. Raises `Invalid` naming the field.
+    """
+    assert project.account_id == account.id, "the account is the project's own"
+    if name is not None:
+        project.name = check.name(name)
+    if labels is not None:
+        project.labels = check.labels(labels)
+    if plan is not None:
+        project.plan = check.choice(Plan, plan, "plan").value
+    if trial_until is not SAME:
+        project.trial_until = check.trial_until(trial_until, zone_of(account))
+    if limited is not None:
+        project.limited_at = (project.limited_at or now) if limited else None
+    if deleted is not None:
+        project.deleted_at = (project.deleted_at or now) if deleted else None
+    session.flush()
+    return project

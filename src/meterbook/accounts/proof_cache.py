@@ -1,0 +1,38 @@
+"""Remember proofs of keys for some seconds, so that a client sending all the time costs no query per request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from meterbook.accounts.access import Access
+from meterbook.accounts.prove import hashed
+
+# A revoked key works for this long at most in a process that has just seen it.
+KEPT_FOR: Final = timedelta(seconds=5)
+MOST_KEPT: Final = 10_000
+
+
+class ProofCache:
+    """Proofs of one process, by the hash of the key; only those that succeeded. Threads may share it."""
+
+    def __init__(self, kept_for: timedelta = KEPT_FOR) -> None:
+        self._kept_for = kept_for
+        self._proofs: dict[bytes, tuple[datetime, Access]] = {}
+
+    def prove(self, bearer: str, now: datetime, prove: Callable[[str], Access]) -> Access:
+        """Return the proof of `bearer`, remembered or else made by `prove`, whose errors pass through."""
+        key = hashed(bearer)
+        known = self._proofs.get(key)
+        if known is not None and known[0] <= now < known[0] + self._kept_for:
+            return known[1]
+        access = prove(bearer)
+        if len(self._proofs) >= MOST_KEPT:
+            self._proofs.clear()
+        self._proofs[key] = (now, access)
+        return access
+
+    def forget(self) -> None:
+        """Drop every proof, as after a key was revoked or a membership changed in this process."""
+        self._proofs.clear()

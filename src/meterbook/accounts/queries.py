@@ -1,0 +1,173 @@
+"""Reads of accounts, projects, people and keys, narrowed to what the access may see (DOMAIN 1).
+
+What may not be seen raises the same `NotFound`, word for word, as what does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, Literal, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meterbook.accounts import check
+from meterbook.accounts.access import ALL, Access, Projects
+from meterbook.accounts.tables import Account, ApiKey, Membership, Project, User
+from meterbook.core.money import Currency, Rounding, currency
+from meterbook.core.period import BillingZone, billing_zone
+from meterbook.errors import Invalid, NotFound
+
+Need = Literal["billing", "member"]
+PAGE: Final = 100
+LONGEST_PAGE: Final = 1_000
+
+
+class Place(NamedTuple):
+    """Where a project's usage belongs."""
+
+    project_id: int
+    account_id: int
+
+
+def zone_of(account: Account) -> BillingZone:
+    """Return the zone of the account's hours, days and months; whether it was allowed was decided when it was added."""
+    return billing_zone(account.time_zone, True)
+
+
+def currency_of(account: Account) -> Currency:
+    """Return the account's currency with its rounding."""
+    return currency(account.currency, None if account.rounding is None else Rounding(account.rounding))
+
+
+def account_by_code(session: Session, code: str, access: Access) -> Account:
+    """Return a visible account; raises `NotFound`."""
+    account = session.scalars(select(Account).where(Account.code == check.comparable(code))).one_or_none()
+    if account is None or not access.sees_account(account.id):
+        raise NotFound(f"There is no account {check.shown(code)}.", "unknown-account")
+    return account
+
+
+def sole_account(session: Session, access: Access) -> Account:
+    """Return the one visible account of a caller who named none; raises `Invalid` when there are several."""
+    visible = visible_accounts(session, access, limit=2)
+    if not visible:
+        raise NotFound("There is no account.", "unknown-account")
+    if len(visible) > 1:
+        raise Invalid("There are several accounts: name the one you mean.", "account-missing", field="account")
+    return visible[0]
+
+
+def account_of(session: Session, project: Project) -> Account:
+    """Return the account of a project that was found visible."""
+    return session.get_one(Account, project.account_id)
+
+
+def account_ids_in(session: Session, currency: str) -> frozenset[int]:
+    """Return the accounts (ids) billed in a currency; for the operator's acts."""
+    return frozenset(session.scalars(select(Account.id).where(Account.currency == currency)))
+
+
+def visible_accounts(session: Session, access: Access, *, after: str | None = None, limit: int = PAGE) -> list[Account]:
+    """Return visible accounts in order of code, those `after` a code, at most `limit` (1,000)."""
+    query = select(Account).order_by(Account.code).limit(min(limit, LONGEST_PAGE))
+    ids = access.account_ids()
+    if ids is not ALL:
+        query = query.where(Account.id.in_(ids))
+    if after is not None:
+        query = query.where(Account.code > check.comparable(after))
+    return list(session.scalars(query))
+
+
+def visible_projects(session: Session, account_id: int, access: Access, need: Need = "billing") -> list[Project]:
+    """Return the account's projects on which the access holds the billing permission, or takes part, by code.
+
+    Deleted ones are among them: their usage is still billed. An account has at most 10,000 (add_project.py).
+    """
+    query = select(Project).where(Project.account_id == account_id).order_by(Project.code)
+    allowed = _allowed(access, account_id, need)
+    if allowed is not ALL:
+        query = query.where(Project.id.in_(allowed))
+    return list(session.scalars(query))
+
+
+def project_by_code(session: Session, code: str, access: Access, need: Need = "billing") -> Project:
+    """Return a project on which the access holds the billing permission, or takes part; raises `NotFound`."""
+    project = session.scalars(select(Project).where(Project.code == check.comparable(code))).one_or_none()
+    if project is not None:
+        allowed = _allowed(access, project.account_id, need)
+        if allowed is ALL or project.id in allowed:
+            return project
+    raise NotFound(f"There is no project {check.shown(code)}.", "unknown-project")
+
+
+def projects_by_codes(session: Session, codes: Collection[str]) -> dict[str, Place]:
+    """Return where usage sent for these codes belongs; unknown and deleted projects are left out.
+
+    Whom the sender may send for is `Access.may_send_to`.
+    """
+    known = {code for code in codes if check.comparable(code) == code}
+    rows = session.execute(
+        select(Project.code, Project.id, Project.account_id).where(
+            Project.code.in_(known), Project.deleted_at.is_(None)
+        )
+    )
+    return {code: Place(project_id, account_id) for code, project_id, account_id in rows}
+
+
+def user_by_email(session: Session, email: str) -> User:
+    """Return a user; for the operator's acts, not for sign-in. Raises `NotFound`."""
+    user = session.scalars(select(User).where(User.email == check.comparable(check.address(email)))).one_or_none()
+    if user is None:
+        raise NotFound(f"There is no user {check.shown(email)}.", "unknown-user")
+    return user
+
+
+def users(session: Session, *, after: str | None = None, limit: int = PAGE) -> list[User]:
+    """Return users in order of e-mail, those `after` an e-mail, at most `limit` (1,000); for the operator."""
+    query = select(User).order_by(User.email).limit(min(limit, LONGEST_PAGE))
+    return list(session.scalars(query if after is None else query.where(User.email > check.comparable(after))))
+
+
+def membership_of(session: Session, user: User, account_id: int, project_id: int | None) -> Membership:
+    """Return a user's membership of one project, or (None) the account-wide one; raises `NotFound`."""
+    membership = session.scalars(
+        select(Membership).where(
+            Membership.user_id == user.id,
+            Membership.account_id == account_id,
+            Membership.project_id.is_not_distinct_from(project_id),
+        )
+    ).one_or_none()
+    if membership is None:
+        raise NotFound(f"{user.email} is no member there.", "unknown-member")
+    return membership
+
+
+def members(session: Session, account_id: int, *, after: int = 0, limit: int = PAGE) -> list[tuple[Membership, User]]:
+    """Return an account's memberships with their users as they were added, those `after` a membership's id."""
+    rows = session.execute(
+        select(Membership, User)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.account_id == account_id, Membership.id > after)
+        .order_by(Membership.id)
+        .limit(min(limit, LONGEST_PAGE))
+    )
+    return [(row.Membership, row.User) for row in rows]
+
+
+def key_by_prefix(session: Session, prefix: str) -> ApiKey:
+    """Return a key by its prefix, which is no secret ("mbk_e_abcdefghij"); raises `NotFound`."""
+    key = session.scalars(select(ApiKey).where(ApiKey.prefix == check.comparable(prefix))).one_or_none()
+    if key is None:
+        raise NotFound(f"There is no key {check.shown(prefix[:16])}.", "unknown-key")
+    return key
+
+
+def keys(session: Session, *, account_id: int | None = None, after: int = 0, limit: int = PAGE) -> list[ApiKey]:
+    """Return keys, of one account or of all, in the order they were made, those `after` a key's id."""
+    query = select(ApiKey).where(ApiKey.id > after).order_by(ApiKey.id).limit(min(limit, LONGEST_PAGE))
+    return list(session.scalars(query if account_id is None else query.where(ApiKey.account_id == account_id)))
+
+
+def _allowed(access: Access, account_id: int, need: Need) -> Projects:
+    return access.billing_projects(account_id) if need == "billing" else access.member_projects(account_id)

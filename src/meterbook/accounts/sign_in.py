@@ -1,0 +1,83 @@
+"""Sign in and out of the console: passwords are checked here, sessions are random tokens stored as hashes."""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from pwdlib import PasswordHash
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meterbook.accounts import check
+from meterbook.accounts.prove import hashed
+from meterbook.accounts.tables import SignIn, User
+from meterbook.errors import Denied, Invalid
+
+SHORTEST_PASSWORD: Final = 10
+LONGEST_PASSWORD: Final = 1_000
+SESSION_HOURS: Final = 12
+_TOKEN_BYTES: Final = 32
+
+
+def sign_in(session: Session, email: str, password: str, now: datetime, hours: int = SESSION_HOURS) -> str:
+    """Return the token of a new sign-in that ends after `hours`; it is told this once.
+
+    Raises `Denied` ("wrong-sign-in") with the same words and after the same work whether the person is unknown, has
+    no password or wrote a wrong one. How often it may be tried is limited by the door.
+    """
+    user = session.scalars(select(User).where(User.email == check.comparable(check.address(email)))).one_or_none()
+    stored = _hash_of_nobody() if user is None or user.password_hash is None else user.password_hash
+    fits, renewed = False, None
+    if len(password) <= LONGEST_PASSWORD:
+        fits, renewed = _hasher().verify_and_update(_same_everywhere(password), stored)
+    if user is None or user.password_hash is None or not fits:
+        raise Denied("The e-mail or the password is wrong.", "wrong-sign-in")
+    if renewed is not None:
+        user.password_hash = renewed
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    ends = now + timedelta(hours=hours)
+    session.add(SignIn(token_sha256=hashed(token), user_id=user.id, created_at=now, expires_at=ends))
+    session.flush()
+    return token
+
+
+def sign_out(session: Session, token: str, now: datetime) -> None:
+    """End the sign-in of a token; one that is unknown or over stays as it is."""
+    found = session.scalars(select(SignIn).where(SignIn.token_sha256 == hashed(token))).one_or_none()
+    if found is not None and found.revoked_at is None:
+        found.revoked_at = now
+        session.flush()
+
+
+def password_hash(password: str) -> str:
+    """Return the Argon2 hash of a password; raises `Invalid` when it is under 10 or over 1,000 characters."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise Invalid(
+            f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", "wrong-password", field="password"
+        )
+    return _hasher().hash(_same_everywhere(password))
+
+
+def password_fits(password: str, stored: str | None) -> bool:
+    """Whether a password is the one of a stored hash."""
+    return stored is not None and _hasher().verify(_same_everywhere(password), stored)
+
+
+@lru_cache(maxsize=1)
+def _hasher() -> PasswordHash:
+    return PasswordHash.recommended()
+
+
+@lru_cache(maxsize=1)
+def _hash_of_nobody() -> str:
+    """Return a hash that no password has, to compare with, so that unknown people take as long as known ones."""
+    return _hasher().hash(secrets.token_urlsafe(_TOKEN_BYTES))
+
+
+def _same_everywhere(password: str) -> bytes:
+    # Keyboards of different systems compose the same characters differently (NIST SP 800-63B, 5.1.1.2).
+    return unicodedata.normalize("NFKC", password).encode("utf-8", errors="surrogatepass")

@@ -1,0 +1,137 @@
+"""Rows of accounts, projects, users, memberships, keys and sign-ins."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    Numeric,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from meterbook.database import Base
+
+
+class Account(Base):
+    """A paying customer (DOMAIN 1)."""
+
+    __tablename__ = "account"
+    __table_args__ = (
+        CheckConstraint("tax_percent >= 0 and tax_percent <= 100", "tax_percent_range"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", "currency_form"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    code: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    currency: Mapped[str] = mapped_column(Text)
+    time_zone: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(Text)
+    tax_percent: Mapped[Decimal] = mapped_column(Numeric(7, 4))
+    rounding: Mapped[str | None] = mapped_column(Text)
+    billing_email: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class Project(Base):
+    """A metered part of an account; its code is unique in the installation."""
+
+    __tablename__ = "project"
+    __table_args__ = (
+        UniqueConstraint("account_id", "id"),
+        CheckConstraint("plan in ('free', 'subscribed')", "plan_known"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    code: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    labels: Mapped[dict[str, str]] = mapped_column(JSONB)
+    plan: Mapped[str] = mapped_column(Text)
+    trial_until: Mapped[datetime | None]
+    limited_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class User(Base):
+    """A person who signs in; `email` is kept in lower case."""
+
+    __tablename__ = "user"
+    __table_args__ = (CheckConstraint("email = lower(email)", "email_lower_case"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    email: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class Membership(Base):
+    """What a user is in one project, or (no project) in every present and future project of the account."""
+
+    __tablename__ = "membership"
+    __table_args__ = (
+        UniqueConstraint("user_id", "account_id", "project_id", postgresql_nulls_not_distinct=True),
+        ForeignKeyConstraint(["account_id", "project_id"], ["project.account_id", "project.id"]),
+        CheckConstraint("role in ('viewer', 'member', 'admin')", "role_known"),
+        Index(None, "account_id", "project_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    project_id: Mapped[int | None] = mapped_column(BigInteger)
+    role: Mapped[str] = mapped_column(Text)
+    billing: Mapped[bool]
+    created_at: Mapped[datetime]
+
+
+class ApiKey(Base):
+    """A key of a program; of its text only `prefix` and a SHA-256 are kept."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "project_id"], ["project.account_id", "project.id"]),
+        CheckConstraint("scope in ('events', 'account', 'operator')", "scope_known"),
+        CheckConstraint("(scope = 'operator') = (account_id is null)", "account_by_scope"),
+        CheckConstraint("project_id is null or account_id is not null", "project_in_account"),
+        Index(None, "account_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    prefix: Mapped[str] = mapped_column(Text, unique=True)
+    secret_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    scope: Mapped[str] = mapped_column(Text)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    project_id: Mapped[int | None] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_on: Mapped[date | None]
+
+
+class SignIn(Base):
+    """A person's open session in the console; of its token only a SHA-256 is kept."""
+
+    __tablename__ = "sign_in"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]

@@ -1,0 +1,165 @@
+"""Routes of people: users, and their memberships of projects or of whole accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.access import Access
+from meterbook.accounts.add_member import add_member, change_member, remove_member
+from meterbook.accounts.add_user import add_user
+from meterbook.accounts.queries import (
+    account_by_code,
+    account_of,
+    members,
+    membership_of,
+    project_by_code,
+    user_by_email,
+    users,
+)
+from meterbook.accounts.tables import Account, Membership, Project, User
+from meterbook.api.paging import Cursor, Limit, after, after_number, page
+from meterbook.api.permission import Now, Operator, Transaction
+from meterbook.api.shapes import Json, answer, instant
+from meterbook.core.roles import Role
+from meterbook.errors import Invalid
+
+router = APIRouter(tags=["people"])
+
+OfProject = Annotated[str | None, Query(max_length=64, description="The project, or else `account`.")]
+OfAccount = Annotated[str | None, Query(max_length=64, description="The account, for its every project.")]
+
+
+class NewUser(BaseModel):
+    """A person who signs in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str
+    name: str | None = None
+    password: SecretStr | None = Field(None, description="10 to 1,000 characters; without one nobody signs in.")
+    language: str | None = None
+
+
+class NewMember(BaseModel):
+    """What a user is in one project or, with `account` in place of `project`, in every project of an account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str
+    project: str | None = None
+    account: str | None = None
+    role: Role
+    billing: bool = Field(False, description="The billing permission, separate from the role.")
+
+
+class MemberChange(BaseModel):
+    """What of a membership changes; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role | None = None
+    billing: bool | None = None
+
+
+@router.post("/users", status_code=201, summary="Add a user")
+def post_user(body: NewUser, session: Transaction, _access: Operator, now: Now) -> Response:
+    """Add a user; the very same user again is answered as it stands."""
+    password = None if body.password is None else body.password.get_secret_value()
+    user = add_user(session, now, email=body.email, name=body.name, password=password, language=body.language)
+    return answer(_user(user), 201)
+
+
+@router.get("/users", summary="List users")
+def get_users(session: Transaction, _access: Operator, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """List users by e-mail."""
+    rows = users(session, after=after(cursor), limit=limit + 1)
+    return answer(page(rows, limit, _user, lambda user: user.email))
+
+
+@router.post("/members", status_code=201, summary="Add a member")
+def post_member(body: NewMember, session: Transaction, access: Operator, now: Now) -> Response:
+    """Make a user a member of a project, or of every present and future project of an account."""
+    account, project = _place(session, access, body.account, body.project)
+    user = user_by_email(session, body.email)
+    member = add_member(session, now, user=user, account=account, project=project, role=body.role, billing=body.billing)
+    return answer(_member(member, user, account, project), 201)
+
+
+@router.get("/members", summary="List members")
+def get_members(
+    session: Transaction, access: Operator, account: str, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """List an account's memberships in the order they were added."""
+    payer = account_by_code(session, account, access)
+    rows = members(session, payer.id, after=after_number(cursor), limit=limit + 1)
+
+    def shape(row: tuple[Membership, User]) -> Json:
+        member, user = row
+        project = session.get(Project, member.project_id) if member.project_id is not None else None
+        return _member(member, user, payer, project)
+
+    return answer(page(rows, limit, shape, lambda row: row[0].id))
+
+
+@router.put("/members/{email}", summary="Change a member")
+def put_member(
+    email: str,
+    body: MemberChange,
+    session: Transaction,
+    access: Operator,
+    project: OfProject = None,
+    account: OfAccount = None,
+) -> Response:
+    """Change the role, the billing permission or both of one membership."""
+    payer, place = _place(session, access, account, project)
+    user = user_by_email(session, email)
+    found = membership_of(session, user, payer.id, place.id if place else None)
+    member = change_member(session, membership=found, role=body.role, billing=body.billing)
+    return answer(_member(member, user, payer, place))
+
+
+@router.delete("/members/{email}", status_code=204, summary="Remove a member")
+def delete_member(
+    email: str, session: Transaction, access: Operator, project: OfProject = None, account: OfAccount = None
+) -> Response:
+    """End one membership; from the next request on the user no longer sees what it gave."""
+    payer, place = _place(session, access, account, project)
+    user = user_by_email(session, email)
+    remove_member(session, membership=membership_of(session, user, payer.id, place.id if place else None))
+    return Response(status_code=204)
+
+
+def _place(
+    session: Session, access: Access, account: str | None, project: str | None
+) -> tuple[Account, Project | None]:
+    if (account is None) == (project is None):
+        raise Invalid("Give either the project or, for its every project, the account.", "wrong-place")
+    if account is not None:
+        return account_by_code(session, account, access), None
+    found = project_by_code(session, project or "", access, need="member")
+    return account_of(session, found), found
+
+
+def _user(user: User) -> Json:
+    return {
+        "email": user.email,
+        "name": user.name,
+        "language": user.language,
+        "has_password": user.password_hash is not None,
+        "created_at": instant(user.created_at),
+    }
+
+
+def _member(member: Membership, user: User, account: Account, project: Project | None) -> Json:
+    return {
+        "email": user.email,
+        "account": account.code,
+        "project": project.code if project else None,
+        "role": member.role,
+        "billing": member.billing,
+        "created_at": instant(member.created_at),
+    }

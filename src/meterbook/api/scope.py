@@ -1,0 +1,30 @@
+"""Which account a request is about: the one it names, or the only one its key is for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.access import Access
+from meterbook.accounts.queries import account_by_code, visible_accounts
+from meterbook.accounts.tables import Account
+from meterbook.errors import Invalid
+
+AccountCode = Annotated[
+    str | None, Query(max_length=64, description="The account's code; a key of one account may leave it out.")
+]
+
+
+def account_of_caller(session: Session, access: Access, code: str | None) -> Account:
+    """Return the account named, or the only one the caller sees.
+
+    Raises `NotFound` for one it may not see, `Invalid` when none is named and there are many.
+    """
+    if code is not None:
+        return account_by_code(session, code, access)
+    seen = visible_accounts(session, access, limit=2)
+    if len(seen) != 1:
+        raise Invalid("Say which account: add account=CODE.", "account-needed")
+    return seen[0]

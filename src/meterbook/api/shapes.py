@@ -1,0 +1,134 @@
+"""Wire shapes of drafts and usage: money and quantities as strings, instants in ISO 8601 (INTERFACES)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+import msgspec
+from fastapi import Response
+
+from meterbook.core.invoice import Group, GroupBy, InvoiceDraft, Line
+from meterbook.core.money import Money, plain
+from meterbook.core.period import BillingZone
+from meterbook.core.pricing import Price
+
+Json = dict[str, object]
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """Encode a body; what an account sees is never kept by a cache on the way."""
+    return Response(msgspec.json.encode(body), status, {"Cache-Control": "no-store"}, "application/json")
+
+
+def instant(at: datetime, zone: BillingZone | None = None) -> str:
+    """Write an instant on the zone's clocks, with Z for UTC: "2014-02-28T15:00:00Z"."""
+    local = zone.local(at) if zone else at.astimezone(UTC)
+    return local.isoformat().removesuffix("+00:00") + ("" if local.utcoffset() else "Z")
+
+
+def preview(draft: InvoiceDraft, by: GroupBy) -> Json:
+    """Return the preview of INTERFACES: the draft's groups, lines and totals."""
+    zone, nothing = draft.frame.zone, str(Money.zero(draft.currency))
+    return {
+        "account": draft.account.code,
+        "month": str(draft.frame.month),
+        "currency": draft.currency.code,
+        "time_zone": zone.name,
+        "reference_hours": draft.frame.month.reference_hours,
+        "status": "estimated",
+        "until": instant(draft.until, zone),
+        "data_through": instant(draft.data_through, zone) if draft.data_through else None,
+        "groups": [group_of(group, by, zone) for group in draft.groups(by)],
+        "subtotal": str(draft.subtotal),
+        "discounts": [],
+        "net": str(draft.net),
+        "tax": [{"rate": plain(tax.rate), "amount": str(tax.amount)} for tax in draft.tax],
+        "total": str(draft.total),
+        "unpaid": nothing,
+        "credit_used": nothing,
+        "balance_used": nothing,
+        "due": str(draft.total),
+        "forecast": str(draft.forecast),
+    }
+
+
+def group_of(group: Group, by: GroupBy, zone: BillingZone) -> Json:
+    """Return a group with its sums; `null` where it has no time-based line to sum."""
+    return {
+        by: group.key,
+        "total_time": None if group.total_time is None else plain(group.total_time),
+        "average_cost": None if group.average_cost is None else str(group.average_cost),
+        "total_cost": str(group.total_cost),
+        "lines": [{**use_of(line, zone), **cost_of(line)} for line in group.lines],
+    }
+
+
+def use_of(line: Line, zone: BillingZone) -> Json:
+    """Return what a line metered."""
+    charge = line.charge
+    counted = "unit_hours" if line.is_time_based else "quantity"
+    return {
+        "project": line.project.code,
+        "product": charge.product.code,
+        "unit": charge.product.unit,
+        "metered_units": plain(line.metered_units),
+        "usage_hours": str(charge.usage_hours),
+        counted: plain(charge.quantity),
+        "from": instant(charge.starts_at, zone),
+        "until": instant(charge.ends_at, zone),
+        "waiver": charge.waiver,
+    }
+
+
+def cost_of(line: Line) -> Json:
+    """Return what a line costs, with the price and the formula behind it."""
+    charge = line.charge
+    return {
+        "unit_price": None if charge.unit_price is None else str(charge.unit_price),
+        "per": charge.price.per if charge.price else None,
+        "model": charge.price.model if charge.price else None,
+        "tiers": _tiers(charge.price),
+        "amount": str(line.amount),
+        "discount": str(line.discount),
+        "net": str(line.net),
+        "formula": charge.formula,
+    }
+
+
+def project_usage(draft: InvoiceDraft, by: GroupBy, with_costs: Collection[str]) -> Json:
+    """Return use by project or product; costs only of projects in `with_costs`, by code (DOMAIN 1)."""
+    zone = draft.frame.zone
+    groups = []
+    for group in draft.groups(by):
+        open_to = all(line.project.code in with_costs for line in group.lines)
+        groups.append(
+            {
+                by: group.key,
+                "total_time": None if group.total_time is None else plain(group.total_time),
+                "average_cost": str(group.average_cost) if open_to and group.average_cost is not None else None,
+                "total_cost": str(group.total_cost) if open_to else None,
+                "lines": [
+                    {**use_of(line, zone), **(cost_of(line) if line.project.code in with_costs else {})}
+                    for line in group.lines
+                ],
+            }
+        )
+    return {
+        "account": draft.account.code,
+        "month": str(draft.frame.month),
+        "currency": draft.currency.code,
+        "time_zone": zone.name,
+        "status": "estimated",
+        "data_through": instant(draft.data_through, zone) if draft.data_through else None,
+        "groups": groups,
+    }
+
+
+def _tiers(price: Price | None) -> list[Json] | None:
+    if price is None or not price.tiers:
+        return None
+    return [
+        {"up_to": None if tier.up_to is None else str(tier.up_to), "unit_price": str(tier.unit_price)}
+        for tier in price.tiers
+    ]

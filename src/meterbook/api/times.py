@@ -1,0 +1,43 @@
+"""Months, days and instants as callers write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from meterbook.accounts.queries import zone_of
+from meterbook.accounts.tables import Account
+from meterbook.core.period import BillingMonth, BillingZone
+from meterbook.errors import Invalid
+
+
+def month_of(text: str | None, account: Account, now: datetime) -> BillingMonth:
+    """Return the month of "2014-02", or the one running on the account's clocks; raises `Invalid`."""
+    if text is None:
+        return BillingMonth.of(now, zone_of(account))
+    try:
+        return BillingMonth.parse(text)
+    except ValueError as error:
+        raise Invalid(str(error), "wrong-month") from None
+
+
+def instant_of(text: str) -> datetime:
+    """Return the instant of "2026-06-12T06:00:00Z"; raises `Invalid` for one without an offset."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(f"{text!r} is not an instant such as 2026-06-12T06:00:00Z", "wrong-instant") from None
+    if at.tzinfo is None:
+        raise Invalid(f"{text!r} has no offset: write 2026-06-12T06:00:00Z or +09:00", "wrong-instant")
+    return at.astimezone(UTC)
+
+
+def day_or_instant_of(text: str, zone: BillingZone) -> datetime:
+    """Return the start of a day on the zone's clocks ("2014-02-14"), or an instant; raises `Invalid`."""
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        return instant_of(text)
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone.tzinfo)
+        return day.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Invalid(f"{text!r} is not a day such as 2014-02-14", "wrong-day") from None

@@ -1,0 +1,117 @@
+"""The route of usage: what a project used by hour, day or month."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import islice
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from meterbook.accounts.queries import account_of, project_by_code, zone_of
+from meterbook.api.paging import Cursor, after, cursor_at
+from meterbook.api.permission import Now, Reader, Transaction, Usage
+from meterbook.api.shapes import Json, answer, instant
+from meterbook.api.times import day_or_instant_of, instant_of
+from meterbook.catalog.queries import current_catalog
+from meterbook.core.invoice import shown
+from meterbook.core.metering import Meter
+from meterbook.core.money import plain
+from meterbook.core.period import BillingZone, hour_ceil
+from meterbook.core.pricing import Product
+from meterbook.core.windows import Window, window_starts
+from meterbook.errors import Invalid
+from meterbook.usage.queries import UsageWindow, by_window, data_through
+
+router = APIRouter(tags=["usage"])
+
+# How many hours, days or months a page covers; the cursor goes on from there.
+WINDOWS_A_PAGE: Final = 1_000
+
+ProjectCode = Annotated[str, Query(max_length=64, description="The project's code.")]
+From = Annotated[str, Query(alias="from", max_length=40, description="The first day (2014-02-14), or an instant.")]
+Until = Annotated[str, Query(max_length=40, description="The day or instant before which it ends.")]
+
+
+@router.get("/usage", summary="What a project used")
+def get_usage(
+    session: Transaction,
+    usage: Usage,
+    access: Reader,
+    now: Now,
+    project: ProjectCode,
+    since: From,
+    until: Until,
+    window: Window = Window.day,
+    group_by: Literal["product", "resource"] = "product",
+    cursor: Cursor = None,
+) -> Response:
+    """Return metered usage in windows of the account's billing zone, those with usage alone.
+
+    Time-based products have `unit_hours` and `usage_hours`; counters have `quantity`, their sum.
+    """
+    metered_project = project_by_code(session, project, access)
+    account = account_of(session, metered_project)
+    zone = zone_of(account)
+    starts_at, ends_at = day_or_instant_of(since, zone), day_or_instant_of(until, zone)
+    if starts_at >= ends_at:
+        raise Invalid("`from` has to lie before `until`.", "wrong-range")
+    begun = after(cursor)
+    page_from = max(starts_at, instant_of(begun)) if begun else starts_at
+    bounds = list(islice(window_starts(window, page_from, ends_at, zone), WINDOWS_A_PAGE + 1))
+    further = bounds.pop() if len(bounds) > WINDOWS_A_PAGE else None
+    bounds.append(further or hour_ceil(ends_at, zone))
+    products = current_catalog(session)
+    by_resource = group_by == "resource"
+    rows = by_window(
+        usage,
+        account.id,
+        [metered_project.id],
+        {product.meter for product in products},
+        bounds,
+        zone,
+        min(now, ends_at),
+        by_resource=by_resource,
+    )
+    through = data_through(usage, account.id, [metered_project.id], starts_at, min(now, ends_at), zone)
+    return answer(
+        {
+            "account": account.code,
+            "project": metered_project.code,
+            "from": instant(starts_at, zone),
+            "until": instant(ends_at, zone),
+            "window": window,
+            "time_zone": zone.name,
+            "status": "estimated",
+            "data_through": instant(through, zone) if through else None,
+            "items": _items(rows, products, zone, by_resource),
+            "next_cursor": cursor_at(instant(further)) if further else None,
+        }
+    )
+
+
+def _items(
+    rows: Sequence[UsageWindow], products: Sequence[Product], zone: BillingZone, by_resource: bool
+) -> list[Json]:
+    by_meter: dict[Meter, list[tuple[int, Product]]] = {}
+    for place, product in enumerate(products):
+        by_meter.setdefault(product.meter, []).append((place, product))
+    found = [(row, place, product) for row in rows for place, product in by_meter[row.meter]]
+    found.sort(key=lambda each: (each[0].starts_at, each[1], each[0].resource or ""))
+    return [_item(row, product, zone, by_resource) for row, _, product in found]
+
+
+def _item(row: UsageWindow, product: Product, zone: BillingZone, by_resource: bool) -> Json:
+    timed = product.meter.is_time_based
+    units = shown(Fraction(row.quantity) / max(row.usage_hours, 1)) if timed else row.quantity
+    return {
+        "starts_at": instant(row.starts_at, zone),
+        "ends_at": instant(row.ends_at, zone),
+        "product": product.code,
+        **({"resource": row.resource} if by_resource else {}),
+        "unit": product.unit,
+        "metered_units": plain(units),
+        "usage_hours": str(row.usage_hours),
+        "unit_hours" if timed else "quantity": plain(row.quantity),
+    }

@@ -1,0 +1,142 @@
+"""Apply a catalog: all of it or nothing, and never a change to a price or a meter that usage was counted by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from itertools import pairwise
+from typing import Final
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from meterbook.catalog.diff import Change, diff
+from meterbook.catalog.load import Catalog
+from meterbook.catalog.queries import current_catalog, price_of
+from meterbook.catalog.tables import Product as ProductRow
+from meterbook.catalog.tables import ProductPrice
+from meterbook.core.pricing import Price, Product
+from meterbook.errors import Refused
+
+IsMetered = Callable[[str, str, datetime, datetime | None], bool]
+"""Whether usage of a type by accounts of a currency is stored in [from, until); until None is for ever."""
+_IsUsed = Callable[[Price], bool]
+# Any constant: the key of the lock that keeps two catalogs from being applied at once.
+_CATALOG_LOCK: Final = 0x636174616C6F67
+
+
+def apply_catalog(session: Session, catalog: Catalog, now: datetime, is_metered: IsMetered) -> list[Change]:
+    """Make the stored catalog the given one and return what changed, nothing when they are equal.
+
+    Products that are gone from the file are removed. Raises `Refused` ("in-use"), naming every reason and changing
+    nothing, when a price with usage would change, go, or get a price put before it, or when a product with usage
+    would go or be metered otherwise (DOMAIN 3: prices are immutable once used). A price may always be followed.
+    """
+    session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _CATALOG_LOCK})
+    current = current_catalog(session)
+    changes = diff(current, catalog.products)
+    if not changes:
+        return []
+    wanted = {product.code: product for product in catalog.products}
+    reasons = [reason for product in current for reason in _reasons(product, wanted.get(product.code), is_metered)]
+    if reasons:
+        raise Refused("The catalog was not applied.\n" + "\n".join(reasons), "in-use", reasons=reasons)
+    _write(session, catalog, now)
+    return changes
+
+
+def _reasons(current: Product, wanted: Product | None, is_metered: IsMetered) -> Iterator[str]:
+    """Yield why one product may not become the wanted one."""
+    if wanted == current:
+        return
+    is_used = partial(_is_used, current, is_metered, {})
+    if wanted is None or wanted.meter != current.meter:
+        if any(is_used(price) for price in current.prices):
+            deed = "removed" if wanted is None else "metered otherwise"
+            yield (
+                f"product {current.code} cannot be {deed}: usage was counted by it. Keep it, and add another "
+                "product beside it."
+            )
+        return
+    yield from _price_reasons(current, wanted, is_used)
+
+
+def _price_reasons(current: Product, wanted: Product, is_used: _IsUsed) -> Iterator[str]:
+    after = {(price.currency, price.effective_from): price for price in wanted.prices}
+    before = {(price.currency, price.effective_from): price for price in current.prices}
+    for key, price in before.items():
+        if after.get(key) != price and is_used(price):
+            deed = "changed" if key in after else "removed"
+            yield (
+                f"{_named(current, price)} cannot be {deed}: usage was priced by it. Keep it, and let another price "
+                "follow it."
+            )
+    for key, price in after.items():
+        later = [each for each in current.prices_in(price.currency) if each.effective_from > price.effective_from]
+        if key not in before and any(is_used(each) for each in later):
+            yield (
+                f"{_named(current, price)} cannot be added: usage was priced by a later price in {price.currency}. "
+                "Let it begin after that one."
+            )
+
+
+def _is_used(product: Product, is_metered: IsMetered, known: dict[tuple[str, datetime], bool], price: Price) -> bool:
+    """Whether usage was stored while the price was in force; asked once for each price."""
+    key = (price.currency, price.effective_from)
+    if key not in known:
+        versions = [each.effective_from for each in product.prices_in(price.currency)]
+        until = dict(pairwise(versions)).get(price.effective_from)
+        known[key] = is_metered(product.meter.type, price.currency, price.effective_from, until)
+    return known[key]
+
+
+def _named(product: Product, price: Price) -> str:
+    return f"the price of {product.code} in {price.currency} from {price.effective_from:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _write(session: Session, catalog: Catalog, now: datetime) -> None:
+    rows = {row.code: row for row in session.scalars(select(ProductRow))}
+    for position, product in enumerate(catalog.products):
+        row = rows.pop(product.code, None)
+        if row is None:
+            row = ProductRow(code=product.code, created_at=now, prices=[])
+            session.add(row)
+        row.name = dict(product.name)
+        row.unit = product.unit
+        row.meter_type = product.meter.type
+        row.meter_kind = product.meter.kind.value
+        row.meter_hourly = product.meter.hourly.value
+        row.meter_retention_days = product.meter.retention_days
+        row.position = position
+        _write_prices(row, product, now)
+    for gone in rows.values():
+        session.delete(gone)
+    session.flush()
+
+
+def _write_prices(row: ProductRow, product: Product, now: datetime) -> None:
+    stored = {(each.currency, each.effective_from): each for each in row.prices}
+    kept = []
+    for price in product.prices:
+        found = stored.get((price.currency, price.effective_from)) or ProductPrice(created_at=now)
+        if found.id is None or price_of(found) != price:
+            _fill(found, price)
+        kept.append(found)
+    row.prices = kept
+
+
+def _fill(row: ProductPrice, price: Price) -> None:
+    row.currency = price.currency
+    row.effective_from = price.effective_from
+    row.model = price.model.value
+    row.per = price.per.value
+    row.unit_price = price.unit_price
+    row.tiers = [
+        {"up_to": None if tier.up_to is None else f"{tier.up_to:f}", "unit_price": f"{tier.unit_price:f}"}
+        for tier in price.tiers
+    ]
+    row.package_size = price.package_size
+    row.free_quantity = price.free_quantity
+    row.free_unit = None if price.free_unit is None else price.free_unit.value
+    row.minimum_amount = price.minimum_amount

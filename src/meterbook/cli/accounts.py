@@ -1,0 +1,156 @@
+"""Commands for accounts, projects, users and members."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meterbook.cli.options import AsJson, DataDir, print_json
+from meterbook.errors import Invalid
+
+account = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
+project = typer.Typer(help="Projects: the metered parts of an account.", no_args_is_help=True)
+user = typer.Typer(help="Users: people who sign in.", no_args_is_help=True)
+member = typer.Typer(help="Members: what a user is in a project, or in a whole account.", no_args_is_help=True)
+
+Code = Annotated[str, typer.Argument(help="Lower-case letters, digits, dash, underscore and dot; 64 at most.")]
+Name = Annotated[str | None, typer.Option(help="The name people read; the code if left out.")]
+AccountCode = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's code.")]
+Email = Annotated[str, typer.Argument(help="The user's e-mail.")]
+
+
+@account.command("add")
+def add_account(
+    code: Code,
+    currency: Annotated[str, typer.Option(help="ISO 4217, such as USD.")],
+    time_zone: Annotated[str, typer.Option(help="The billing zone: UTC, Asia/Seoul, +05:30.")] = "UTC",
+    tax_percent: Annotated[str, typer.Option(help="Percent of tax on the net, such as 10.")] = "0",
+    name: Name = None,
+    language: Annotated[str, typer.Option(help="en, ko or ja: of invoices and mails.")] = "en",
+    rounding: Annotated[
+        str | None, typer.Option(help="half_up, half_even, down or up; the currency's custom if left out.")
+    ] = None,
+    billing_email: Annotated[str | None, typer.Option(help="Where invoices go.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add an account; adding the very same one again changes nothing."""
+    body = {
+        "code": code,
+        "currency": currency,
+        "time_zone": time_zone,
+        "tax_percent": tax_percent,
+        "name": name,
+        "language": language,
+        "rounding": rounding,
+        "billing_email": billing_email,
+    }
+    _add("/accounts", body, data_dir, as_json, f"Account {code} is there.")
+
+
+@account.command("list")
+def list_accounts(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List accounts by code."""
+    _list("/accounts", data_dir, as_json, ["code", "name", "currency", "time_zone", "tax_percent"])
+
+
+@project.command("add")
+def add_project(
+    account: AccountCode,
+    code: Code,
+    name: Name = None,
+    label: Annotated[list[str] | None, typer.Option(help="key=value; may be given many times.")] = None,
+    plan: Annotated[str, typer.Option(help="subscribed, or free: metered and never charged.")] = "subscribed",
+    trial_until: Annotated[
+        str | None, typer.Option(help="Hours before it cost nothing: 2026-06-20T10:00:00Z, the start of an hour.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a project to an account; adding the very same one again changes nothing."""
+    body = {
+        "account": account,
+        "code": code,
+        "name": name,
+        "labels": _labels(label or []),
+        "plan": plan,
+        "trial_until": trial_until,
+    }
+    _add("/projects", body, data_dir, as_json, f"Project {code} is there.")
+
+
+@project.command("list")
+def list_projects(account: AccountCode, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List an account's projects by code."""
+    _list("/projects", data_dir, as_json, ["code", "name", "status", "trial_until"], account=account)
+
+
+@user.command("add")
+def add_user(
+    email: Email,
+    name: Name = None,
+    language: Annotated[str | None, typer.Option(help="en, ko or ja: of the console.")] = None,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a user; without a password nobody signs in as them."""
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    body = {"email": email, "name": name, "language": language, "password": password}
+    _add("/users", body, data_dir, as_json, f"User {email} is there.")
+
+
+@member.command("add")
+def add_member(
+    email: Email,
+    project: Annotated[str | None, typer.Argument(help="The project's code; or give --account.")] = None,
+    role: Annotated[str, typer.Option(help="viewer, member or admin.")] = "viewer",
+    billing: Annotated[bool, typer.Option("--billing", help="Give the billing permission too.")] = False,
+    account: Annotated[str | None, typer.Option(help="An account: all its projects, those to come as well.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a user a member of a project, or of every project of an account."""
+    body = {"email": email, "project": project, "account": account, "role": role, "billing": billing}
+    place = f"project {project}" if account is None else f"account {account}"
+    _add("/members", body, data_dir, as_json, f"{email} is {role} of {place}.")
+
+
+@member.command("list")
+def list_members(account: AccountCode, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List an account's memberships in the order they were added."""
+    _list("/members", data_dir, as_json, ["email", "project", "role", "billing"], account=account)
+
+
+def _add(path: str, body: Mapping[str, object], data_dir: Path | None, as_json: bool, said: str) -> None:
+    from meterbook.cli.client import connected
+
+    with connected(data_dir) as client:
+        made = client.post(path, body)
+    if as_json:
+        print_json(made)
+    else:
+        typer.echo(said)
+
+
+def _list(path: str, data_dir: Path | None, as_json: bool, columns: list[str], **query: object) -> None:
+    from meterbook.cli.client import connected
+    from meterbook.cli.show import table
+
+    with connected(data_dir) as client:
+        items = client.every(path, **query)
+    if as_json:
+        print_json({"items": items})
+    else:
+        table(columns, [[item[column] for column in columns] for item in items])
+
+
+def _labels(given: list[str]) -> dict[str, str]:
+    pairs = [label.partition("=") for label in given]
+    if wrong := [key for key, equals, _ in pairs if not (key and equals)]:
+        raise Invalid(f"A label is written key=value, not {wrong[0]!r}.", "wrong-labels")
+    return {key: value for key, _, value in pairs}

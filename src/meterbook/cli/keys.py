@@ -1,0 +1,56 @@
+"""Commands for API keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from meterbook.cli.options import AsJson, DataDir, print_json
+
+commands = typer.Typer(help="Keys: what programs prove themselves with.", no_args_is_help=True)
+
+
+@commands.command("create")
+def create(
+    scope: Annotated[str, typer.Option(help="events (send only), account (read and act), operator (everything).")],
+    account: Annotated[str | None, typer.Option(help="The account; not for operator keys.")] = None,
+    project: Annotated[str | None, typer.Option(help="Narrows the key to one project.")] = None,
+    name: Annotated[str, typer.Option(help="What the key is for, to recognise it by.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Create a key and print it, alone: it is told this once."""
+    from meterbook.cli.client import connected
+
+    with connected(data_dir) as client:
+        made = client.post("/keys", {"scope": scope, "account": account, "project": project, "name": name})
+    typer.echo(made["key"])
+
+
+@commands.command("list")
+def list_keys(
+    account: Annotated[str | None, typer.Option(help="The keys of one account alone.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List keys by their prefixes; their secrets are not kept."""
+    from meterbook.cli.client import connected
+    from meterbook.cli.show import table
+
+    with connected(data_dir) as client:
+        items = client.every("/keys", account=account)
+    columns = ["prefix", "scope", "name", "created_at", "last_used_on", "revoked_at"]
+    if as_json:
+        print_json({"items": items})
+    else:
+        table(columns, [[item[column] for column in columns] for item in items])
+
+
+@commands.command("revoke")
+def revoke(prefix: Annotated[str, typer.Argument(help="As key list shows it.")], data_dir: DataDir = None) -> None:
+    """End a key: it proves nothing from now on."""
+    from meterbook.cli.client import connected
+
+    with connected(data_dir) as client:
+        client.delete(f"/keys/{prefix}")
+    typer.echo(f"Key {prefix} is revoked.")

@@ -1,0 +1,56 @@
+"""Commands that read: usage, and the preview of a month's invoice."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from meterbook.cli.options import AsJson, DataDir, print_json
+
+AccountCode = Annotated[str, typer.Option(help="The account's code.")]
+
+
+def usage(
+    project: Annotated[str, typer.Option(help="The project's code.")],
+    since: Annotated[str, typer.Option("--from", help="The first day (2014-02-14), or an instant.")],
+    until: Annotated[str, typer.Option("--until", help="The day or instant before which it ends.")],
+    window: Annotated[str, typer.Option(help="hour, day or month.")] = "day",
+    group_by: Annotated[str, typer.Option(help="product, or resource within products.")] = "product",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a project used, hour by hour, by day or by month."""
+    from meterbook.cli.client import connected
+    from meterbook.cli.show import show_usage
+
+    query = {"project": project, "from": since, "until": until, "window": window, "group_by": group_by}
+    with connected(data_dir) as client:
+        answer = client.get("/usage", **query)
+        while (cursor := answer["next_cursor"]) is not None:
+            further = client.get("/usage", **query, cursor=cursor)
+            answer = {**answer, "items": answer["items"] + further["items"], "next_cursor": further["next_cursor"]}
+    if as_json:
+        print_json(answer)
+    else:
+        show_usage(answer)
+
+
+def preview(
+    account: AccountCode,
+    month: Annotated[str | None, typer.Option(help="Such as 2014-02; the running month if left out.")] = None,
+    at: Annotated[str | None, typer.Option(help="Replays a moment: 2026-06-12T06:00:00Z.")] = None,
+    by: Annotated[str, typer.Option(help="project or product.")] = "project",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Preview a month's invoice with every line's formula."""
+    from meterbook.cli.client import connected
+    from meterbook.cli.show import show_preview
+
+    with connected(data_dir) as client:
+        answer = client.get("/invoices/preview", account=account, month=month, at=at, group_by=by)
+    if as_json:
+        print_json(answer)
+    else:
+        show_preview(answer)

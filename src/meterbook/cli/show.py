@@ -1,0 +1,79 @@
+"""What people read on the terminal: tables of usage and previews."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_DASH = "-"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under their column names."""
+    shown = Table(box=box.SIMPLE, header_style="bold")
+    for column in columns:
+        shown.add_column(column.replace("_", " "))
+    for row in rows:
+        shown.add_row(*(Text(_DASH if cell is None else str(cell)) for cell in row))
+    _console().print(shown)
+
+
+def show_preview(preview: dict[str, Any]) -> None:
+    """Print a preview: groups, their lines with formulas, and the way from subtotal to due."""
+    by = "project" if preview["groups"] and "project" in preview["groups"][0] else "product"
+    inner = "product" if by == "project" else "project"
+    console, currency = _console(), preview["currency"]
+    through = preview["data_through"] or "no data yet"
+    console.print(
+        Text(f"{preview['account']}  {preview['month']}  {preview['status']}  data through {through}", "bold")
+    )
+    shown = Table(box=box.SIMPLE, header_style="bold")
+    shown.add_column("Item")
+    for name in ("Metered units", "Total time", "Average cost/h", f"Total cost ({currency})"):
+        shown.add_column(name, justify="right")
+    shown.add_column("Formula")
+    for group in preview["groups"]:
+        time = _hours(group["total_time"])
+        shown.add_row(Text(group[by], "bold"), "", time, group["average_cost"] or _DASH, group["total_cost"], "")
+        for line in group["lines"]:
+            units = Text(f"{_grouped(line['metered_units'])} {line['unit']}")
+            hours = _hours(line.get("unit_hours"))
+            shown.add_row(Text("  " + line[inner]), units, hours, "", line["amount"], Text(line["formula"]))
+    console.print(shown)
+    for name in ("subtotal", "net"):
+        console.print(f"  {name:<12}{preview[name]:>16}")
+    for tax in preview["tax"]:
+        console.print(f"  {'tax ' + tax['rate'] + '%':<12}{tax['amount']:>16}")
+    for name in ("total", "due", "forecast"):
+        console.print(f"  {name:<12}{preview[name]:>16}")
+
+
+def show_usage(usage: dict[str, Any]) -> None:
+    """Print usage by window."""
+    columns = ["starts_at", "product", "resource", "metered_units", "unit", "usage_hours", "unit_hours", "quantity"]
+    present = [name for name in columns if any(item.get(name) is not None for item in usage["items"])]
+    through = usage["data_through"] or "no data yet"
+    _console().print(
+        Text(f"{usage['project']}  {usage['window']}s  {usage['time_zone']}  data through {through}", "bold")
+    )
+    table(present, [[item.get(name) for name in present] for item in usage["items"]])
+
+
+def _hours(text: str | None) -> str:
+    return _DASH if text is None else f"{_grouped(text)} h"
+
+
+def _grouped(text: str) -> str:
+    whole, point, decimals = text.partition(".")
+    return f"{int(whole):,}{point}{decimals}"
+
+
+def _console() -> Console:
+    # a pipe has no width: a table must not be cut to one
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(width=200, highlight=False)

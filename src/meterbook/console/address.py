@@ -1,0 +1,81 @@
+"""Addresses: the state of the invoice preview in its URL, and the safe way back after signing in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from meterbook.core.invoice import GroupBy
+from meterbook.core.period import BillingMonth
+
+HOME: Final = "/invoice-preview"
+EVERYTHING: Final = "*"
+_LONGEST: Final = 2_000  # characters of a way back
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewState:
+    """What the reader looks at: an account's month, how it is grouped, and which groups are open.
+
+    `opened` holds group keys, or `EVERYTHING` alone.
+    """
+
+    account: str
+    month: BillingMonth
+    by: GroupBy
+    opened: frozenset[str]
+    language: str | None
+
+    def href(self) -> str:
+        """Return the address of this state."""
+        fields = [("account", self.account), ("month", str(self.month)), ("by", self.by)]
+        if self.opened:
+            fields.append(("open", self.opened_text))
+        if self.language:
+            fields.append(("lang", self.language))
+        return f"{HOME}?{urlencode(fields, safe=',*')}"
+
+    @property
+    def opened_text(self) -> str:
+        """The open groups as the address carries them: "shop,web"."""
+        return ",".join(sorted(self.opened))
+
+    @property
+    def everything_is_open(self) -> bool:
+        """Whether all groups are open, whatever they are."""
+        return EVERYTHING in self.opened
+
+    def in_month(self, month: BillingMonth) -> PreviewState:
+        """Return the state with another month."""
+        return replace(self, month=month)
+
+    def grouped(self, by: GroupBy) -> PreviewState:
+        """Return the state grouped the other way; the groups that were open do not exist there."""
+        return replace(self, by=by, opened=self.opened & {EVERYTHING})
+
+    def for_account(self, account: str) -> PreviewState:
+        """Return the same month of another account."""
+        return replace(self, account=account, opened=frozenset())
+
+    def toggled(self, key: str, keys: frozenset[str]) -> PreviewState:
+        """Return the state with one group, or `EVERYTHING`, opened or closed; `keys` are the groups there are."""
+        if key == EVERYTHING:
+            all_open = self.everything_is_open or self.opened >= keys
+            return replace(self, opened=frozenset() if all_open else frozenset({EVERYTHING}))
+        opened = keys if self.everything_is_open else self.opened & keys
+        return replace(self, opened=opened ^ ({key} & keys))
+
+
+def opened_in(text: str) -> frozenset[str]:
+    """Read the open groups of an address."""
+    return frozenset(key for key in text.split(",") if key)
+
+
+def way_back(wanted: str) -> str:
+    """Return where to go after signing in: an address of this console, or the first page; never another site."""
+    parts = urlsplit(wanted[:_LONGEST]) if wanted.isprintable() else urlsplit("")
+    inside = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
+    if not inside or parts.scheme or parts.netloc or parts.path.startswith(("//", "/sign-")):
+        return HOME
+    return wanted[:_LONGEST]

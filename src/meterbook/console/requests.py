@@ -1,0 +1,60 @@
+"""Requests of the pages: the transaction, the hour, and who is reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.access import Access
+from meterbook.accounts.prove import prove_session
+from meterbook.accounts.tables import User
+from meterbook.console.pages import language_of
+from meterbook.console.protection import SESSION_COOKIE, read_cookie
+from meterbook.database import Database
+from meterbook.errors import Denied
+
+
+def transaction(request: Request) -> Iterator[Session]:
+    """Open the request's one transaction; it is over before the answer leaves."""
+    database: Database = request.app.state.database
+    with database.transaction() as session:
+        yield session
+
+
+Books = Annotated[Session, Depends(transaction, scope="function")]
+
+
+def present_time(request: Request) -> datetime:
+    """Return the present instant: the pages' one look at a clock."""
+    now: datetime = request.app.state.clock()
+    return now
+
+
+Now = Annotated[datetime, Depends(present_time)]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A signed-in person: what they may see, the language they read, and the secret their forms are bound to."""
+
+    access: Access
+    language: str
+    token: str
+
+
+def signed_in(request: Request, session: Books, now: Now) -> Reader:
+    """Return the reader of a page. Raises `Denied` ("unauthenticated"), which leads to the sign-in page."""
+    token = read_cookie(request, SESSION_COOKIE)
+    if token is None:
+        raise Denied("Sign in first.", "unauthenticated")
+    access = prove_session(session, token, now)
+    own = session.get_one(User, access.user_id).language
+    return Reader(access, language_of(request, own), token)
+
+
+SignedIn = Annotated[Reader, Depends(signed_in, scope="function")]

@@ -1,0 +1,169 @@
+"""The money store: one PostgreSQL, embedded or the operator's, its connections, transactions and migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import ClassVar, Final
+
+from sqlalchemy import URL, DateTime, Engine, MetaData, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from meterbook.errors import Busy, Invalid, Refused
+from meterbook.postgres.server import EmbeddedPostgres
+from meterbook.settings import Settings
+
+# Limits of one process; PostgreSQL's own default allows 100 connections in all.
+POOL_SIZE: Final = 10
+POOL_OVERFLOW: Final = 20
+POOL_WAIT_SECONDS: Final = 10
+CONNECT_SECONDS: Final = 10
+STATEMENT_SECONDS: Final = 60
+LOCK_SECONDS: Final = 15
+IDLE_TRANSACTION_SECONDS: Final = 300
+# `unique nulls not distinct` came with 15.
+OLDEST_POSTGRESQL: Final = 15
+# Any constant: the key of the lock that two migrating processes queue on.
+_MIGRATION_LOCK: Final = 0x6D6574657262
+
+
+class Base(DeclarativeBase):
+    """The rows of every room; constraints are named by rule, so that migrations can name them too."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar = {datetime: DateTime(timezone=True)}
+
+
+class Database:
+    """Connections to the money store; `transaction()` is the way in.
+
+    `embedded` is the server this process started or joined, None for the operator's own.
+    """
+
+    def __init__(self, url: URL, embedded: EmbeddedPostgres | None = None) -> None:
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_timeout=POOL_WAIT_SECONDS,
+            pool_pre_ping=True,
+            connect_args={
+                "application_name": "meterbook",
+                "connect_timeout": CONNECT_SECONDS,
+                "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_SECONDS}s"
+                f" -c lock_timeout={LOCK_SECONDS}s"
+                f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s",
+            },
+        )
+        self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self.embedded = embedded
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a transaction: committed when the block ends, rolled back when it raises.
+
+        Raises `Busy` when the database cannot answer now: no free connection, a lock or a statement
+        over its time, a deadlock, a server that is away. Nothing was done then.
+        """
+        try:
+            with self.sessions.begin() as session:
+                yield session
+        except NoConnectionFree as error:
+            raise Busy("All database connections are in use: try again shortly.") from error
+        except OperationalError as error:
+            raise Busy("The database cannot answer now: try again shortly.", "database-unavailable") from error
+
+    def dispose(self) -> None:
+        """Close every connection, and stop the embedded server if no other process uses it."""
+        self.engine.dispose()
+        if self.embedded is not None:
+            self.embedded.release()
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the database of the settings: the operator's by its URL, else the embedded one, started if need be.
+
+    Raises `Refused` when it cannot be reached or started, `Invalid` for a URL that is none.
+    """
+    if settings.database_url is not None:
+        return _checked(Database(_url(settings.database_url.get_secret_value())))
+    embedded = EmbeddedPostgres(settings.data_dir)
+    try:
+        return _checked(Database(embedded.url, embedded))
+    except BaseException:
+        embedded.release()
+        raise
+
+
+def migrate(database: Database) -> None:
+    """Bring the tables to this version's form; safe to repeat, and to run twice at once.
+
+    Raises `Refused` when a newer Meterbook has already changed the database.
+    """
+    # Alembic is slow to import and needed by few commands.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", "meterbook:migrations")
+    config.set_main_option("path_separator", "os")
+    with database.engine.begin() as connection:
+        connection.execute(text("set local statement_timeout = 0"))
+        connection.execute(text("set local lock_timeout = 0"))
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise Refused(
+                f"The database does not fit this version of Meterbook ({error}). If a newer version "
+                "has migrated it, install that version again.",
+                "database-newer",
+            ) from error
+
+
+def _url(given: str) -> URL:
+    try:
+        return make_url(given).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        raise Invalid(
+            "METERBOOK_DATABASE_URL is not a database address: it looks like "
+            "postgresql://user:password@host:5432/database.",
+            "wrong-settings",
+        ) from None
+
+
+def _checked(database: Database) -> Database:
+    """Return the database if it answers, is new enough and speaks UTF-8."""
+    try:
+        with database.engine.connect() as connection:
+            number = connection.execute(text("select current_setting('server_version_num')")).scalar_one()
+            encoding = connection.execute(text("show server_encoding")).scalar_one()
+    except OperationalError as error:
+        database.engine.dispose()
+        raise Refused(
+            f"The database {database.engine.url.render_as_string(hide_password=True)} cannot be reached: "
+            f"{str(error.orig).strip()}. Check METERBOOK_DATABASE_URL and that PostgreSQL runs and lets this "
+            "machine in, or unset the variable to use the embedded one.",
+            "database-unreachable",
+        ) from error
+    if int(number) // 10_000 < OLDEST_POSTGRESQL or encoding != "UTF8":
+        database.engine.dispose()
+        raise Refused(
+            f"The database is PostgreSQL {int(number) // 10_000} with encoding {encoding}; Meterbook needs "
+            f"PostgreSQL {OLDEST_POSTGRESQL} or newer and a database with encoding UTF8.",
+            "database-unsuitable",
+        )
+    return database

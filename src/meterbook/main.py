@@ -1,0 +1,127 @@
+"""The application: opens both stores, puts the doors on them, and closes them again."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from structlog.typing import Processor
+
+from meterbook import __version__
+from meterbook.accounts.proof_cache import ProofCache
+from meterbook.api import health, problems, routes
+from meterbook.api.limits import BodyLimit
+from meterbook.api.permission import LOCAL_PREFIX
+from meterbook.api.places import Places
+from meterbook.console.door import mount
+from meterbook.console.problems import page_of
+from meterbook.database import Database, migrate, open_database
+from meterbook.errors import MeterbookError
+from meterbook.settings import Settings
+from meterbook.usage.store import UsageStore, open_usage
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Both stores, open and migrated, under one set of settings."""
+
+    settings: Settings
+    database: Database
+    usage: UsageStore
+
+
+@contextmanager
+def open_house(settings: Settings) -> Iterator[House]:
+    """Open, migrate and at the end close both stores.
+
+    Raises `Refused` when another process holds the data folder or a store cannot be reached.
+    """
+    set_up_logging(settings.log_format)
+    usage = open_usage(settings.data_dir)
+    try:
+        database = open_database(settings)
+        try:
+            migrate(database)
+            yield House(settings, database, usage)
+        finally:
+            database.dispose()
+    finally:
+        usage.close()
+
+
+def set_up_logging(log_format: Literal["text", "json"]) -> None:
+    """Write log lines to stderr; a trace never shows the values of variables, which may be secrets."""
+    first: list[Processor] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    if log_format == "json":
+        last: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        plain = structlog.dev.plain_traceback
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    structlog.configure(
+        processors=[*first, *last],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def system_clock() -> datetime:
+    """Return the present instant."""
+    return datetime.now(UTC)
+
+
+def create_app(house: House, clock: Clock = system_clock) -> FastAPI:
+    """Build the application over open stores; `app.state.local_token` proves its own command line."""
+    app = FastAPI(
+        title="Meterbook",
+        version=__version__,
+        description="Usage by the hour in; invoices, and every figure behind them, out.",
+        openapi_url=f"{problems.API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings, app.state.database, app.state.usage = house.settings, house.database, house.usage
+    app.state.clock = clock
+    app.state.proofs, app.state.places = ProofCache(), Places(house.database)
+    app.state.local_token = LOCAL_PREFIX + secrets.token_urlsafe(32)
+    app.add_middleware(BodyLimit)
+    health.watch(app)
+    app.include_router(health.router)
+    app.include_router(routes.router, prefix=problems.API, responses=problems.DOCUMENTED)
+    mount(app)
+    _answer_errors(app)
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(MeterbookError)
+    def of_the_world(request: Request, error: MeterbookError) -> Response:
+        if problems.answers_json(request):
+            return problems.problem_of(error)
+        return page_of(request, problems.status_of(error), error.message)
+
+    @app.exception_handler(HTTPException)
+    def of_the_router(request: Request, error: HTTPException) -> Response:
+        if problems.answers_json(request):
+            return problems.of_http(error)
+        return page_of(request, error.status_code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    def of_the_form(request: Request, error: RequestValidationError) -> Response:
+        answer = problems.of_validation(error)
+        return answer if problems.answers_json(request) else page_of(request, answer.status_code, "")
+
+    @app.exception_handler(Exception)
+    def of_ours(request: Request, error: Exception) -> Response:
+        answer = problems.of_mistake(request, error)
+        return answer if problems.answers_json(request) else page_of(request, 500, "")

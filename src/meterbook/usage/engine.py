@@ -1,0 +1,112 @@
+"""The connection to the ClickHouse engine in this process (chDB): Arrow tables out of queries and into inserts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import pyarrow as pa
+from chdb import connect
+
+# What a statement's named parameter may be: `{name:UInt64}`, `{name:String}`, `{name:DateTime64(6, 'UTC')}` and arrays.
+Parameter = int | str | datetime | Sequence[int] | Sequence[str]
+
+_STREAM_ROWS: Final = 1_000_000
+
+
+@cache
+def statement(name: str) -> str:
+    """Return the text of `sql/NAME.sql`, without a trailing semicolon."""
+    return files("meterbook.usage").joinpath("sql", f"{name}.sql").read_text("utf-8").strip()
+
+
+class Engine:
+    """The ClickHouse engine over one folder; one process at a time may have it open.
+
+    Every method may be called from any thread: each call borrows a connection of its own, and the engine works outside
+    Python's lock.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._open = True
+        self._idle: list[Any] = [connect(str(path))]
+
+    def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> pa.Table:
+        """Run a statement and return its rows."""
+        with self._connection() as connection:
+            return connection.query(sql, "ArrowTable", params=_texts(parameters or {}))
+
+    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Run a statement and yield its rows in batches, so that memory does not grow with the answer."""
+        with self._connection() as connection:
+            yield from connection.send_query(sql, "Arrow").record_batch(_STREAM_ROWS)
+
+    def run(self, sql: str) -> None:
+        """Run a statement that has no rows to return."""
+        with self._connection() as connection:
+            connection.query(sql)
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Insert rows, whose columns are named as the table's; on return they are on disk."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, rows.schema) as writer:
+            writer.write_table(rows)
+        columns = ", ".join(rows.schema.names)
+        with (
+            self._connection() as connection,
+            connection.send_insert(f"insert into {table} ({columns})", "Arrow") as insert,
+        ):
+            insert.append(sink.getvalue().to_pybytes())
+            insert.finish()
+
+    def close(self) -> None:
+        """Close every connection, those at work when they are done; the engine stops with the last one."""
+        with self._lock:
+            self._open = False
+            while self._idle:
+                self._idle.pop().close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        with self._lock:
+            assert self._open, "the engine is closed"
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or connect(str(self._path))
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                if self._open:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
+
+
+def _texts(parameters: Mapping[str, Parameter]) -> dict[str, str]:
+    return {name: _text(value) for name, value in parameters.items()}
+
+
+def _text(value: Parameter) -> str:
+    """Write a parameter as ClickHouse reads it: tab-separated text at the top, quoted inside arrays."""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+    if isinstance(value, str):
+        return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+    if isinstance(value, int):
+        return str(value)
+    return f"[{','.join(_item(item) for item in value)}]"
+
+
+def _item(item: int | str) -> str:
+    if isinstance(item, int):
+        return str(item)
+    quoted = item.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{quoted}'"

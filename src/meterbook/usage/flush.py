@@ -1,0 +1,152 @@
+"""Moves journalled events into ClickHouse in large inserts, at once when a read waits; replays what a crash left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Condition, Thread
+from time import monotonic
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import structlog
+
+from meterbook.errors import Busy
+from meterbook.usage.engine import Engine, Parameter, statement
+from meterbook.usage.journal import Journal, delete_segment, read_segment
+from meterbook.usage.record import Generation, Recorder
+
+_TABLE: Final = "events"
+# An insert is worth making when this many rows wait, or when the oldest has waited this long.
+_ROWS_ENOUGH: Final = 50_000
+_LINGER_SECONDS: Final = 0.15
+_RETRY_SECONDS: Final = 1.0
+_SETTLE_SECONDS_MAX: Final = 30.0
+_LOOKUP_MAX: Final = 100_000
+_log = structlog.get_logger(__name__)
+
+
+def find_stored(engine: Engine, identities: Sequence[bytes]) -> set[bytes]:
+    """Return those of the identities that ClickHouse has, exactly."""
+    found: set[bytes] = set()
+    # One of sixty-four rows or more is found faster by reading all identities than by going through the index.
+    stored_rows = engine.query(statement("event_count")).column("events")[0].as_py()
+    name = "stored_identities_scanned" if len(identities) * 64 > stored_rows else "stored_identities"
+    for start in range(0, len(identities), _LOOKUP_MAX):
+        some = identities[start : start + _LOOKUP_MAX]
+        wanted: dict[str, Parameter] = {"identities": b"".join(some).hex(), "count": len(some)}
+        found.update(engine.query(statement(name), wanted).column("identity").to_pylist())
+    return found
+
+
+def insert_missing(engine: Engine, rows: pa.Table) -> int:
+    """Insert those rows that ClickHouse does not have yet, each identity once; return how many."""
+    identities = rows.column("identity").to_pylist()
+    known = find_stored(engine, identities)
+    missing = np.zeros(len(identities), dtype=np.bool_)
+    for row, identity in enumerate(identities):
+        missing[row] = identity not in known
+        known.add(identity)
+    if missing.any():
+        engine.insert(_TABLE, rows.filter(pa.array(missing)))
+    return int(missing.sum())
+
+
+def replay(engine: Engine, journal: Journal) -> int:
+    """Bring what an earlier process journalled and did not insert into ClickHouse; return how many rows that was."""
+    count = 0
+    for path in journal.segments():
+        for rows in read_segment(path):
+            count += insert_missing(engine, rows)
+        delete_segment(path)
+    if count:
+        _log.info("usage.replayed", rows=count)
+    return count
+
+
+class Flusher:
+    """The thread between the journal and ClickHouse."""
+
+    def __init__(self, engine: Engine, recorder: Recorder) -> None:
+        self._engine = engine
+        self._recorder = recorder
+        self._changed: Condition = recorder.changed
+        self._flushed_rows = 0
+        self._wanted_rows = 0
+        self._failures = 0
+        self._open = True
+        self._thread = Thread(target=self._run, name="usage-flusher", daemon=True)
+        self._thread.start()
+
+    def settle(self) -> None:
+        """Wait until every event acknowledged before this call is in ClickHouse; costs nothing when none waits.
+
+        Raises `Busy` when ClickHouse does not take them.
+        """
+        target = self._recorder.recorded_rows
+        if self._flushed_rows >= target:
+            return
+        with self._changed:
+            failures = self._failures
+            self._wanted_rows = max(self._wanted_rows, target)
+            self._changed.notify_all()
+            done = self._changed.wait_for(
+                lambda: self._flushed_rows >= target or self._failures > failures, _SETTLE_SECONDS_MAX
+            )
+            if not done or self._flushed_rows < target:
+                raise Busy("The latest usage cannot be read yet: try again in a moment")
+
+    def close(self) -> None:
+        """Flush what is journalled and stop; the recorder is closed before."""
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._wait():
+            rotated = self._recorder.rotate()
+            if rotated is None:
+                continue
+            path, generation = rotated
+            if not self._insert(generation):
+                return
+            delete_segment(path)
+            self._recorder.forget(generation)
+            with self._changed:
+                self._flushed_rows += generation.rows
+                self._changed.notify_all()
+
+    def _wait(self) -> bool:
+        """Wait until there is something to flush, and it is time to; False when closed with nothing left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._recorder.waiting_rows or not self._open)
+            deadline = monotonic() + _LINGER_SECONDS
+            while self._open and not self._is_urgent() and (left := deadline - monotonic()) > 0:
+                self._changed.wait(left)
+            return self._open or self._recorder.waiting_rows > 0
+
+    def _is_urgent(self) -> bool:
+        return self._recorder.waiting_rows >= _ROWS_ENOUGH or self._wanted_rows > self._flushed_rows
+
+    def _insert(self, generation: Generation) -> bool:
+        """Insert until it succeeds; False if the store closes first, and the segment stays for the next start."""
+        rows = pa.Table.from_batches(generation.batches)
+        try:
+            self._engine.insert(_TABLE, rows)
+            return True
+        except Exception:  # noqa: BLE001 - whatever failed, the rows stay journalled and are tried again
+            _log.exception("usage.insert_failed", rows=generation.rows)
+        while True:
+            with self._changed:
+                self._failures += 1
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: not self._open, _RETRY_SECONDS)
+                if not self._open:
+                    return False
+            try:
+                # A failed insert may have left a part of its rows behind.
+                insert_missing(self._engine, rows)
+                return True
+            except Exception:  # noqa: BLE001
+                _log.exception("usage.insert_failed", rows=generation.rows)

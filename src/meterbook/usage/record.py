@@ -1,0 +1,198 @@
+"""Records events: decides in order of arrival what is new, journals it for many requests at once, and answers them.
+
+One thread does it, so that two requests with the same event can never both count it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Condition, Thread
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from meterbook.errors import Busy, Refused
+from meterbook.usage.identity import keys_of
+from meterbook.usage.journal import Journal
+from meterbook.usage.sieve import Sieve
+
+# What may be acknowledged or waiting and not yet in ClickHouse; beyond it, senders are asked to come back.
+HELD_BYTES_MAX: Final = 256 * 1024 * 1024
+HELD_ROWS_MAX: Final = 1_000_000
+# How much one write to the journal takes together.
+_GROUP_ROWS_MAX: Final = 100_000
+
+
+@dataclass(slots=True)
+class Submission:
+    """One request's events on their way: rows of the table `events`, and their identities."""
+
+    rows: pa.RecordBatch
+    identities: list[bytes]
+    kept: Future[int] = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class Generation:
+    """Rows that are journalled in one segment and not yet in ClickHouse."""
+
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    identities: set[bytes] = field(default_factory=set)
+    rows: int = 0
+    bytes: int = 0
+
+
+class Recorder:
+    """The one writer of events.
+
+    `find_stored` looks identities up among the rows in ClickHouse, exactly. `changed` is notified whenever rows were
+    journalled; whoever flushes takes them with `rotate` and gives them back with `forget`.
+    """
+
+    def __init__(self, journal: Journal, sieve: Sieve, find_stored: Callable[[Sequence[bytes]], set[bytes]]) -> None:
+        self._journal = journal
+        self._sieve = sieve
+        self._find_stored = find_stored
+        self._queue: list[Submission] = []
+        self._held_rows = 0
+        self._held_bytes = 0
+        self._open = True
+        self._arrived = Condition()
+        self._current = Generation()
+        self._older: list[Generation] = []
+        self.changed = Condition()
+        self.recorded_rows = 0
+        self._thread = Thread(target=self._run, name="usage-recorder", daemon=True)
+        self._thread.start()
+
+    def submit(self, submission: Submission) -> None:
+        """Hand events over; `submission.kept` tells, once they are on disk, how many were new.
+
+        Raises `Busy` when too much is waiting to be stored, and `Refused` after `close`.
+        """
+        rows, size = submission.rows.num_rows, submission.rows.nbytes
+        with self._arrived:
+            if not self._open:
+                raise Refused("The usage store is closed")
+            if self._held_rows and (self._held_rows + rows > HELD_ROWS_MAX or self._held_bytes + size > HELD_BYTES_MAX):
+                raise Busy("Too many events are waiting to be stored: send them again in a moment")
+            self._held_rows += rows
+            self._held_bytes += size
+            # A sender that goes away cannot take back what it sent.
+            submission.kept.set_running_or_notify_cancel()
+            self._queue.append(submission)
+            self._arrived.notify()
+
+    @property
+    def waiting_rows(self) -> int:
+        """How many rows are journalled and not yet taken by `rotate`."""
+        return self._current.rows
+
+    def rotate(self) -> tuple[Path, Generation] | None:
+        """End the open segment; return it with its rows, or None if there are none. Its identities stay known."""
+        with self.changed:
+            path = self._journal.rotate()
+            if path is None:
+                return None
+            generation, self._current = self._current, Generation()
+            self._older.append(generation)
+            return path, generation
+
+    def forget(self, generation: Generation) -> None:
+        """Release rows that are now in ClickHouse."""
+        with self.changed:
+            self._older.remove(generation)
+        self._release(generation.rows, generation.bytes)
+
+    def close(self) -> None:
+        """Record what was submitted and stop."""
+        with self._arrived:
+            self._open = False
+            self._arrived.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while group := self._take():
+            try:
+                kept = self._record(group)
+            except Exception as error:  # noqa: BLE001 - whatever failed, each sender has to hear of it
+                for submission in group:
+                    self._release(submission.rows.num_rows, submission.rows.nbytes)
+                    submission.kept.set_exception(error)
+            else:
+                for submission, count in zip(group, kept, strict=True):
+                    submission.kept.set_result(count)
+
+    def _take(self) -> list[Submission]:
+        """Wait for submissions and return a group of them; nothing when closed."""
+        with self._arrived:
+            while self._open and not self._queue:
+                self._arrived.wait()
+            rows, count = 0, 0
+            for submission in self._queue:
+                rows += submission.rows.num_rows
+                count += 1
+                if rows >= _GROUP_ROWS_MAX:
+                    break
+            group, self._queue = self._queue[:count], self._queue[count:]
+            return group
+
+    def _record(self, group: Sequence[Submission]) -> list[int]:
+        identities = [identity for submission in group for identity in submission.identities]
+        keys = keys_of(identities)
+        new = self._find_new(identities, keys)
+        batches, kept, start = [], [], 0
+        for submission in group:
+            mask = new[start : start + submission.rows.num_rows]
+            start += len(mask)
+            kept.append(int(mask.sum()))
+            if kept[-1] == len(mask):
+                batches.append(submission.rows)
+            elif kept[-1]:
+                batches.append(submission.rows.filter(pa.array(mask)))
+        batches = [batch for batch in batches if batch.num_rows]
+        if batches:
+            self._keep(batches, [one for one, is_new in zip(identities, new.tolist(), strict=True) if is_new])
+            self._sieve.add(keys[new])
+        size = sum(batch.nbytes for batch in batches)
+        self._release(len(identities) - sum(kept), sum(submission.rows.nbytes for submission in group) - size)
+        return kept
+
+    def _find_new(self, identities: Sequence[bytes], keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Tell which events are the first with their identity: in the group, in the journal and in ClickHouse."""
+        new = np.ones(len(identities), dtype=np.bool_)
+        distinct = set(identities)
+        with self.changed:
+            journalled = [self._current.identities, *(generation.identities for generation in self._older)]
+        if len(distinct) < len(identities) or not all(known.isdisjoint(distinct) for known in journalled):
+            seen: set[bytes] = set().union(*(known & distinct for known in journalled))
+            for row, identity in enumerate(identities):
+                if identity in seen:
+                    new[row] = False
+                seen.add(identity)
+        suspects = np.flatnonzero(self._sieve.might_hold(keys) & new)
+        if len(suspects):
+            stored = self._find_stored([identities[row] for row in suspects.tolist()])
+            new[[row for row in suspects.tolist() if identities[row] in stored]] = False
+        return new
+
+    def _keep(self, batches: Sequence[pa.RecordBatch], identities: Sequence[bytes]) -> None:
+        with self.changed:
+            self._journal.append(batches)
+            current = self._current
+            current.batches.extend(batches)
+            current.identities.update(identities)
+            current.rows += len(identities)
+            current.bytes += sum(batch.nbytes for batch in batches)
+            self.recorded_rows += len(identities)
+            self.changed.notify_all()
+
+    def _release(self, rows: int, size: int) -> None:
+        with self._arrived:
+            self._held_rows -= rows
+            self._held_bytes -= size

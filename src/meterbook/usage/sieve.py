@@ -1,0 +1,87 @@
+"""The filter in front of the exact look-up: says of nearly every new event, from memory alone, that it is new.
+
+Derived from the stored events and never the truth: what it calls possibly known is looked up exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Keys = npt.NDArray[np.uint64]
+
+_BITS_PER_KEY: Final = 32
+_BITS_SET: Final = 7
+_CAPACITY_MIN: Final = 1 << 20
+_PATTERN_BITS: Final = 16
+
+
+def _patterns() -> Keys:
+    """Return 65,536 words with 7 bits set each, the same in every run."""
+    random = np.random.default_rng(20260101)
+    shifts = np.argsort(random.random((1 << _PATTERN_BITS, 64)), axis=1)[:, :_BITS_SET].astype(np.uint64)
+    words: Keys = np.bitwise_or.reduce(np.uint64(1) << shifts, axis=1)
+    return words
+
+
+_PATTERNS: Final = _patterns()
+
+
+class _Generation:
+    """A Bloom filter whose keys touch one 64-bit word each, so that a look costs one access to memory."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.count = 0
+        self._words = np.zeros(max(1, capacity * _BITS_PER_KEY // 64), dtype=np.uint64)
+
+    def add(self, keys: Keys) -> None:
+        np.bitwise_or.at(self._words, self._places(keys), self._masks(keys))
+        self.count += len(keys)
+
+    def holds(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        masks = self._masks(keys)
+        found: npt.NDArray[np.bool_] = (self._words[self._places(keys)] & masks) == masks
+        return found
+
+    def _places(self, keys: Keys) -> npt.NDArray[np.int64]:
+        return ((keys >> np.uint64(_PATTERN_BITS)) % np.uint64(len(self._words))).astype(np.int64)
+
+    def _masks(self, keys: Keys) -> Keys:
+        return _PATTERNS[(keys & np.uint64((1 << _PATTERN_BITS) - 1)).astype(np.int64)]
+
+
+class Sieve:
+    """A set of keys that never misses a member and takes about one stranger in a thousand for one.
+
+    Grows by generations, each as large as all before it, so that memory stays within 8 bytes a key and a look-up
+    within a handful of accesses.
+    """
+
+    def __init__(self, expected: int = 0) -> None:
+        self._generations = [_Generation(max(_CAPACITY_MIN, 2 * expected))]
+
+    def add(self, keys: Keys) -> None:
+        """Put keys in."""
+        while len(keys):
+            last = self._generations[-1]
+            room = last.capacity - last.count
+            last.add(keys[:room])
+            keys = keys[room:]
+            if len(keys):
+                self._generations.append(_Generation(sum(one.capacity for one in self._generations)))
+
+    def load(self, batches: Iterable[Keys]) -> None:
+        """Put many batches of keys in."""
+        for keys in batches:
+            self.add(keys)
+
+    def might_hold(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Return for each key whether it may be in: False is certain, True is not."""
+        found = self._generations[0].holds(keys)
+        for generation in self._generations[1:]:
+            found |= generation.holds(keys)
+        return found

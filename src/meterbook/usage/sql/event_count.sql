@@ -1,0 +1,3 @@
+select
+    count() as events
+from events

@@ -1,0 +1,28 @@
+select
+    '$rule' as rule,
+    project_id,
+    type,
+    $resource as resource,
+    sum(least_units * (hours - {hours_max:Int64})) as quantity
+from
+(
+    select
+        project_id,
+        type,
+        resource,
+        toInt64(count()) as hours,
+        min(units) as least_units
+    from
+    (
+        $hourly
+    )
+    group by
+        project_id,
+        type,
+        resource
+    having hours > {hours_max:Int64}
+)
+group by
+    project_id,
+    type,
+    resource

@@ -1,0 +1,8 @@
+select
+    count() as events,
+    max(at) as latest
+from events
+where account_id = {account:UInt64}
+    and at >= {starts:DateTime64(6, 'UTC')}
+    and at < {ends:DateTime64(6, 'UTC')}
+    $and_projects

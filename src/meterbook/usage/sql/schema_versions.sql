@@ -1,0 +1,10 @@
+create table if not exists schema_versions
+(
+    name String,
+    applied_at DateTime64(6, 'UTC') default now64(6)
+)
+engine = MergeTree
+order by name
+settings
+    fsync_after_insert = 1,
+    fsync_part_directory = 1

@@ -1,0 +1,33 @@
+"""What every room's tests stand on: one real PostgreSQL for the run, emptied before each test that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from meterbook.database import Database, migrate, open_database
+from meterbook.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The run's embedded PostgreSQL with every table in it; it need not survive a power cut."""
+    database = open_database(Settings(data_dir=tmp_path_factory.mktemp("data")))
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("alter system set fsync = off"))
+        connection.execute(text("select pg_reload_conf()"))
+    migrate(database)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def database(migrated: Database) -> Database:
+    """A database with all tables and no rows."""
+    with migrated.transaction() as session:
+        tables = session.scalars(text("select quote_ident(tablename) from pg_tables where schemaname = 'public'")).all()
+        rows = ", ".join(table for table in tables if table != "schema_version")
+        session.execute(text(f"truncate {rows} cascade"))
+    return migrated

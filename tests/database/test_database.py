@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from meterbook.database import Database, migrate, open_database
+from meterbook.errors import Busy, Invalid, Refused
+from meterbook.settings import Settings, load_settings
+
+
+def address_of(database: Database, name: str = "meterbook", scheme: str = "postgresql") -> str:
+    return f"{scheme}://meterbook:secret@/{name}?host={database.engine.url.query['host']}"
+
+
+def opened(url: str) -> Database:
+    return open_database(Settings(database_url=SecretStr(url)))
+
+
+def test_a_transaction_is_all_or_nothing(database: Database) -> None:
+    def fail_half_way() -> None:
+        with database.transaction() as session:
+            session.execute(text("create table gone (value int)"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    with database.transaction() as session:
+        assert session.scalar(text("select to_regclass('gone')")) is None
+
+
+def test_a_statement_over_its_time_is_busy(database: Database) -> None:
+    def sleep() -> None:
+        with database.transaction() as session:
+            session.execute(text("set local statement_timeout = '20ms'"))
+            session.execute(text("select pg_sleep(5)"))
+
+    with pytest.raises(Busy) as busy:
+        sleep()
+    assert (busy.value.slug, busy.value.kind) == ("database-unavailable", "refused")
+    assert busy.value.retry_after >= 1
+    with database.transaction() as session:
+        assert session.scalar(text("show statement_timeout")) == "1min"
+
+
+def test_connections_that_the_server_dropped_are_replaced(database: Database) -> None:
+    with database.transaction() as session:
+        idle = session.scalar(text("select pg_backend_pid()"))
+    other = opened(address_of(database))
+    with other.transaction() as session:
+        session.execute(text("select pg_terminate_backend(:idle)"), {"idle": idle})
+    other.dispose()
+    with database.transaction() as session:
+        assert session.scalar(text("select pg_backend_pid()")) != idle
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_database_of_the_operators_is_used_and_left_running(migrated: Database, scheme: str) -> None:
+    database = opened(address_of(migrated, scheme=scheme))
+    migrate(database)
+    with database.transaction() as session:
+        assert session.scalar(text("show timezone")) == "UTC"
+    assert database.embedded is None
+    database.dispose()
+    with migrated.transaction() as session:
+        assert session.scalar(text("select 1")) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ann:hidden@127.0.0.1:1/meterbook", "postgresql://ann:hidden@/m?host=/nowhere"]
+)
+def test_one_that_cannot_be_reached_is_refused_in_words(url: str) -> None:
+    with pytest.raises(Refused, match="Check METERBOOK_DATABASE_URL") as refused:
+        opened(url)
+    assert refused.value.slug == "database-unreachable"
+    assert "hidden" not in refused.value.message
+
+
+def test_one_with_another_encoding_is_refused(migrated: Database) -> None:
+    with migrated.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(
+            text("create database latin encoding 'LATIN1' locale 'C' locale_provider libc template template0")
+        )
+    with pytest.raises(Refused, match="LATIN1") as refused:
+        opened(address_of(migrated, "latin"))
+    assert refused.value.slug == "database-unsuitable"
+
+
+@pytest.mark.parametrize("url", ["postgresql://host:port:more/x", "postgresql://h:p/x"])
+def test_an_address_that_is_none_is_invalid(url: str) -> None:
+    with pytest.raises(Invalid, match="not a database address"):
+        opened(url)
+
+
+def test_settings_come_from_the_environment_and_options_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("METERBOOK_DATA_DIR", str(tmp_path / "environment"))
+    monkeypatch.setenv("METERBOOK_DST_ZONES", "true")
+    assert load_settings().data_dir == tmp_path / "environment"
+    given = load_settings(data_dir=tmp_path / "option", database_url=None)
+    assert (given.data_dir, given.dst_zones) == (tmp_path / "option", True)
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(data_dir="here").data_dir == tmp_path / "here"
+
+
+def test_a_wrong_setting_is_named_and_its_value_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METERBOOK_DATABASE_URL", "mysql://root:hidden@host/db")
+    monkeypatch.setenv("METERBOOK_SESSION_HOURS", "0")
+    with pytest.raises(Invalid, match=r"METERBOOK_DATABASE_URL.*postgresql://.*METERBOOK_SESSION_HOURS") as invalid:
+        load_settings()
+    assert "hidden" not in invalid.value.message
+    assert invalid.value.slug == "wrong-settings"
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []

@@ -1,0 +1,98 @@
+"""A served installation for the doors: one server process for the run, as an operator would start it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from meterbook.cli.app import app
+from meterbook.cli.client import RUN_FILE
+
+CATALOG = Path(__file__).with_name("catalog.toml")
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server and the folder it owns; commands run in this process and talk to it."""
+
+    folder: Path
+    url: str
+    token: str
+
+    def run(self, *arguments: str, stdin: str | None = None, ok: bool = True) -> Result:
+        result = CliRunner().invoke(app, [*arguments, "--data-dir", str(self.folder)], input=stdin)
+        if ok:
+            assert result.exit_code == 0, f"{arguments}: {result.output} {result.exception!r}"
+        return result
+
+    def read(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    def request(self, method: str, path: str, key: str | None = None, **how: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token if key is None else key}"} | how.pop("headers", {})
+        return httpx.request(method, self.url + path, headers=headers, timeout=60, **how)
+
+    def send(self, events: Sequence[Mapping[str, object]], key: str | None = None) -> dict[str, Any]:
+        answer = self.request("POST", "/api/v1/events", key, json=list(events))
+        assert answer.status_code == 200, answer.text
+        receipt: dict[str, Any] = answer.json()
+        return receipt
+
+    def account(self, code: str, currency: str = "USD", *options: str, projects: Sequence[str] = ()) -> None:
+        self.run("account", "add", code, "--currency", currency, *options)
+        for project in projects:
+            self.run("project", "add", code, project)
+
+
+def start(folder: Path, **settings: str) -> subprocess.Popen[bytes]:
+    """Start a server on a free port; `wait_ready` tells when it answers."""
+    environment = os.environ | {f"METERBOOK_{name.upper()}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "meterbook", "serve", "--port", "0", "--data-dir", str(folder)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def wait_ready(process: subprocess.Popen[bytes], folder: Path) -> Served:
+    """Wait until the server of the folder is ready."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        assert process.poll() is None, (process.stderr.read() if process.stderr else b"").decode()
+        try:
+            written = json.loads((folder / RUN_FILE).read_text())
+            if written["pid"] == process.pid and httpx.get(f"{written['url']}/readyz", timeout=2).status_code == 200:
+                return Served(folder, written["url"], written["token"])
+        except (OSError, ValueError, httpx.HTTPError):
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the server did not become ready")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(timeout=60)
+    if process.stderr:
+        process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with the catalog of `catalog.toml`, zones with daylight saving time allowed."""
+    folder = tmp_path_factory.mktemp("served")
+    process = start(folder, dst_zones="true")
+    try:
+        server = wait_ready(process, folder)
+        server.run("catalog", "apply", str(CATALOG))
+        yield server
+    finally:
+        stop(process)

@@ -1,0 +1,26 @@
+"""Sends batches and prints the ids of each once it is acknowledged, until something ends the process."""
+
+import sys
+from pathlib import Path
+
+from meterbook.usage.store import open_usage
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.usage.sending import NOW, Sender, event
+
+
+def main(folder: Path, run: int) -> None:
+    store = open_usage(folder)
+    sender = Sender(store, 1)
+    for batch in range(10_000):
+        # Every batch also repeats events of the one before, and of the run before.
+        names = [f"{run}-{batch}-{number}" for number in range(100)]
+        again = [f"{run}-{batch - 1}-{number}" for number in range(10)] if batch else []
+        again += [f"{run - 1}-{batch}-{number}" for number in range(10)] if run else []
+        receipt = sender.send([event(name, NOW) for name in names + again])
+        assert receipt.accepted + receipt.duplicates == len(names + again)
+        print(" ".join(names), flush=True)
+
+
+main(Path(sys.argv[1]), int(sys.argv[2]))
