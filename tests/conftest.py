@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -12,9 +14,16 @@ from meterbook.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def data_dir() -> Iterator[Path]:
+    """A folder outside of pytest's, which each run of pytest closes to all users, also to that of a server within."""
+    with tempfile.TemporaryDirectory(prefix="meterbook-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def migrated(data_dir: Path) -> Iterator[Database]:
     """The run's embedded PostgreSQL with every table in it; it need not survive a power cut."""
-    database = open_database(Settings(data_dir=tmp_path_factory.mktemp("data")))
+    database = open_database(Settings(data_dir=data_dir / "data"))
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("alter system set fsync = off"))
         connection.execute(text("select pg_reload_conf()"))

@@ -38,10 +38,6 @@ def catalog(*products: str) -> str:
     return "version = 1\n" + "\n".join(products)
 
 
-def unused(type_: str, currency: str, from_: datetime, until: datetime | None) -> bool:
-    return False
-
-
 def used(*hours: tuple[str, str, datetime]) -> Callable[[str, str, datetime, datetime | None], bool]:
     """Return an `is_metered` for usage of (type, currency) at some hours."""
 
@@ -52,6 +48,9 @@ def used(*hours: tuple[str, str, datetime]) -> Callable[[str, str, datetime, dat
         )
 
     return is_metered
+
+
+unused = used()
 
 
 @pytest.fixture
@@ -84,10 +83,10 @@ name = { en = "Log", ko = "로그", ja = "ログ" }
 unit = "line"
 meter = { type = "log.line", kind = "stock", retention_days = 3 }
 prices = [
-  { currency = "USD", from = 2014-01-01T00:00:00Z, model = "graduated", per = "month", minimum_amount = "100.10",
-    tiers = [ { up_to = "10.50", unit_price = "5.0" }, { unit_price = "0.000000000003" } ] },
-  { currency = "KRW", from = 2014-01-01T00:00:00Z, model = "package", per = "month", package_size = "1000",
-    unit_price = "7", free_quantity = "1.50", free_unit = "unit-hours" },
+  { currency = "KRW", from = 2014-01-01T00:00:00Z, model = "package", per = "month", package_size = "1000", \
+unit_price = "7", free_quantity = "1.50", free_unit = "unit-hours" },
+  { currency = "USD", from = 2014-01-01T00:00:00Z, model = "graduated", per = "month", minimum_amount = "100.10", \
+tiers = [ { up_to = "10.50", unit_price = "5.0" }, { unit_price = "0.000000000003" } ] },
 ]
 [[products]]
 code = "core"
@@ -102,7 +101,8 @@ def test_what_was_applied_is_read_back_exactly(session: Session) -> None:
     session.expire_all()
     stored, wanted = current_catalog(session), parse_catalog(RICH).products
     assert stored == wanted
-    assert repr(stored) == repr(wanted), "numbers keep how they were written"
+    written = [[repr(each) for each in product.prices] for product in wanted]
+    assert [[repr(each) for each in product.prices] for product in stored] == written, "12.00 stays 12.00"
     assert known_types(session) == {"log.line", "cores"}
 
 
@@ -157,10 +157,9 @@ def test_a_price_in_use_may_only_be_followed(session: Session) -> None:
     apply(session, TWO)
     in_january = used(("server", "USD", JANUARY))
     changed = catalog(product("server", price("2014-01", "12.01"), price("2014-03", "14")))
-    assert refused(session, changed, in_january) == [
-        "the price of server in USD from 2014-01-01T00:00:00Z cannot be changed: usage was priced by it. Keep it, and "
-        "let another price follow it."
-    ]
+    (reason,) = refused(session, changed, in_january)
+    assert reason.startswith("the price of server in USD from 2014-01-01T00:00:00Z cannot be changed: usage was priced")
+    assert reason.endswith("let another price follow it.")
     assert "cannot be removed" in refused(session, catalog(product("server", price("2014-03", "14"))), in_january)[0]
     followed = catalog(product("server", price("2014-01"), price("2014-02", "13"), price("2014-03", "15")))
     assert apply(session, followed, in_january) == [
@@ -178,10 +177,9 @@ def test_nothing_is_put_before_or_between_prices_in_use(session: Session, month:
     apply(session, TWO)
     wanted = catalog(product("server", price("2014-01"), price("2014-03", "14"), price(month, "1")))
     reasons = refused(session, wanted, used(("server", "USD", JANUARY), ("server", "USD", MARCH)))
-    assert reasons == [
-        f"the price of server in USD from {month}-01T00:00:00Z cannot be added: usage was priced by a later price in "
-        "USD. Let it begin after that one."
-    ]
+    (reason,) = reasons
+    assert reason.startswith(f"the price of server in USD from {month}-01T00:00:00Z cannot be added: usage was priced")
+    assert reason.endswith("Let it begin after that one.")
     assert len(apply(session, wanted, used(("server", "KRW", MARCH), ("other", "USD", MARCH)))) == 1
 
 

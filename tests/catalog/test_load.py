@@ -174,7 +174,7 @@ def test_an_empty_catalog_sells_nothing() -> None:
         ('"12.00"', '"1e400"', 14, "products.prices.unit_price", "zero or more"),
         ('"12.00"', '"NaN"', 14, "products.prices.unit_price", "zero or more"),
         ('"12.00"', '"12,00"', 14, "products.prices.unit_price", "zero or more"),
-        ('"12.00"', '"１２"', 14, "products.prices.unit_price", "zero or more"),
+        ('"12.00"', '"\uff11\uff12"', 14, "products.prices.unit_price", "zero or more"),
         ('"12.00"', '"1234567890123456"', 14, "products.prices.unit_price", "15 digits"),
         ('"12.00"', '"0.1234567890123"', 14, "products.prices.unit_price", "12 after"),
         ('"12.00"', "true", 14, "products.prices.unit_price", "zero or more"),
@@ -185,7 +185,7 @@ def test_an_empty_catalog_sells_nothing() -> None:
         ('"12.00"', '"1"\nfree_quantity = "2"', 9, "products.prices.free_unit", "go together"),
         ('"12.00"', '"1"\nfree_unit = "hours"', 15, "products.prices.free_unit", "use unit-hours, quantity"),
         ('"12.00"', '"1"\nminimum_amount = -1', 15, "products.prices.minimum_amount", "zero or more"),
-        ('"12.00"', '"1"\ntiers = []', 15, "products.prices.tiers", "needs at least one"),
+        ('"12.00"', '"1"\ntiers = []', 15, "products.prices.tiers", "1 to 100 tables"),
         ('"12.00"', '"1"\ntiers = [ 1 ]', 15, "products.prices.tiers", "a list of tables"),
         ('"12.00"', '"1"\ntiers = [ { unit_price = "1" } ]', 15, "products.prices.tiers", "belong to a graduated"),
         (
@@ -196,12 +196,18 @@ def test_an_empty_catalog_sells_nothing() -> None:
             'did you mean "unit_price"?',
         ),
         (
-            '"per_unit"\nper = "month"\nunit_price = "12.00"',
-            '"volume"\nper = "month"\ntiers = [\n { up_to = "10", unit_price = "5" }, { up_to = "5", unit_price = "4" },'
-            '\n { unit_price = "3" } ]',
+            'model = "per_unit"\nper = "month"\nunit_price = "12.00"',
+            'model = "volume"\nper = "hour"\ntiers = [{up_to=9,unit_price=5},{up_to=9,unit_price=4},{unit_price=3}]',
             14,
             "products.prices.tiers",
-            "up_to of tier 2 has to be above 10",
+            "up_to of tier 2 has to be above 9",
+        ),
+        (
+            '"per_unit"\nper = "month"\nunit_price = "12.00"',
+            '"volume"\nper = "month"\ntiers = [\n { up_to = "10", unit_price = "5" },\n ]',
+            14,
+            "products.prices.tiers",
+            "except the last",
         ),
     ],
 )
@@ -251,6 +257,7 @@ def test_a_code_twice_and_a_price_twice() -> None:
         ("x = " + "[" * 3000, 1),
         ("x = " + "{a=" * 3000, 1),
         ("x = " + "9" * 5000, 1),
+        ("version = 1\nx = 1" + "0" * 5000, 1),
         ('x = "' + "a" * 2_000_001, 1),
     ],
 )
@@ -270,7 +277,41 @@ pieces = st.sampled_from(GOOD.splitlines())
 
 @given(st.lists(pieces, max_size=30))
 def test_no_shuffle_of_lines_breaks_it(lines: list[str]) -> None:
+    found: tuple[Problem, ...] = ()
     try:
         parse_catalog("\n".join(lines))
     except CatalogInvalid as invalid:
-        assert all(1 <= each.line <= max(1, len(lines) + 1) for each in invalid.problems)
+        found = invalid.problems
+    assert all(1 <= each.line <= max(1, len(lines) + 1) for each in found)
+
+
+def test_no_value_in_any_place_breaks_it() -> None:
+    values = [
+        "1",
+        "0x" + "f" * 5000,
+        "1.5",
+        "inf",
+        "true",
+        '"text"',
+        "2014-01-01",
+        "07:30:00",
+        "[]",
+        "{}",
+        "[[{}]]",
+        '""',
+    ]
+    keys = [line.partition(" = ")[0] for line in GOOD.splitlines() if " = " in line]
+    for key in [*keys, "tiers", "free_unit", "free_quantity", "package_size", "minimum_amount"]:
+        for value in values:
+            lines = [line for line in GOOD.splitlines() if not line.startswith(f"{key} = ")]
+            place = (
+                0 if key == "version" else lines.index("[[products]]") + 1 if key in ("code", "name") else len(lines)
+            )
+            lines.insert(place, f"{key} = {value}")
+            try:
+                parse_catalog("\n".join(lines))
+            except CatalogInvalid as invalid:
+                told = str(invalid)
+            else:
+                told = ""
+            assert len(told) < 2_000

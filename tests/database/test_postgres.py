@@ -222,11 +222,32 @@ def test_a_half_written_stale_file_does_not_stop_it(folder: Path) -> None:
 
 
 def test_a_folder_left_half_made_is_made_anew(folder: Path) -> None:
-    unfinished = folder / "postgres.unfinished"
+    unfinished = folder / "postgres.unfinished-1"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
     opened(folder).dispose()
     assert not unfinished.exists()
+
+
+def test_a_way_that_was_closed_meanwhile_is_opened_to_stop_it(folder: Path) -> None:
+    place = folder / "between" / "data"
+    place.parent.mkdir(parents=True)
+    database = opened(place)
+    place.parent.chmod(0o700)
+    assert one(database, "select 1") == 1
+    database.dispose()
+    assert not is_running(place)
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2])
+def test_a_process_killed_while_it_makes_the_folder_is_no_harm(folder: Path, seconds: float) -> None:
+    other = start(HOLD, folder)
+    time.sleep(seconds)
+    killed(other)
+    database = opened(folder)
+    assert one(database, "select 1") == 1
+    database.dispose()
+    assert not is_running(folder)
 
 
 @pytest.mark.parametrize("name", ["a b", 'a"b', "a'b", "a$HOME`id`;b", "å 데이터", "-k", "a%20b", "d" * 120])

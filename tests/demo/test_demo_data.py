@@ -7,6 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from meterbook.catalog.load import parse_catalog
+from meterbook.core.metering import Hourly, MeterKind
+from meterbook.core.pricing import Per, PriceModel
 from meterbook.demo.accounts import DEMO_USERS, demo_accounts
 from meterbook.demo.catalog import demo_catalog, examples_folder
 from meterbook.demo.generate import SCHEMA, generated_usage
@@ -83,6 +86,16 @@ def test_three_months_always_hold_a_price_change_of_apm(month: int) -> None:
         assert changes == sorted(set(changes))
         assert any(now - timedelta(days=92) <= change <= now for change in changes)
         assert changes[-1] > now + timedelta(days=270)
+
+
+def test_the_price_list_is_a_catalog_with_every_kind_and_model() -> None:
+    products = parse_catalog(demo_catalog(NOW)).products
+    assert {product.meter.kind for product in products} == set(MeterKind)
+    assert {product.meter.hourly for product in products if product.meter.kind is MeterKind.gauge} == set(Hourly)
+    assert {price.model for product in products for price in product.prices} == set(PriceModel)
+    assert {price.per for product in products for price in product.prices} == set(Per)
+    assert all(set(product.name) == {"en", "ko", "ja"} for product in products)
+    assert all({price.currency for price in product.prices} == {"USD", "KRW", "JPY"} for product in products)
 
 
 def test_a_later_price_list_only_adds_prices() -> None:

@@ -4,7 +4,6 @@ from itertools import count
 import pytest
 
 from meterbook.usage.store import UsageStore, open_usage
-
 from tests.usage.sending import Sender
 
 _accounts = count(1)

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import structlog
+
 from meterbook.usage.store import open_usage
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -11,6 +13,7 @@ from tests.usage.sending import NOW, Sender, event
 
 
 def main(folder: Path, run: int) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     store = open_usage(folder)
     sender = Sender(store, 1)
     for batch in range(10_000):
@@ -20,7 +23,8 @@ def main(folder: Path, run: int) -> None:
         again += [f"{run - 1}-{batch}-{number}" for number in range(10)] if run else []
         receipt = sender.send([event(name, NOW) for name in names + again])
         assert receipt.accepted + receipt.duplicates == len(names + again)
-        print(" ".join(names), flush=True)
+        sys.stdout.write(" ".join(names) + "\n")
+        sys.stdout.flush()
 
 
 main(Path(sys.argv[1]), int(sys.argv[2]))

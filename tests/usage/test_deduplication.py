@@ -9,7 +9,6 @@ import pytest
 from meterbook.usage.identity import identities
 from meterbook.usage.sieve import Sieve
 from meterbook.usage.store import UsageStore
-
 from tests.usage.sending import HOUR, NOW, Sender, event
 
 

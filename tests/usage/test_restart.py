@@ -1,19 +1,21 @@
 """Usage acknowledged is usage kept: across restarts, crashes, torn files and failed disks."""
 
-import os
+import resource
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 import pyarrow as pa
 import pytest
 
-from meterbook.errors import Refused
-from meterbook.usage import journal as journals
+from meterbook.errors import Busy, Refused
+from meterbook.usage import record
 from meterbook.usage.journal import Journal, read_segment
 from meterbook.usage.store import open_usage
-
 from tests.usage.sending import NOW, Sender, event
 
 _LOADER = Path(__file__).with_name("load_until_killed.py")
@@ -72,22 +74,89 @@ def test_a_torn_tail_is_cut(tmp_path: Path, cut: int) -> None:
     assert [table.to_pylist() for table in read_segment(path)] == [[{"number": 1}]]
 
 
-def test_a_failed_write_leaves_no_torn_record_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_no_torn_record_behind(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append([pa.record_batch({"number": [1]})])
-
-    def full(file: int, parts: object) -> None:
-        os.write(file, b"half a record")
-        raise OSError("No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(journals, "_write", full)
-        with pytest.raises(OSError, match="No space"):
+    [path] = journal.segments()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 50, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
             journal.append([pa.record_batch({"number": [2]})])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     journal.append([pa.record_batch({"number": [3]})])
-    path = journal.rotate()
-    assert path is not None
+    assert journal.rotate() == path
     assert [table.to_pylist() for table in read_segment(path)] == [[{"number": 1}], [{"number": 3}]]
+
+
+def test_a_request_that_could_not_be_journalled_is_not_acknowledged_and_may_come_again(tmp_path: Path) -> None:
+    store = open_usage(tmp_path)
+    sender = Sender(store, 1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            sender.send([event("a", NOW)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sender.send([event("a", NOW)]).accepted == 1
+    assert sender.rows() == ["a"]
+    store.close()
+
+
+def test_ingest_goes_on_while_clickhouse_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "HELD_ROWS_MAX", 100)
+    store = open_usage(tmp_path)
+    sender = Sender(store, 1)
+    engine = store._engine
+    engine.run("rename table events to away")
+    assert sender.send([event(f"a{number}", NOW) for number in range(90)]).accepted == 90
+    with pytest.raises(Busy, match="cannot be read yet"):
+        store.settle()
+    with pytest.raises(Busy, match="waiting to be stored") as busy:
+        sender.send([event(f"b{number}", NOW) for number in range(20)])
+    assert busy.value.retry_after == 1
+    assert sender.send([event(f"a{number}", NOW) for number in range(10)]).duplicates == 10
+    assert sender.send([event("c", NOW)]).accepted == 1
+    engine.run("rename table away to events")
+    deadline = monotonic() + 20
+    while monotonic() < deadline:
+        with suppress(Busy):
+            store.settle()
+            break
+    assert len(sender.rows()) == 91
+    assert sender.send([event(f"b{number}", NOW) for number in range(20)]).accepted == 20
+    store.close()
+
+
+def test_what_clickhouse_never_took_is_there_at_the_next_start(tmp_path: Path) -> None:
+    store = open_usage(tmp_path)
+    store._engine.run("rename table events to away")
+    assert Sender(store, 1).send([event("a", NOW)]).accepted == 1
+    with pytest.raises(Busy):
+        store.settle()
+    store._engine.run("rename table away to events")
+    assert len(list((tmp_path / "usage" / "journal").glob("*.journal"))) == 1
+    store.close()
+    store = open_usage(tmp_path)
+    assert Sender(store, 1).rows() == ["a"]
+    store.close()
+
+
+def test_senders_of_the_same_event_at_the_same_time(tmp_path: Path) -> None:
+    store = open_usage(tmp_path)
+    sender = Sender(store, 1)
+
+    def send(run: int) -> int:
+        return sum(
+            sender.send([event(f"{batch}-{n}", NOW) for n in range(20)]).accepted for batch in range(run % 3, 15)
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        accepted = sum(pool.map(send, range(16)))
+    assert accepted == len(sender.rows()) == 300
+    store.close()
 
 
 def test_every_acknowledged_event_is_there_once_after_kills(tmp_path: Path) -> None:
@@ -97,10 +166,8 @@ def test_every_acknowledged_event_is_there_once_after_kills(tmp_path: Path) -> N
             [sys.executable, str(_LOADER), str(tmp_path), str(run)], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
-        batches = 0
-        for line in process.stdout:
+        for batches, line in enumerate(process.stdout, 1):
             acknowledged.update(line.split())
-            batches += 1
             if batches == after:
                 process.send_signal(signal.SIGKILL)
         process.wait()

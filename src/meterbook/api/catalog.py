@@ -32,19 +32,19 @@ def get_catalog(session: Transaction, _access: Reader) -> Response:
 
 
 @router.post("/catalog/check", summary="Check a catalog file")
-def post_check(_access: Operator, body: CatalogFile) -> Response:
+def post_check(_access: Operator, body: CatalogFile = b"") -> Response:
     """Answer how many products a file holds, or a problem with every mistake's line and field."""
     return answer({"products": len(parse_catalog(_text(body)).products)})
 
 
 @router.post("/catalog/diff", summary="See what a catalog file would change")
-def post_diff(session: Transaction, _access: Operator, body: CatalogFile) -> Response:
+def post_diff(session: Transaction, _access: Operator, body: CatalogFile = b"") -> Response:
     """Answer what applying a file would change; changes nothing."""
     return answer(_changes(diff(current_catalog(session), parse_catalog(_text(body)).products)))
 
 
 @router.put("/catalog", summary="Apply a catalog file")
-def put_catalog(session: Transaction, usage: Usage, _access: Operator, now: Now, body: CatalogFile) -> Response:
+def put_catalog(session: Transaction, usage: Usage, _access: Operator, now: Now, body: CatalogFile = b"") -> Response:
     """Make the stored catalog what the file says: all of it, or nothing when a price in use would change."""
     catalog = parse_catalog(_text(body))
     return answer(_changes(apply_catalog(session, catalog, now, _metered(session, usage))))

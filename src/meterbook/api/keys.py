@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from meterbook.accounts.create_key import create_key, revoke_key
 from meterbook.accounts.queries import account_by_code, key_by_prefix, keys, project_by_code
@@ -11,6 +11,7 @@ from meterbook.accounts.tables import Account, ApiKey
 from meterbook.api.paging import Cursor, Limit, after_number, page
 from meterbook.api.permission import Now, Operator, Transaction
 from meterbook.api.shapes import Json, answer, instant
+from meterbook.api.times import Instant
 from meterbook.core.roles import Scope
 from meterbook.errors import Invalid
 
@@ -26,7 +27,7 @@ class NewKey(BaseModel):
     account: str | None = Field(None, description="The account, for the scopes events and account.")
     project: str | None = Field(None, description="Narrows the key to one project of the account.")
     name: str = ""
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 @router.post("/keys", status_code=201, summary="Create a key")

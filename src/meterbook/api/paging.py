@@ -28,7 +28,7 @@ def after(cursor: str | None) -> str | None:
     except (ValueError, binascii.Error):
         text = ""
     if not text.startswith(_PREFIX):
-        raise Invalid("The cursor is not one that a page gave: start again without it.", "wrong-cursor")
+        raise wrong_cursor()
     return text.removeprefix(_PREFIX)
 
 
@@ -36,8 +36,13 @@ def after_number(cursor: str | None) -> int:
     """Return the number that the page begins after, 0 for the first page; raises `Invalid`."""
     text = after(cursor)
     if text is not None and not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise Invalid("The cursor is of another list: start again without it.", "wrong-cursor")
+        raise wrong_cursor()
     return int(text or 0)
+
+
+def wrong_cursor() -> Invalid:
+    """Return the error of a cursor that no page of this list gave."""
+    return Invalid("The cursor is not one that a page of this list gave: start again without it.", "wrong-cursor")
 
 
 def cursor_at(key: object) -> str:

@@ -31,12 +31,17 @@ _STATUS: dict[type[MeterbookError], int] = {
     NotFound: 404,
     Denied: 403,
 }
+_NO_OBJECT = {"missing", "model_attributes_type", "model_type", "dict_type"}
 _STATUS_OF_SLUG = {
     "broken-json": 400,
     "broken-body": 400,
+    "broken-encoding": 400,
+    "broken-arrow": 400,
     "unauthenticated": 401,
     "database-unavailable": 503,
 }
+# Slugs are stable; the phrases of HTTPStatus differ between versions of Python.
+_SLUG_OF_STATUS = {400: "broken-body", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
 def status_of(error: MeterbookError) -> int:
@@ -70,8 +75,10 @@ def problem_of(error: MeterbookError) -> Response:
 
 def of_http(error: HTTPException) -> Response:
     """Build the problem document of what the router refused: an unknown path, a wrong method."""
-    slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-    return problem(error.status_code, slug, str(error.detail))
+    slug = _SLUG_OF_STATUS.get(error.status_code, "refused")
+    answer = problem(error.status_code, slug, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def of_validation(error: RequestValidationError) -> Response:
@@ -81,7 +88,9 @@ def of_validation(error: RequestValidationError) -> Response:
         for fault in error.errors()
     ]
     broken = any(fault["type"] == "json_invalid" for fault in error.errors())
-    said = "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors)
+    said = "; ".join(f"{fault['field'] or 'the body'}: {fault['message']}" for fault in errors)
+    if any(fault["loc"] == ("body",) and fault["type"] in _NO_OBJECT for fault in error.errors()):
+        said = "the body has to be a JSON object, sent with Content-Type: application/json"
     if broken:
         return problem(400, "broken-json", f"The body is not JSON: {said}")
     return problem(422, "invalid", f"The request does not fit: {said}", errors=errors)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from meterbook.accounts.add_project import add_project
 from meterbook.accounts.change_project import SAME, change_project
@@ -17,6 +17,7 @@ from meterbook.api.paging import Cursor, Limit, after, page
 from meterbook.api.permission import Now, Operator, Reader, Transaction
 from meterbook.api.scope import AccountCode, account_of_caller
 from meterbook.api.shapes import Json, answer, instant
+from meterbook.api.times import Instant
 from meterbook.core.roles import Plan, project_status
 
 router = APIRouter(tags=["projects"])
@@ -32,7 +33,7 @@ class NewProject(BaseModel):
     name: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     plan: Plan = Plan.subscribed
-    trial_until: AwareDatetime | None = Field(None, description="Hours before it cost nothing; the start of an hour.")
+    trial_until: Instant | None = Field(None, description="Hours before it cost nothing; the start of an hour.")
 
 
 class ProjectChange(BaseModel):
@@ -43,7 +44,7 @@ class ProjectChange(BaseModel):
     name: str | None = None
     labels: dict[str, str] | None = None
     plan: Plan | None = None
-    trial_until: AwareDatetime | Literal["none"] | None = Field(None, description='"none" takes the trial away.')
+    trial_until: Instant | Literal["none"] | None = Field(None, description='"none" takes the trial away.')
     limited: bool | None = None
     deleted: bool | None = None
 

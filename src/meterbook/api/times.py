@@ -1,14 +1,32 @@
-"""Months, days and instants as callers write them."""
+"""Months, days and instants as callers write them: between 1970, before which nothing is metered, and 2199."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, AwareDatetime
 
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.errors import Invalid
+
+# No clock here reaches other years: arithmetic at the ends of the calendar overflows, and its days count for minutes.
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2199
+_YEARS: Final = f"in {_FIRST_YEAR} to {_LAST_YEAR}"
+
+
+def _within(at: datetime) -> datetime:
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise ValueError(f"The instant has to lie {_YEARS}")
+    return at
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_within)]
+"""An instant in a body."""
 
 
 def month_of(text: str | None, account: Account, now: datetime) -> BillingMonth:
@@ -24,9 +42,9 @@ def month_of(text: str | None, account: Account, now: datetime) -> BillingMonth:
 def instant_of(text: str) -> datetime:
     """Return the instant of "2026-06-12T06:00:00Z"; raises `Invalid` for one without an offset."""
     try:
-        at = datetime.fromisoformat(text)
+        at = _within(datetime.fromisoformat(text))
     except ValueError:
-        raise Invalid(f"{text!r} is not an instant such as 2026-06-12T06:00:00Z", "wrong-instant") from None
+        raise Invalid(f"{text!r} is not an instant such as 2026-06-12T06:00:00Z, {_YEARS}", "wrong-instant") from None
     if at.tzinfo is None:
         raise Invalid(f"{text!r} has no offset: write 2026-06-12T06:00:00Z or +09:00", "wrong-instant")
     return at.astimezone(UTC)
@@ -37,7 +55,7 @@ def day_or_instant_of(text: str, zone: BillingZone) -> datetime:
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
         return instant_of(text)
     try:
-        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone.tzinfo)
-        return day.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Invalid(f"{text!r} is not a day such as 2014-02-14", "wrong-day") from None
+        day = _within(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone.tzinfo))
+    except ValueError:
+        raise Invalid(f"{text!r} is not a day such as 2014-02-14, {_YEARS}", "wrong-day") from None
+    return day.astimezone(UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from fractions import Fraction
 from itertools import islice
 from typing import Annotated, Final, Literal
@@ -10,7 +11,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Response
 
 from meterbook.accounts.queries import account_of, project_by_code, zone_of
-from meterbook.api.paging import Cursor, after, cursor_at
+from meterbook.api.paging import Cursor, after, cursor_at, wrong_cursor
 from meterbook.api.permission import Now, Reader, Transaction, Usage
 from meterbook.api.shapes import Json, answer, instant
 from meterbook.api.times import day_or_instant_of, instant_of
@@ -58,7 +59,7 @@ def get_usage(
     if starts_at >= ends_at:
         raise Invalid("`from` has to lie before `until`.", "wrong-range")
     begun = after(cursor)
-    page_from = max(starts_at, instant_of(begun)) if begun else starts_at
+    page_from = starts_at if begun is None else _place(begun, starts_at, ends_at)
     bounds = list(islice(window_starts(window, page_from, ends_at, zone), WINDOWS_A_PAGE + 1))
     further = bounds.pop() if len(bounds) > WINDOWS_A_PAGE else None
     bounds.append(further or hour_ceil(ends_at, zone))
@@ -89,6 +90,17 @@ def get_usage(
             "next_cursor": cursor_at(instant(further)) if further else None,
         }
     )
+
+
+def _place(begun: str, starts_at: datetime, ends_at: datetime) -> datetime:
+    """Return where the page of a cursor begins; raises `Invalid` when the range has no such place."""
+    try:
+        page_from = instant_of(begun)
+    except Invalid:
+        raise wrong_cursor() from None
+    if not starts_at < page_from < ends_at:
+        raise wrong_cursor()
+    return page_from
 
 
 def _items(

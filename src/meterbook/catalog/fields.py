@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
@@ -127,7 +127,7 @@ class Fields:
         if isinstance(value, WrittenFloat):
             self.note(key, f'a number like {value} would be a binary float: write "{value}"')
             return None
-        written = str(value) if type(value) is int else value
+        written = str(value) if type(value) is int and 0 <= value < 10**WHOLE_DIGITS else value
         form = rf"[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{DECIMALS}}})?"
         if isinstance(written, str) and fullmatch(form, written):
             return Decimal(written)
@@ -166,14 +166,14 @@ class Fields:
             self.note(key, "has to be a table: { ... }")
         return None
 
-    def tables(self, key: str, most: int) -> list[Fields]:
+    def tables(self, key: str, most: int, least: int = 0) -> list[Fields]:
         """Read an optional array of tables, empty when it is absent."""
         value = self._values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.note(key, "has to be a list of tables")
             return []
-        if len(value) > most:
-            self.note(key, f"has more than {most}")
+        if len(value) > most or (key in self._values and len(value) < least):
+            self.note(key, f"has to have {least} to {most} tables")
             return []
         return [Fields(item, (*self.path, key, number), self._notes) for number, item in enumerate(value)]
 
@@ -195,4 +195,4 @@ class Fields:
 
 
 def _shown(value: object) -> str:
-    return str(value) if isinstance(value, date | time | WrittenFloat) else repr(value)[:LONGEST_TEXT]
+    return repr(value[:LONGEST_TEXT]) if isinstance(value, str) else "what is written"

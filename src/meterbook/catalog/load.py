@@ -64,8 +64,8 @@ def parse_catalog(text: str) -> Catalog:
         notes = Notes(line_numbers(text))
     except tomllib.TOMLDecodeError as error:
         raise CatalogInvalid([_syntax_problem(error, text)]) from None
-    except RecursionError:
-        raise CatalogInvalid([Problem(1, "", "lists or tables are nested too deeply")]) from None
+    except (RecursionError, ValueError):
+        raise CatalogInvalid([Problem(1, "", "a number is too long, or tables are nested too deeply")]) from None
     root = Fields(values, (), notes)
     root.only(("version", "products"))
     if type(values.get("version")) is not int or values["version"] != VERSION:
@@ -73,7 +73,9 @@ def parse_catalog(text: str) -> Catalog:
     products = _products(root)
     if notes.problems:
         raise CatalogInvalid(notes.problems)
-    return Catalog(tuple(product for product in products if product is not None))
+    read = tuple(product for product in products if product is not None)
+    assert len(read) == len(products), "what was not read was noted"
+    return Catalog(read)
 
 
 def _products(root: Fields) -> list[Product | None]:
@@ -95,11 +97,12 @@ def _product(fields: Fields) -> tuple[Product | None, str | None]:
     name = fields.names("name", LANGUAGES)
     unit = fields.text("unit", longest=LONGEST_CODE)
     meter = _meter(fields)
-    prices = [price for each in fields.tables("prices", MOST_PRICES) if (price := _price(each, meter))]
-    _check_distinct(prices)
-    if code is None or name is None or "en" not in name or unit is None or meter is None:
+    prices = [_price(each, meter) for each in fields.tables("prices", MOST_PRICES)]
+    read = [price for price in prices if price is not None]
+    _check_distinct(read)
+    if code is None or name is None or "en" not in name or unit is None or meter is None or None in prices:
         return None, code
-    ordered = sorted((price for price, _ in prices), key=lambda price: (price.currency, price.effective_from))
+    ordered = sorted((price for price, _ in read), key=lambda price: (price.currency, price.effective_from))
     return Product(code, name, unit, meter, tuple(ordered)), code
 
 
@@ -134,7 +137,7 @@ def _price(fields: Fields, meter: Meter | None) -> tuple[Price, Fields] | None:
     per = fields.choice("per", Per)
     numbers = {name: fields.decimal(name) for name in _NUMBERS}
     free_unit = fields.choice("free_unit", FreeUnit) if "free_unit" in fields else None
-    tiers = tuple(_tier(tier) for tier in fields.tables("tiers", MOST_TIERS))
+    tiers = tuple(_tier(tier) for tier in fields.tables("tiers", MOST_TIERS, least=1))
     misread = [name for name in _NUMBERS if name in fields and numbers[name] is None]
     misread += ["tiers"] if None in tiers or ("tiers" in fields and not tiers) else []
     if code is None or effective_from is None or model is None or per is None or misread:

@@ -83,6 +83,7 @@ class Preview:
     is_open: bool
     previous: BillingMonth
     next: BillingMonth | None
+    current: BillingMonth
     groups: tuple[PreviewGroup, ...]
     subtotal: Money
     tax: tuple[TaxLine, ...]
@@ -120,6 +121,7 @@ def present_preview(
         is_open=is_open,
         previous=frame.month.previous(),
         next=frame.month.next() if frame.month < current else None,
+        current=current,
         groups=tuple(
             _group(group, number, draft, state, language, positions)
             for number, group in enumerate(draft.groups(state.by), start=1)

@@ -31,7 +31,7 @@ from meterbook.errors import Denied
 
 router = APIRouter(include_in_schema=False)
 
-# Attempts, right or wrong: of one person from one address, and of one address for everybody.
+# Attempts that failed: for one person from one address, and from one address for everybody.
 _OF_A_PERSON: Final = parse("10 per 5 minutes")
 _OF_AN_ADDRESS: Final = parse("60 per 5 minutes")
 _RETRY_AFTER: Final = {"retry-after": "300"}
@@ -39,16 +39,25 @@ _IPV6_SUBSCRIBER: Final = 64  # bits of an IPv6 address that one subscriber cann
 
 
 class Attempts:
-    """How often signing in was tried lately, in this process."""
+    """How often signing in failed lately, in this process."""
 
     def __init__(self) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
-    def allow(self, address: str, email: str) -> bool:
-        """Count an attempt; whether it may go ahead."""
+    def begin(self, address: str, email: str) -> bool:
+        """Count an attempt of a person, before the password is looked at; whether it may go ahead."""
         network = _network(address)
-        of_address = self._limiter.hit(_OF_AN_ADDRESS, "address", network)
-        return self._limiter.hit(_OF_A_PERSON, "person", network, email.strip().lower()) and of_address
+        return self._limiter.test(_OF_AN_ADDRESS, network) and self._limiter.hit(
+            _OF_A_PERSON, network, _one_person(email)
+        )
+
+    def failed(self, address: str) -> None:
+        """Count a failure against the address it came from."""
+        self._limiter.hit(_OF_AN_ADDRESS, _network(address))
+
+    def succeeded(self, address: str, email: str) -> None:
+        """Forget the person's failures: whoever knows the password is not guessing it."""
+        self._limiter.clear(_OF_A_PERSON, _network(address), _one_person(email))
 
 
 @router.get("/sign-in")
@@ -82,14 +91,17 @@ def sign_in(
     except Denied:
         return _form(request, next, email, words.gettext("This form was out of date. Please send it again."), 403)
     attempts: Attempts = request.app.state.sign_in_attempts
-    if not attempts.allow(request.client.host if request.client else "", email):
+    address = request.client.host if request.client else ""
+    if not attempts.begin(address, email):
         message = words.gettext("Too many attempts. Wait five minutes, then try again.")
         return _form(request, next, email, message, 429)
     hours: int = request.app.state.settings.session_hours
     try:
         token = sign_ins.sign_in(session, email, password, now, hours)
     except Denied:
+        attempts.failed(address)
         return _form(request, next, email, words.gettext("The email or the password is wrong."), 401)
+    attempts.succeeded(address, email)
     response = RedirectResponse(way_back(next), 303)
     set_cookie(request, response, SESSION_COOKIE, token, hours * 3600)
     drop_cookie(request, response, FORM_COOKIE)
@@ -123,6 +135,10 @@ def _form(request: Request, wanted: str, email: str = "", message: str | None = 
     )
     set_cookie(request, response, FORM_COOKIE, secret)
     return response
+
+
+def _one_person(email: str) -> str:
+    return email.strip().lower()[:254]
 
 
 def _network(address: str) -> str:

@@ -130,19 +130,20 @@ def _wheel() -> Path:
 def _version(candidate: Programs) -> int:
     root = Path("/")
     try:
-        printed = candidate.run("postgres", ["--version"], root)
+        printed = candidate.run("initdb", ["--version"], root)
     except (OSError, subprocess.CalledProcessError):
         if candidate.user is None:
             raise
         # Installed by root with a private umask: the programs have to be readable for the server's user.
         let_through(candidate.folder, candidate.user)
-        _make_readable(candidate.folder.parent)
-        printed = candidate.run("postgres", ["--version"], root)
+        for folder in (candidate.folder.parent, _wheel().with_name(f"{WHEEL}.libs")):
+            _make_readable(folder)
+        printed = candidate.run("initdb", ["--version"], root)
     return int(printed.split()[-1].partition(".")[0])
 
 
 def _make_readable(folder: Path) -> None:
-    for path in [folder, *folder.rglob("*")]:
+    for path in [*folder.parent.glob(folder.name), *folder.rglob("*")]:
         mode = stat.S_IMODE(path.stat().st_mode)
         executable = path.is_dir() or mode & stat.S_IXUSR
         path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if executable else 0))

@@ -98,13 +98,13 @@ class EmbeddedPostgres:
 
     def _make_folder(self) -> Programs:
         """Make the folder of a new server, whole or not at all, and return the programs that fit it."""
+        # What a killed process left; its last program may still be writing there, so each attempt has its own.
+        for left in self.folder.parent.glob("postgres.unfinished-*"):
+            shutil.rmtree(left, ignore_errors=True)
         if self.folder.exists():
             return programs(self._user, int((self.folder / "PG_VERSION").read_text()))
         newest = programs(self._user)
-        unfinished = self.folder.with_name("postgres.unfinished")
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
-        unfinished.mkdir(mode=0o700)
+        unfinished = Path(tempfile.mkdtemp(prefix="postgres.unfinished-", dir=self.folder.parent))
         if self._user is not None:
             os.chown(unfinished, self._user.uid, self._user.gid)
             let_through(unfinished, self._user)
@@ -127,8 +127,6 @@ class EmbeddedPostgres:
         return newest
 
     def _ensure_running(self) -> None:
-        if self._user is not None:
-            let_through(self.folder, self._user)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if time.monotonic() > deadline:
@@ -179,15 +177,8 @@ class EmbeddedPostgres:
             f"-k . -c listen_addresses='' -c cluster_name={self._identity} -c timezone=UTC -c log_timezone=UTC "
             "-c log_checkpoints=off"
         )
-        started = [
-            "start",
-            "--wait",
-            f"--timeout={START_SECONDS}",
-            f"--log={log.name}",
-            f"--options={options}",
-        ]
         try:
-            self._programs.run("pg_ctl", started, self.folder)
+            self._control("start", "--wait", f"--timeout={START_SECONDS}", f"--log={log.name}", f"--options={options}")
         except subprocess.CalledProcessError as error:
             # The backends of a server that was killed live on for a moment and keep its memory in use.
             if "is still in use" not in self._log_tail():
@@ -196,11 +187,13 @@ class EmbeddedPostgres:
 
     def _stop(self) -> None:
         with suppress(subprocess.CalledProcessError):  # it may be down already
-            self._programs.run(
-                "pg_ctl",
-                ["stop", "--mode=fast", "--wait", f"--timeout={STOP_SECONDS}"],
-                self.folder,
-            )
+            self._control("stop", "--mode=fast", "--wait", f"--timeout={STOP_SECONDS}")
+
+    def _control(self, *arguments: str) -> None:
+        """Run pg_ctl on the folder, to which someone may have closed the way since the last time."""
+        if self._user is not None:
+            let_through(self.folder, self._user)
+        self._programs.run("pg_ctl", list(arguments), self.folder)
 
     @property
     def _log(self) -> Path:

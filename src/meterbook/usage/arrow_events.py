@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +16,8 @@ from meterbook.usage.values import VALUE_TYPE, read_values
 
 ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
 ROWS_MAX: Final = 100_000
+_DICTIONARY_BATCH: Final = 2
+_RECORD_BATCH: Final = 3
 _REQUIRED: Final = ("project", "type", "time", "source", "id")
 # These may be dictionaries (32-bit indices): they repeat, often one text for all rows.
 _REPEATED: Final = ("project", "type", "resource", "source")
@@ -39,6 +42,8 @@ def read_arrow(body: bytes) -> tuple[EventColumns, dict[int, str]]:
 def _batches(body: bytes) -> Iterator[pa.RecordBatch]:
     count = 0
     try:
+        if any(_is_packed(message.metadata.to_pybytes()) for message in pa.ipc.MessageReader.open_stream(body)):
+            raise Invalid("The Arrow stream's buffers are compressed: use Content-Encoding instead", "broken-arrow")
         with pa.ipc.open_stream(body) as reader:
             _check_schema(reader.schema)
             yield pa.RecordBatch.from_pylist([], reader.schema)
@@ -48,8 +53,36 @@ def _batches(body: bytes) -> Iterator[pa.RecordBatch]:
                 if count > ROWS_MAX:
                     raise TooLarge(f"The Arrow stream carries more than {ROWS_MAX} rows: send it in parts")
                 yield batch
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, struct.error, IndexError) as error:
         raise pa.ArrowInvalid(str(error)) from None
+
+
+def _is_packed(metadata: bytes) -> bool:
+    """Return whether an Arrow message says that its buffers are compressed, which no bound on the body would hold.
+
+    Walks the message's flatbuffer: of a table's fields, the vtable in front of it holds the places (Arrow columnar
+    format, Message.fbs: a message has its header's type as field 1 and the header as field 2).
+    """
+
+    def field(table: int, index: int) -> int:
+        (back,) = struct.unpack_from("<i", metadata, table)
+        (size,) = struct.unpack_from("<H", metadata, table - back)
+        slot = 4 + 2 * index
+        (place,) = struct.unpack_from("<H", metadata, table - back + slot) if slot < size else (0,)
+        return table + int(place) if place else 0
+
+    def table_at(place: int) -> int:
+        return place + int(struct.unpack_from("<I", metadata, place)[0])
+
+    message = table_at(0)
+    kind, header = field(message, 1), field(message, 2)
+    if not kind or not header:
+        return False
+    batch = table_at(header)
+    if metadata[kind] == _DICTIONARY_BATCH:
+        inner = field(batch, 1)
+        batch = table_at(inner) if inner else batch
+    return metadata[kind] in (_DICTIONARY_BATCH, _RECORD_BATCH) and bool(field(batch, 3))
 
 
 def _check_schema(schema: pa.Schema) -> None:

@@ -77,7 +77,6 @@ class Engine:
     @contextmanager
     def _connection(self) -> Iterator[Any]:
         with self._lock:
-            assert self._open, "the engine is closed"
             connection = self._idle.pop() if self._idle else None
         connection = connection or connect(str(self._path))
         try:

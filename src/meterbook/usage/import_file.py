@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import gzip
 import sys
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -158,7 +160,8 @@ def _event_table(
         missing = np.flatnonzero(times.is_null().to_numpy(zero_copy_only=False)).tolist()
         refused.extend(
             FileRejection(
-                int(numbers[row]), f"time is no instant such as 2026-11-20T10:00:00Z: {rows.broken.get(row, '')[:60]!r}"
+                int(numbers[row]),
+                f"time is not an instant such as 2026-11-20T10:00:00Z: {rows.broken.get(row, '')[:60]!r}",
             )
             for row in missing
         )
@@ -227,9 +230,16 @@ def _request_of_lines(lines: list[bytes], first: int, bytes_read: int, bytes_tot
     return ImportRequest(_LINES, b"".join(lines), numbers, (), bytes_read, bytes_total)
 
 
-def _unpacked(raw: BinaryIO, packed: str) -> BinaryIO:
-    if packed == ".gz":
-        return cast("BinaryIO", gzip.open(raw))
-    if packed == ".zst":
-        return cast("BinaryIO", zstd.open(raw))
-    return raw
+@contextmanager
+def _unpacked(raw: BinaryIO, packed: str) -> Iterator[BinaryIO]:
+    try:
+        if packed == ".gz":
+            with gzip.open(raw) as file:
+                yield cast("BinaryIO", file)
+        elif packed == ".zst":
+            with zstd.open(raw) as frames:
+                yield cast("BinaryIO", frames)
+        else:
+            yield raw
+    except (gzip.BadGzipFile, zlib.error, zstd.ZstdError, EOFError) as error:
+        raise Invalid(f"The file cannot be unpacked: {error}", "broken-file") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,8 @@ import structlog
 
 _HEAD: Final = struct.Struct("<II")
 _SUFFIX: Final = ".journal"
+# Not every system can bring a file's data alone to disk.
+_sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
 _log = structlog.get_logger(__name__)
 
 
@@ -49,7 +51,7 @@ class Journal:
         file = self._open()
         try:
             _write(file, [_HEAD.pack(len(data), zlib.crc32(data)), data])
-            os.fdatasync(file)
+            _sync(file)
         except OSError:
             self._abandon(file)
             raise
@@ -95,7 +97,10 @@ def read_segment(path: Path) -> Iterator[pa.Table]:
 
 def delete_segment(path: Path) -> None:
     """Delete a segment whose rows are in ClickHouse; if a crash undoes it, its replay changes nothing."""
-    path.unlink()
+    try:
+        path.unlink()
+    except OSError as error:
+        _log.warning("journal.not_deleted", segment=path.name, error=str(error))
 
 
 def sync_folder(folder: Path) -> None:

@@ -152,7 +152,7 @@ class _Query:
     def windows(self) -> Iterator[UsageWindow]:
         ends = dict(zip(map(_seconds, self.boundaries), self.boundaries[1:], strict=False))
         by_rule = self._by_rule()
-        outer = {rule: "days_by_window" if rule == "stock" else "hours_by_window" for rule in by_rule}
+        outer = {rule: f"{rule.partition('_')[0]}_by_window" for rule in by_rule}
         for row in self._run(outer, {}):
             for meter in by_rule[row["rule"]][row["type"]]:
                 yield UsageWindow(
@@ -192,15 +192,23 @@ class _Query:
             "days": [_seconds(day) for day in day_starts(self.boundaries[0], self.boundaries[-1], self.zone)],
         }
         for rule, name in outer.items():
-            resource = "resource" if self.by_resource else "''"
-            hourly = Template(statement(f"hourly/{'counter' if rule == 'stock' else rule}")).substitute(
-                types=f"types_{rule}", and_projects=_and_projects(self.project_ids), resource=resource
-            )
-            parts.append(Template(statement(name)).substitute(rule=rule, resource=resource, hourly=hourly))
+            parts.append(self._part(name, rule))
             parameters[f"types_{rule}"] = sorted(self._by_rule()[rule])
         sql = "\nunion all\n".join(parts)
         rows: list[dict[str, Any]] = self.store.read(sql, parameters | more | _projects(self.project_ids)).to_pylist()
         return rows
+
+    def _part(self, name: str, rule: str) -> str:
+        words = {
+            "rule": rule,
+            "resource": "resource" if self.by_resource else "''",
+            "types": f"types_{rule}",
+            "and_projects": _and_projects(self.project_ids),
+        }
+        outer = statement(name)
+        if "$hourly" in outer:
+            words["hourly"] = Template(statement(f"hourly/{rule}")).substitute(words)
+        return Template(outer).substitute(words)
 
 
 def _capped(

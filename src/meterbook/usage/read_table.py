@@ -18,6 +18,8 @@ from meterbook.errors import Invalid
 from meterbook.usage.columns import TIME_TYPE
 
 _BLOCK_BYTES: Final = 1024 * 1024
+# A file with more rows of another number of fields is not the CSV file it is taken for.
+_SKIPPED_MAX: Final = 100_000
 _NAIVE: Final = pa.timestamp("us")
 
 
@@ -56,6 +58,8 @@ def read_csv(
 
     def skip(row: pa.csv.InvalidRow) -> str:
         number = (row.number or 0) - 1
+        if len(skipped) == _SKIPPED_MAX:
+            return "error"
         skipped.append(number)
         refuse(number, f"the row has {row.actual_columns} fields, the header {row.expected_columns}")
         return "skip"
@@ -110,10 +114,11 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _numbers(done: int, count: int, skipped: Sequence[int]) -> npt.NDArray[np.int64]:
     """Return the rows' numbers in the file, of which the skipped ones do not reach us."""
-    numbers = np.arange(done + 1, done + 1 + count)
-    for number in sorted(skipped):
-        numbers[numbers >= number] += 1
-    return numbers
+    rows = np.arange(done, done + count)
+    gaps = np.sort(np.array(skipped, dtype=np.int64))
+    # So many of the rows that reach us lie before each gap.
+    before = gaps - np.arange(len(gaps)) - 1
+    return rows + 1 + np.searchsorted(before, rows, "right")
 
 
 def _rows(

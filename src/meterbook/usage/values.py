@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,9 +15,10 @@ DECIMALS: Final = 9
 VALUE_LIMIT: Final = Decimal(10) ** 18
 VALUE_TYPE: Final = pa.decimal128(38, DECIMALS)
 _TEXT_LENGTH_MAX: Final = 100
-# For texts of more decimals: the narrow one is twice as fast, the wide one holds every double in its shortest text.
-_LONGER: Final = (pa.decimal128(38, 20), pa.decimal256(76, 38))
-_SAMPLE: Final = 64
+# Texts of this form have 38 digits at most, so Arrow reads them without overflow, of which it does not always tell.
+_PLAIN: Final = r"^[0-9]{1,18}(\.[0-9]{1,20})?$"
+_LONG: Final = r"\.[0-9]{10}"
+_LONG_TYPE: Final = pa.decimal128(38, 20)
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE: Final = re.compile(r"[+-]?(s?nan\d*|inf(inity)?)", re.ASCII | re.IGNORECASE)
 _EXACT: Final = Context(prec=200)
@@ -29,49 +31,30 @@ def read_values(texts: pa.StringArray) -> tuple[pa.Decimal128Array, dict[int, st
     A value is a decimal number from 0 up to, not including, 10^18; what it has beyond nine decimals is rounded half up.
     Never goes through a binary float.
     """
-    try:
-        exact = _cast(texts)
-    except pa.ArrowInvalid:
-        return _one_by_one(texts.to_pylist())
-    bounds = pc.min_max(exact)
-    least, most = bounds["min"].as_py(), bounds["max"].as_py()
-    if least is not None and (least < 0 or most >= VALUE_LIMIT):
-        return _one_by_one(texts.to_pylist())
-    return exact, {}
+    plain = pc.match_substring_regex(texts, _PLAIN)
+    if pc.all(plain).as_py() is not False:
+        return _read_plain(texts), {}
+    odd = pc.invert(pc.fill_null(plain, True))
+    rows = np.flatnonzero(odd.to_numpy(zero_copy_only=False)).tolist()
+    values, reasons = _read_each(texts.filter(odd).to_pylist())
+    others = _read_plain(pc.if_else(odd, pa.scalar(None, pa.string()), texts))
+    return pc.replace_with_mask(others, odd, values), {rows[row]: reason for row, reason in reasons.items()}
 
 
-def _cast(texts: pa.StringArray) -> pa.Array:
-    """Read a column of which every text is a value; raises `ArrowInvalid` otherwise, and for some that are."""
-    if (pc.max(pc.binary_length(texts)).as_py() or 0) > _TEXT_LENGTH_MAX:
-        raise pa.ArrowInvalid("too long")
-    # A failing cast of a whole column is slow, so a few rows tell whether it is worth a try.
-    if _try_cast(texts[:_SAMPLE], VALUE_TYPE) is not None and (exact := _try_cast(texts, VALUE_TYPE)) is not None:
-        return exact
-    for longer in _LONGER:
-        if (exact := _try_cast(texts, longer)) is not None:
-            least = pc.min(exact).as_py()
-            if least is not None and least < 0:
-                raise pa.ArrowInvalid("negative")
-            return pc.round(exact, ndigits=DECIMALS, round_mode="half_towards_infinity").cast(VALUE_TYPE)
-    raise pa.ArrowInvalid("no decimals")
+def _read_plain(texts: pa.StringArray) -> pa.Decimal128Array:
+    if not pc.any(pc.match_substring_regex(texts, _LONG)).as_py():
+        return texts.cast(VALUE_TYPE)
+    return pc.round(texts.cast(_LONG_TYPE), ndigits=DECIMALS, round_mode="half_towards_infinity").cast(VALUE_TYPE)
 
 
-def _try_cast(texts: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    try:
-        return texts.cast(kind)
-    except pa.ArrowInvalid:
-        return None
-
-
-def _one_by_one(texts: Sequence[str | None]) -> tuple[pa.Decimal128Array, dict[int, str]]:
+def _read_each(texts: Sequence[str]) -> tuple[pa.Decimal128Array, dict[int, str]]:
     values: list[Decimal | None] = []
     reasons: dict[int, str] = {}
     for position, text in enumerate(texts):
-        value = None if text is None else _read(text)
+        value = _read(text)
         if isinstance(value, str):
             reasons[position] = value
-            value = None
-        values.append(value)
+        values.append(None if isinstance(value, str) else value)
     return pa.array(values, VALUE_TYPE), reasons
 
 

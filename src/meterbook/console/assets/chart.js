@@ -103,7 +103,7 @@ function draw(box) {
   const redraw = () => chart.setOption(options(data, hidden), { notMerge: true });
   redraw();
   new ResizeObserver(() => chart.resize()).observe(box);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redraw);
   followLegend(box.closest("section"), hidden, redraw);
   readByKeys(box, chart, data, hidden);
 }

@@ -1,9 +1,11 @@
 select
+    '$rule' as rule,
     project_id,
     type,
     $resource as resource,
-    intDiv(toUnixTimestamp64Second(at) - {residue:Int64}, 3600) as hour,
-    sum(value) as units
+    roundDown(toUnixTimestamp64Second(at), {windows:Array(Int64)}) as window,
+    sum(value) as quantity,
+    groupBitmap(toUInt32(intDiv(toUnixTimestamp64Second(at) - {residue:Int64}, 3600))) as usage_hours
 from events
 where account_id = {account:UInt64}
     and at >= {starts:DateTime64(6, 'UTC')}
@@ -14,4 +16,4 @@ group by
     project_id,
     type,
     resource,
-    hour
+    window

@@ -4,7 +4,7 @@ select
     type,
     resource,
     window,
-    sum(units) as quantity,
+    sum(lines) as quantity,
     toUInt64(24 * countIf(window = first_window)) as usage_hours
 from
 (
@@ -13,7 +13,7 @@ from
         type,
         resource,
         window,
-        units,
+        lines,
         min(window) over (partition by project_id, type, resource, day) as first_window
     from
     (
@@ -21,13 +21,15 @@ from
             project_id,
             type,
             $resource as resource,
-            roundDown(hour * 3600 + {residue:Int64}, {windows:Array(Int64)}) as window,
-            roundDown(hour * 3600 + {residue:Int64}, {days:Array(Int64)}) as day,
-            sum(units) as units
-        from
-        (
-            $hourly
-        )
+            roundDown(toUnixTimestamp64Second(at), {windows:Array(Int64)}) as window,
+            roundDown(toUnixTimestamp64Second(at), {days:Array(Int64)}) as day,
+            sum(value) as lines
+        from events
+        where account_id = {account:UInt64}
+            and at >= {starts:DateTime64(6, 'UTC')}
+            and at < {until:DateTime64(6, 'UTC')}
+            and type in {$types:Array(String)}
+            $and_projects
         group by
             project_id,
             type,

@@ -1,0 +1,67 @@
+"""Import of a CSV of 1,000,000 rows by the command, stores and all, and of a tenth of it: memory must not grow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bench.load import serving
+
+ROWS = 1_000_000
+TARGET = 300_000
+
+
+def run(folder: Path) -> dict[str, object]:
+    folder.mkdir(parents=True)
+    small, large = folder / "small.csv", folder / "large.csv"
+    _write(small, ROWS // 10)
+    _write(large, ROWS)
+    stores = folder / "stores"
+    with serving(stores):
+        pass  # the account and its projects are there now; the command opens the stores itself
+    few, many, again = (_import(stores, file) for file in (small, large, large))
+    assert (many["accepted"], again["duplicates"]) == (ROWS, ROWS)
+    marginal = (ROWS - ROWS // 10) / (many["seconds"] - few["seconds"])
+    return {
+        "rows": ROWS,
+        "target_rows_per_second": TARGET,
+        "rows_per_second": round(marginal),
+        "whole_command_seconds": round(many["seconds"], 2),
+        "peak_mib": many["peak_mib"],
+        "peak_mib_of_a_tenth": few["peak_mib"],
+        "imported_again_seconds": round(again["seconds"], 2),
+    }
+
+
+def _write(file: Path, rows: int) -> None:
+    start = datetime(2026, 1, 1)  # noqa: DTZ001 - the file's times have no zone, as those of many exports
+    with file.open("w") as lines:
+        lines.write("timestamp,value\n")
+        for number in range(rows):
+            lines.write(f"{start + timedelta(seconds=number * 20)},{number % 97}.{number % 10}\n")
+
+
+def _import(stores: Path, file: Path) -> dict[str, int | float]:
+    command = [sys.executable, "-m", "meterbook", "import", str(file), "--json", "--data-dir", str(stores)]
+    command += ["--project", "p0", "--type", "request.count"]
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    told = process.stdout.read()
+    process.stdout.close()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, told
+    (outcome,) = json.loads(told)["files"]
+    return {
+        "seconds": seconds,
+        "peak_mib": used.ru_maxrss // 1024,
+        "accepted": outcome["accepted"],
+        "duplicates": outcome["duplicates"],
+    }

@@ -1,0 +1,424 @@
+"""Who may do what: every route of the application, walked by every kind of caller (DOMAIN 1)."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from meterbook.api.permission import Permission
+from meterbook.database import Database
+from meterbook.main import House, create_app
+from meterbook.settings import Settings
+from meterbook.usage.store import open_usage
+
+from tests.doors.conftest import CATALOG, Served
+
+API = "/api/v1"
+# What anyone may read: it names no account.
+PUBLIC = {"/healthz", "/readyz", "/metrics", f"{API}/openapi.json"}
+PASSWORD = "correct horse battery staple"
+PROJECTS = ("alpha", "beta", "gamma", "delta", "epsilon")
+SEEN = ("alpha", "beta")
+JUNE = {"account": "access", "month": "2026-06"}
+_numbers = count(1)
+
+
+def event(project: str, resource: str) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": str(next(_numbers)),
+        "source": "access",
+        "type": "host.seen",
+        "subject": project,
+        "time": "2026-06-10T10:30:00Z",
+        "data": {"resource": resource},
+    }
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A request to a route that the operator, and whoever holds its permission for `access`, may make."""
+
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: object = None
+
+    def how(self) -> dict[str, Any]:
+        if isinstance(self.body, bytes):
+            return {"params": self.query, "content": self.body, "headers": {"Content-Type": "application/toml"}}
+        return {"params": self.query} if self.body is None else {"params": self.query, "json": self.body}
+
+
+SAMPLES = {
+    ("POST", "/accounts"): Sample("/accounts", body={"code": "access", "currency": "USD"}),
+    ("GET", "/accounts"): Sample("/accounts"),
+    ("GET", "/accounts/{code}"): Sample("/accounts/access"),
+    ("POST", "/projects"): Sample("/projects", body={"account": "access", "code": "alpha"}),
+    ("GET", "/projects"): Sample("/projects", {"account": "access"}),
+    ("PATCH", "/projects/{code}"): Sample("/projects/alpha", body={"name": "alpha"}),
+    ("POST", "/users"): Sample("/users", body={"email": "temp@access.example"}),
+    ("GET", "/users"): Sample("/users"),
+    ("POST", "/members"): Sample(
+        "/members", body={"email": "two@access.example", "project": "alpha", "role": "viewer", "billing": True}
+    ),
+    ("GET", "/members"): Sample("/members", {"account": "access"}),
+    ("PUT", "/members/{email}"): Sample("/members/two@access.example", {"project": "alpha"}, {"billing": True}),
+    ("DELETE", "/members/{email}"): Sample("/members/temporary@access.example", {"project": "alpha"}),
+    ("POST", "/keys"): Sample("/keys", body={"scope": "events", "account": "access"}),
+    ("GET", "/keys"): Sample("/keys", {"account": "access"}),
+    ("DELETE", "/keys/{prefix}"): Sample("/keys/mbk_e_aaaaaaaaaa"),
+    ("GET", "/catalog"): Sample("/catalog"),
+    ("POST", "/catalog/check"): Sample("/catalog/check", body=CATALOG.read_bytes()),
+    ("POST", "/catalog/diff"): Sample("/catalog/diff", body=CATALOG.read_bytes()),
+    ("PUT", "/catalog"): Sample("/catalog", body=CATALOG.read_bytes()),
+    ("POST", "/events"): Sample("/events", body=[event("alpha", "alpha-0")]),
+    ("GET", "/usage"): Sample("/usage", {"project": "alpha", "from": "2026-06-01", "until": "2026-07-01"}),
+    ("GET", "/invoices/preview"): Sample("/invoices/preview", JUNE),
+    ("GET", "/project-usage"): Sample("/project-usage", JUNE),
+}
+
+
+@pytest.fixture(scope="module")
+def application(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+    """The application as the server makes it, to read its routes from."""
+    folder = tmp_path_factory.mktemp("routes")
+    usage = open_usage(folder)
+    yield create_app(House(Settings(data_dir=folder), migrated, usage))
+    usage.close()
+
+
+@pytest.fixture(scope="module")
+def routes(application: FastAPI) -> dict[tuple[str, str], Permission | None]:
+    """Every method and path, with the permission its dependencies name."""
+    found: dict[tuple[str, str], Permission | None] = {}
+    for route in iter_route_contexts(application.routes):
+        if route.methods is None:
+            assert route.path == "/static", f"{route.path} is mounted, and nothing here knows what is behind it"
+            continue
+        for method in route.methods - {"HEAD"}:
+            found[method, route.path] = _permission(getattr(route, "dependant", None))
+    return found
+
+
+def _permission(dependant: Any) -> Permission | None:
+    calls = [each.call for each in dependant.dependencies] if dependant else []
+    named = [call.permission for call in calls if hasattr(call, "permission")]
+    assert len(named) <= 1
+    return named[0] if named else None
+
+
+@dataclass(frozen=True)
+class Keys:
+    operator: str
+    account: str
+    narrowed: str
+    events: str
+    narrowed_events: str
+    foreign_account: str
+    foreign_events: str
+    revoked: str
+    expired: str
+
+
+@pytest.fixture(scope="module")
+def keys(served: Served) -> Keys:
+    """An account with five projects of one host each, a rival with one, and a key of every kind."""
+    served.account("access", projects=PROJECTS)
+    served.account("access-rival", projects=["zeta"])
+    # a different use each, so that any sum of some of them is told from the sum of others
+    for number, project in enumerate((*PROJECTS, "zeta")):
+        assert served.send([event(project, f"{project}-{host}") for host in range(2**number)])["rejected"] == []
+    for email in ("two", "temporary", "none"):
+        served.run("user", "add", f"{email}@access.example", "--password-stdin", stdin=f"{PASSWORD}\n")
+    for project in PROJECTS:
+        billing = ["--billing"] if project in SEEN else []
+        served.run("member", "add", "two@access.example", project, *billing)
+    served.run("member", "add", "none@access.example", "alpha")
+    revoked = served.key("operator")
+    soon = datetime.now(UTC) + timedelta(seconds=0.5)
+    expired = served.key("account", "access", expires_at=soon.isoformat())
+    made = Keys(
+        operator=served.key("operator"),
+        account=served.key("account", "access"),
+        narrowed=served.key("account", "access", "beta"),
+        events=served.key("events", "access"),
+        narrowed_events=served.key("events", "access", "beta"),
+        foreign_account=served.key("account", "access-rival"),
+        foreign_events=served.key("events", "access-rival"),
+        revoked=revoked,
+        expired=expired,
+    )
+    # the one revoked proved something a moment ago, which must not be remembered
+    assert served.api("POST", "/events", revoked, json=[]).status_code == 200
+    assert served.api("DELETE", f"/keys/{revoked[:16]}").status_code == 204
+    time.sleep(max(0.0, (soon - datetime.now(UTC)).total_seconds()))
+    return made
+
+
+def test_every_route_names_its_permission(routes: Mapping[tuple[str, str], Permission | None]) -> None:
+    api = {(method, path): named for (method, path), named in routes.items() if path.startswith(API)}
+    unnamed = {path for (_, path), named in api.items() if named is None}
+    assert unnamed == {f"{API}/openapi.json"}
+    assert {path for _, path in routes} >= PUBLIC
+    assert {(method, path.removeprefix(API)) for (method, path), named in api.items() if named} == SAMPLES.keys()
+
+
+def test_without_a_proof_every_route_says_the_same(
+    served: Served, keys: Keys, routes: Mapping[tuple[str, str], Permission | None]
+) -> None:
+    wrong = f"{keys.operator[:-1]}{'a' if keys.operator[-1] != 'a' else 'b'}"
+    bearers = [None, "Bearer", "Basic b3BlcmF0b3I6", f"Token {keys.operator}", "Bearer mbk", f"Bearer {keys.operator}x"]
+    bearers += [f"Bearer {each}" for each in (wrong, keys.revoked, keys.expired, "local_", f"local_{keys.operator}")]
+    bearers += [f"Bearer {served.token[:-1]}", f"Bearer {'m' * 5000}", "Bearer mbk_o_äöü"]
+    said = set()
+    with httpx.Client(base_url=served.url + API, verify=False, trust_env=False) as client:
+        for (method, path), sample in SAMPLES.items():
+            absent = re.sub(r"\{\w+\}", "nobody", path)
+            for bearer in bearers:
+                headers = {} if bearer is None else {b"Authorization": bearer.encode("latin-1")}
+                for where, how in ((sample.path, sample.how()), (absent, {})):
+                    answer = client.request(method, where, **(how | {"headers": how.get("headers", {}) | headers}))
+                    assert answer.status_code == 401, f"{method} {where} with {bearer}: {answer.text}"
+                    said.add((answer.headers["www-authenticate"], answer.headers["content-type"], answer.text))
+    ((challenge, media_type, text),) = said
+    assert challenge == 'Bearer realm="meterbook"'
+    assert media_type == "application/problem+json"
+    assert json.loads(text) == {
+        "type": "urn:meterbook:problem:unauthenticated",
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": "A valid key or sign-in is needed.",
+    }
+    assert {path for _, path in routes} >= {API + path for _, path in SAMPLES}
+
+
+def test_every_route_by_every_scope(
+    served: Served, keys: Keys, routes: Mapping[tuple[str, str], Permission | None]
+) -> None:
+    holders = {
+        Permission.send_events: {"events", "narrowed_events", "foreign_events", "account", "narrowed"}
+        | {"foreign_account", "operator"},
+        Permission.read_account: {"account", "narrowed", "foreign_account", "operator"},
+        Permission.operate: {"operator"},
+    }
+    served.run("member", "add", "temporary@access.example", "alpha")
+    for (method, path), sample in SAMPLES.items():
+        permission = routes[method, API + path]
+        assert permission is not None
+        # the operator last: it takes away what others may not
+        for caller in sorted(holders[Permission.send_events], key=lambda name: name == "operator"):
+            answer = served.api(method, sample.path, getattr(keys, caller), **sample.how())
+            if caller not in holders[permission]:
+                assert answer.status_code == 403, f"{method} {path} by {caller}: {answer.text}"
+                assert answer.json()["type"] == "urn:meterbook:problem:forbidden"
+                assert answer.headers["content-type"] == "application/problem+json"
+            elif caller in ("account", "operator", "events") and path != "/keys/{prefix}":
+                assert answer.is_success, f"{method} {path} by {caller}: {answer.text}"
+            else:
+                assert answer.status_code in (200, 404), f"{method} {path} by {caller}: {answer.text}"
+
+
+def test_what_is_foreign_answers_as_if_it_did_not_exist(served: Served, keys: Keys) -> None:
+    between = {"from": "2026-06-01", "until": "2026-07-01"}
+    places = [
+        ("/accounts/{}", {}, "access-rival", keys.account),
+        ("/projects?account={}", {}, "access-rival", keys.account),
+        ("/invoices/preview?account={}", {"month": "2026-06"}, "access-rival", keys.account),
+        ("/invoices/preview?account={}", {"at": "2026-06-12T00:00:00Z"}, "access-rival", keys.account),
+        ("/project-usage?account={}", {"month": "2026-06"}, "access-rival", keys.account),
+        ("/usage?project={}", between, "zeta", keys.account),
+        ("/accounts/{}", {}, "access", keys.foreign_account),
+        ("/usage?project={}", between, "alpha", keys.foreign_account),
+        ("/usage?project={}", between, "alpha", keys.narrowed),
+    ]
+    for path, query, foreign, key in places:
+        answers = []
+        for code in (foreign, "absent"):
+            address = httpx.URL(path.format(code)).copy_merge_params(query)
+            answer = served.api("GET", str(address), key)
+            headers = {name: value for name, value in answer.headers.items() if name not in ("date", "content-length")}
+            answers.append((answer.status_code, headers, answer.text.replace(code, "CODE")))
+        assert answers[0] == answers[1], path
+        assert answers[0][0] == 404, path
+
+
+def test_lists_and_totals_hold_only_what_the_key_may_see(served: Served, keys: Keys) -> None:
+    def codes(answer: Any) -> list[str]:
+        return [item["code"] for item in answer["items"]]
+
+    assert codes(served.get("/accounts", keys.account)) == ["access"]
+    assert codes(served.get("/accounts", keys.foreign_account)) == ["access-rival"]
+    assert codes(served.get("/accounts", keys.narrowed)) == ["access"]
+    assert {"access", "access-rival"} <= set(codes(served.get("/accounts", limit=500)))
+    assert codes(served.get("/projects", keys.account)) == sorted(PROJECTS)
+    assert codes(served.get("/projects", keys.narrowed)) == ["beta"]
+    assert codes(served.get("/projects", keys.foreign_account)) == ["zeta"]
+    hours = {project: str(2**number) for number, project in enumerate(PROJECTS)}
+    for path in ("/invoices/preview", "/project-usage"):
+        whole = served.get(path, keys.account, month="2026-06")
+        assert {group["project"]: group["total_time"] for group in whole["groups"]} == hours
+        narrowed = served.get(path, keys.narrowed, month="2026-06")
+        assert [group["project"] for group in narrowed["groups"]] == ["beta"]
+        by_product = served.get(path, keys.narrowed, month="2026-06", group_by="product")
+        assert [group["total_time"] for group in by_product["groups"]] == ["2"]
+        told = json.dumps([narrowed, by_product])
+        assert not any(project in told for project in (*PROJECTS, "zeta") if project != "beta")
+    # 12.00 a month of 720 hours: lines of 1, 2, 4, 8 and 16 hosts of one hour each
+    whole, part = (served.get("/invoices/preview", key, month="2026-06") for key in (keys.account, keys.narrowed))
+    assert (whole["total"], part["subtotal"], part["total"], part["due"]) == ("0.52", "0.03", "0.03", "0.03")
+
+
+def test_a_cursor_of_another_account_opens_nothing(served: Served, keys: Keys) -> None:
+    cursor = served.get("/accounts", limit=1)["next_cursor"]
+    listed = served.get("/accounts", keys.foreign_account, cursor=cursor)["items"]
+    assert {item["code"] for item in listed} <= {"access-rival"}
+
+
+def test_usage_goes_only_where_the_key_may_send(served: Served, keys: Keys) -> None:
+    may = {
+        "events": set(PROJECTS),
+        "account": set(PROJECTS),
+        "narrowed": {"beta"},
+        "narrowed_events": {"beta"},
+        "foreign_events": {"zeta"},
+        "foreign_account": {"zeta"},
+        "operator": {*PROJECTS, "zeta"},
+    }
+    wanted = ["alpha", "beta", "zeta", "absent"]
+    for caller, own in may.items():
+        sent = [event(project, f"{project}-0") for project in wanted]
+        receipt = served.send(sent, getattr(keys, caller))
+        taken = [project for project in wanted if project in own]
+        refused = [(at, sent[at]["id"], project) for at, project in enumerate(wanted) if project not in own]
+        assert receipt["accepted"] == len(taken), caller
+        assert receipt["rejected"] == [
+            {"index": at, "id": id_, "reason": f"unknown project: {project}"} for at, id_, project in refused
+        ]
+
+
+def test_only_the_operator_replays_a_moment(served: Served, keys: Keys) -> None:
+    query = JUNE | {"at": "2026-06-10T10:00:00Z"}
+    for key in (keys.account, keys.narrowed):
+        answer = served.api("GET", "/invoices/preview", key, params=query)
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:meterbook:problem:forbidden")
+    assert served.get("/invoices/preview", keys.operator, **query)["total"] == "0.00"
+
+
+def test_pages_lead_to_the_sign_in(served: Served, routes: Mapping[tuple[str, str], Permission | None]) -> None:
+    pages = [(method, path) for method, path in routes if path not in PUBLIC and not path.startswith(API)]
+    assert {("GET", "/"), ("GET", "/sign-in"), ("GET", "/invoice-preview")} <= set(pages)
+    for cookies in ({}, {"meterbook_session": "x" * 43}):
+        with httpx.Client(base_url=served.url, cookies=cookies, follow_redirects=True, verify=False) as client:
+            # a post with a session that is none is refused for its form
+            for method, path in [each for each in pages if each[0] == "GET" or not cookies]:
+                answer = client.request(method, path)
+                assert answer.url.path == "/sign-in", f"{method} {path}: {answer.text}"
+                if path != "/sign-in":
+                    assert [each.status_code for each in answer.history][-1:] == [303], path
+    for key in ("operator", "account"):
+        answer = httpx.get(
+            f"{served.url}/invoice-preview",
+            headers={"Authorization": f"Bearer {served.key(key, None if key == 'operator' else 'access')}"},
+            verify=False,
+        )
+        assert answer.headers["location"].startswith("/sign-in"), "a key opens no page"
+
+
+def sign_in(client: httpx.Client, email: str) -> None:
+    token = re.search(r'name="form_token" value="([^"]+)"', client.get("/sign-in").text)
+    assert token is not None
+    form = {"email": email, "password": PASSWORD, "form_token": token[1]}
+    assert client.post("/sign-in", data=form).status_code == 303
+
+
+@pytest.fixture
+def browser(served: Served) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.url, verify=False, trust_env=False) as client:
+        yield client
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_person_sees_two_of_five_projects(browser: httpx.Client) -> None:
+    sign_in(browser, "two@access.example")
+    for by in ("project", "product"):
+        page = browser.get("/invoice-preview", params=JUNE | {"by": by, "open": "*"})
+        assert page.status_code == 200
+        text = html.unescape(page.text)
+        assert all(project in text for project in SEEN) or by == "product"
+        assert not any(project in text for project in (*PROJECTS, "zeta") if project not in SEEN)
+        # 3 hosts of one hour, not 31 (0.52)
+        assert "0.05" in text
+        assert "0.52" not in text
+        chart = re.search(r'<script type="application/json" id="chart-data">(.*?)</script>', page.text, re.DOTALL)
+        assert chart is not None
+        (series,) = json.loads(chart[1])["series"]
+        assert [height for height in series["heights"] if height is not None] == ["0.05"]
+    for parameter in ("open", "toggle"):
+        pages = [
+            browser.get("/invoice-preview", params=JUNE | {parameter: code}, follow_redirects=True)
+            for code in ("gamma", "absent")
+        ]
+        hidden, absent = (
+            re.sub(r'name="form_token" value="[^"]+"', "", page.text.replace(code, "CODE"))
+            for page, code in zip(pages, ("gamma", "absent"), strict=True)
+        )
+        assert hidden == absent
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_person_sees_no_other_account(browser: httpx.Client) -> None:
+    sign_in(browser, "two@access.example")
+    pages = []
+    for code in ("access-rival", "absent"):
+        page = browser.get("/invoice-preview", params=JUNE | {"account": code})
+        pages.append((page.status_code, page.text.replace(code, "CODE")))
+    assert pages[0] == pages[1]
+    assert pages[0][0] == 404
+    page = browser.get("/invoice-preview").text
+    assert "access-rival" not in page
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_member_without_billing_sees_no_amount(browser: httpx.Client) -> None:
+    sign_in(browser, "none@access.example")
+    page = browser.get("/invoice-preview", params=JUNE | {"open": "*"})
+    assert page.status_code == 200
+    assert not any(project in page.text for project in PROJECTS)
+    assert "chart-data" not in page.text
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_session_proves_nothing_to_the_api(served: Served, browser: httpx.Client) -> None:
+    sign_in(browser, "two@access.example")
+    session = browser.cookies["meterbook_session"]
+    assert browser.get(f"{API}/accounts").status_code == 401
+    assert served.api("GET", "/accounts", session).status_code == 401
+    token = re.search(r'name="form_token" value="([^"]+)"', browser.get("/invoice-preview").text)
+    assert token is not None
+    assert browser.post("/sign-out", data={"form_token": token[1]}).status_code == 303
+    browser.cookies.set("meterbook_session", session)
+    assert browser.get("/invoice-preview").status_code == 303
+
+
+def test_no_secret_is_logged(served: Served, keys: Keys, browser: httpx.Client) -> None:
+    sign_in(browser, "two@access.example")
+    # mistakes are what log lines are made of: of the request, of the key, and of the sign-in
+    served.api("GET", "/usage", f"{keys.account}x", params={"project": keys.account})
+    served.api("POST", "/accounts", json={"code": keys.operator, "password": PASSWORD})
+    browser.post("/sign-in", data={"email": "two@access.example", "password": PASSWORD})
+    secrets = [served.token, PASSWORD, browser.cookies["meterbook_session"], *vars(keys).values()]
+    log = served.log
+    assert not [secret for secret in secrets if secret in log or secret[-20:] in log]
+    assert "Traceback" not in log
