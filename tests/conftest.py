@@ -14,22 +14,17 @@ from meterbook.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def data_dir() -> Iterator[Path]:
-    """A folder outside of pytest's, which each run of pytest closes to all users, also to that of a server within."""
-    with tempfile.TemporaryDirectory(prefix="meterbook-test-") as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(scope="session")
-def migrated(data_dir: Path) -> Iterator[Database]:
+def migrated() -> Iterator[Database]:
     """The run's embedded PostgreSQL with every table in it; it need not survive a power cut."""
-    database = open_database(Settings(data_dir=data_dir / "data"))
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("alter system set fsync = off"))
-        connection.execute(text("select pg_reload_conf()"))
-    migrate(database)
-    yield database
-    database.dispose()
+    # Not in pytest's own folder: each start of pytest closes that to all others, the server's user among them.
+    with tempfile.TemporaryDirectory(prefix="meterbook-test-") as folder:
+        database = open_database(Settings(data_dir=Path(folder, "data")))
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("alter system set fsync = off"))
+            connection.execute(text("select pg_reload_conf()"))
+        migrate(database)
+        yield database
+        database.dispose()
 
 
 @pytest.fixture

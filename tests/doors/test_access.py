@@ -22,7 +22,6 @@ from meterbook.database import Database
 from meterbook.main import House, create_app
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage
-
 from tests.doors.conftest import CATALOG, Served
 
 API = "/api/v1"

@@ -1,4 +1,4 @@
-"""Usage over HTTP, well made and badly: what is wrong is refused by itself, its neighbours kept, nothing half-written."""
+"""Usage over HTTP, well made and badly: what is wrong is refused alone, its neighbours kept, nothing half-written."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def post(served: Served, key: str, body: Any, media: str | None = JSON, encoding
 
 
 def counted(served: Served, project: str = "bad") -> int:
-    """The sum of all requests of a project, whenever they were."""
-    usage = served.get("/usage", project=project, from_="1970-01-01", until="2199-01-01", window="month")
+    """The sum of a project's requests in the months around those of the events here."""
+    usage = served.get("/usage", project=project, from_="2026-05-01", until="2026-08-01", window="month")
     return sum(int(item["quantity"]) for item in usage["items"] if item["product"] == "requests")
 
 
@@ -92,9 +92,9 @@ WRONG: list[tuple[Event, str]] = [
     (event(time="yesterday"), "time is not an RFC 3339 instant such as 2026-11-20T10:00:00Z: 'yesterday'"),
     (event(time="2026-02-30T10:00:00Z"), "time is not an RFC 3339 instant such as"),
     (event(time="2026-06-01T10:30:00"), "time has no zone, write 2026-06-01T10:30:00Z if it is UTC"),
-    (event(time="0001-01-01T00:00:00+14:00"), "time is "),
+    (event(time="0001-01-01T00:00:00+14:00"), "time is before 1970"),
     (event(time="1969-12-31T23:59:59Z"), "time is before 1970"),
-    (event(time="9999-12-31T23:59:59-14:00"), "time is "),
+    (event(time="9999-12-31T23:59:59-14:00"), "time is more than an hour ahead: 10000-01-01 13:59:59"),
     (event(time=ahead(62)), "time is more than an hour ahead: "),
     (event(data={}), "no value"),
     (event(data=...), "no value"),
@@ -105,7 +105,7 @@ WRONG: list[tuple[Event, str]] = [
     (event(data={"value": "NaN"}), "value is not finite: NaN"),
     (event(data={"value": "Infinity"}), "value is not finite: Infinity"),
     (event(data={"value": "1e400"}), "value is too large, the limit is below 10^18: 1e400"),
-    (event(data={"value": "1e999999999999"}), "value has an exponent beyond all bounds: 1e999999999999"),
+    (event(data={"value": "1e999999999999"}), "value is too large, the limit is below 10^18: 1e999999999999"),
     (event(data={"value": "9" * 100}), "value is too large, the limit is below 10^18: 9999"),
     (event(data={"value": int("9" * 100)}), "value is too large, the limit is below 10^18: 1e99"),
     (event(data={"value": 10**18}), "value is too large, the limit is below 10^18: 1000000000000000000"),
@@ -121,32 +121,24 @@ WRONG: list[tuple[Event, str]] = [
 ]
 
 
-def check_refused(rejected: list[dict[str, Any]], positions: list[int]) -> None:
-    assert [each["index"] for each in rejected] == positions
-    for each, (sent, reason) in zip(rejected, WRONG, strict=True):
-        name = sent.get("id")
-        assert each["id"] == (name[:200] if isinstance(name, str) and name else None)
-        assert each["reason"].startswith(reason), each
-
-
 @pytest.mark.parametrize("media", [BATCH, LINES])
 def test_each_is_refused_by_itself_and_its_neighbours_kept(served: Served, key: str, media: str) -> None:
     before = counted(served)
-    events = [event() if number % 2 == 0 else WRONG[number // 2][0] for number in range(2 * len(WRONG))]
-    if media == LINES:
-        # for lines the version may be left out, as in plain JSON
-        events = [each | {"specversion": each.get("specversion", "0")} for each in events]
-        body = "\n".join(map(json.dumps, events))
-    else:
-        body = json.dumps(events)
+    # in lines, as in plain JSON, the version may be left out
+    wrong = [(sent, reason) for sent, reason in WRONG if media == BATCH or not reason.startswith("no specversion")]
+    events = [each for sent, _ in wrong for each in (event(), sent)]
+    body = json.dumps(events) if media == BATCH else "\n".join(map(json.dumps, events))
     receipt = post(served, key, body, media).json()
-    assert (receipt["accepted"], receipt["duplicates"]) == (len(WRONG), 0)
-    if media == BATCH:
-        check_refused(receipt["rejected"], list(range(1, 2 * len(WRONG), 2)))
-    assert counted(served) - before == 10 * len(WRONG)
+    assert (receipt["accepted"], receipt["duplicates"]) == (len(wrong), 0)
+    for place, (each, (sent, reason)) in enumerate(zip(receipt["rejected"], wrong, strict=True)):
+        name = sent.get("id")
+        assert each["index"] == 2 * place + 1
+        assert each["id"] == (name[:200] if isinstance(name, str) and name else None)
+        assert each["reason"].startswith(reason)
+    assert counted(served) - before == 10 * len(wrong)
     again = post(served, key, body, media).json()
-    assert again == receipt | {"accepted": 0, "duplicates": len(WRONG)}
-    assert counted(served) - before == 10 * len(WRONG)
+    assert again == receipt | {"accepted": 0, "duplicates": len(wrong)}
+    assert counted(served) - before == 10 * len(wrong)
 
 
 @pytest.mark.parametrize(("sent", "reason"), WRONG, ids=[reason for _, reason in WRONG])
@@ -163,11 +155,10 @@ def test_a_foreign_project_is_unknown_in_the_same_words(served: Served, key: str
     sent = [event(id=code, subject=code) for code in ("bad-foreign", "bad-unheard")]
     foreign, absent = post(served, key, json.dumps(sent)).json()["rejected"]
     assert foreign["reason"].replace("bad-foreign", "CODE") == absent["reason"].replace("bad-unheard", "CODE")
-    usage = served.get("/usage", project="bad-foreign", from_="1970-01-01", until="2199-01-01", window="month")
-    assert usage["items"] == []
+    assert counted(served, "bad-foreign") == 0
 
 
-@pytest.mark.parametrize("number", ["1e400", "1E+400", "1e999999999", "9" * 5_000, "-1e400"])
+@pytest.mark.parametrize("number", ["1e400", "1E+400", "1e999999999", "9" * 1_000, "-1e400"])
 def test_a_number_without_bounds(served: Served, key: str, number: str) -> None:
     good = event()
     body = f"[{json.dumps(event(data={'value': 'N'}))}, {json.dumps(good)}]".replace('"N"', number)
@@ -186,7 +177,7 @@ def test_values_are_kept_exactly(served: Served, key: str) -> None:
     raw = json.dumps(event(subject="bad-lines", data={"value": "N"})).replace('"N"', "0.1")
     assert post(served, key, raw).json()["accepted"] == 1
     usage = served.get("/usage", project="bad-lines", from_="2026-06-01", until="2026-06-02")
-    assert [item["quantity"] for item in usage["items"]] == ["1000000000000001010.400000001"]
+    assert [item["quantity"] for item in usage["items"]] == ["1000000000000001009.900000001"]
 
 
 def test_up_to_an_hour_ahead_is_taken(served: Served, key: str) -> None:
@@ -312,7 +303,7 @@ def test_packed_badly(served: Served, key: str, encoding: str) -> None:
     assert counted(served) == before
 
 
-def check_too_large(served: Served, answer: httpx.Response) -> None:
+def check_too_large(answer: httpx.Response) -> None:
     assert answer.status_code == 413, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
@@ -324,14 +315,14 @@ def test_a_body_of_twenty_megabytes(served: Served, key: str) -> None:
         yield from (b" " * MEBIBYTE for _ in range(20))
 
     for body in (b" " * (20 * MEBIBYTE), in_parts()):
-        check_too_large(served, post(served, key, body))
+        check_too_large(post(served, key, body))
 
 
 def test_a_batch_of_ten_thousand_and_one(served: Served, key: str) -> None:
     before = counted(served, "bad-fuzz")
     events = [event(subject="bad-fuzz") for _ in range(10_001)]
     for media, body in ((BATCH, json.dumps(events)), (LINES, "\n".join(map(json.dumps, events)))):
-        check_too_large(served, post(served, key, gzip.compress(body.encode(), 1), media, "gzip"))
+        check_too_large(post(served, key, gzip.compress(body.encode(), 1), media, "gzip"))
     assert counted(served, "bad-fuzz") == before
     receipt = post(served, key, gzip.compress(json.dumps(events[:-1]).encode(), 1), BATCH, "gzip").json()
     assert receipt == {"accepted": 10_000, "duplicates": 0, "rejected": []}
@@ -345,7 +336,7 @@ def test_a_bomb_is_not_unpacked(served: Served, key: str, encoding: str) -> None
     for part in bombs:
         bomb = PACKED[encoding](part) * (1024 * MEBIBYTE // len(part))
         peak, began = peak_memory(served), time.perf_counter()
-        check_too_large(served, post(served, key, bomb[: 9 * MEBIBYTE], JSON, encoding))
+        check_too_large(post(served, key, bomb[: 9 * MEBIBYTE], JSON, encoding))
         assert time.perf_counter() - began < 5
         assert peak_memory(served) - peak < 400
 

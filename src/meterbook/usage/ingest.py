@@ -133,7 +133,8 @@ def _ahead(columns: EventColumns, now: datetime) -> Iterator[tuple[int, str]]:
     latest = (now + _AHEAD_MAX - _EPOCH) // timedelta(microseconds=1)
     micros = columns.times.cast(pa.int64()).to_numpy(zero_copy_only=False)
     for row in np.flatnonzero(micros > latest).tolist():
-        yield row, f"time is more than an hour ahead: {columns.times[row].as_py().isoformat()}"
+        # not by way of a datetime, which ends with the year 9999
+        yield row, f"time is more than an hour ahead: {columns.times[row].cast(pa.string()).as_py()}"
 
 
 def _distinct(texts: pa.StringArray) -> tuple[list[str], npt.NDArray[np.int64]]:

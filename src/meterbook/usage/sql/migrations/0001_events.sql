@@ -21,5 +21,6 @@ create table if not exists events
 engine = MergeTree
 order by (account_id, toYYYYMM(at), project_id, type, resource, at)
 settings
+    min_bytes_for_wide_part = 4000000,
     fsync_after_insert = 1,
     fsync_part_directory = 1
