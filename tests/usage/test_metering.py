@@ -340,4 +340,4 @@ def test_order_and_repetition_change_nothing(
 def test_a_row_says_what_it_is_of(sender: Sender) -> None:
     send_hourly(sender, [START])
     rows = metered(sender.store, sender.account_id, None, [PRESENCE], [START, END], UTC_ZONE, END)
-    assert rows == [(sender.web, PRESENCE, Metered(START, END, Decimal(1), 1))]
+    assert rows == [(sender.web, PRESENCE, Metered(START, END, Decimal(1), 1, START))]

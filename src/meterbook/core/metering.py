@@ -60,10 +60,11 @@ class Metered:
     """What one project used of one meter in `[starts_at, ends_at)`.
 
     `quantity` is unit-hours (presence, gauge, and for stock lines x retention days x 24) or, for a counter, the sum of
-    values. `usage_hours` are the hours in which anything was metered.
+    values. `usage_hours` are the hours in which anything was metered, `last_hour_at` is the start of the last of them.
     """
 
     starts_at: datetime
     ends_at: datetime
     quantity: Decimal
     usage_hours: int
+    last_hour_at: datetime | None = None

@@ -17,7 +17,7 @@ from meterbook.core.daily import DailyCosts, daily_costs
 from meterbook.core.invoice import AccountTerms, InvoiceDraft, ProjectTerms, Use, use_boundaries
 from meterbook.core.metering import Meter, Metered
 from meterbook.core.money import Currency
-from meterbook.core.period import BillingMonth, day_starts, hour_ceil, hour_count
+from meterbook.core.period import HOUR, BillingMonth, day_starts, hour_ceil, hour_count
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Frame, Part, Waiver
 from meterbook.errors import Invalid
@@ -108,7 +108,8 @@ def gather(
         for product in products
         if (project.id, product.meter) in found
     )
-    data_through = queries.data_through(usage, account.id, terms.keys(), frame.starts_at, min(at, until), frame.zone)
+    last_hours = [metered.last_hour_at for _, _, metered in rows if metered.last_hour_at is not None]
+    data_through = max(last_hours) + HOUR if last_hours else None
     return MonthOfUse(_account_terms(account, money), frame, until, data_through, uses)
 
 

@@ -22,13 +22,24 @@ from meterbook.usage.store import UsageStore
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT: Final = Context(prec=80)
 _NOTHING: Final = Decimal(0)
+_COUNTER: Final = "counter"
+_STOCK: Final = "stock"
+# What a resource counts for in an hour, by rule (DOMAIN 2); sums of decimals, never of binary floats.
+_UNITS: Final = {
+    "presence": "toDecimal128(1, 9)",
+    "gauge_max": "max(value)",
+    "gauge_average": "toDecimal128(round(divideDecimal(sum(value), toDecimal128(count(), 0), 10), 9), 9)",
+    "gauge_last": "argMax(value, (at, value))",
+    _COUNTER: "sum(value)",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class UsageWindow:
     """What one project (or one of its resources) used of one meter in `[starts_at, ends_at)`.
 
-    `quantity` and `usage_hours` are as in `Metered`; `resource` is None when usage is not told apart by resource.
+    `quantity`, `usage_hours` and `last_hour_at` are as in `Metered`; `resource` is None when usage is not told apart by
+    resource.
     """
 
     project_id: int
@@ -38,6 +49,7 @@ class UsageWindow:
     ends_at: datetime
     quantity: Decimal
     usage_hours: int
+    last_hour_at: datetime
 
 
 def metered(
@@ -65,8 +77,10 @@ def metered(
     for (project_id, meter), windows in found.items():
         for starts_at, ends_at in pairwise(boundaries):
             at = windows.get(starts_at)
-            quantity, hours = (at.quantity, at.usage_hours) if at else (_NOTHING, 0)
-            rows.append((project_id, meter, Metered(starts_at, ends_at, quantity, hours)))
+            usage = Metered(starts_at, ends_at, _NOTHING, 0)
+            if at:
+                usage = Metered(starts_at, ends_at, at.quantity, at.usage_hours, at.last_hour_at)
+            rows.append((project_id, meter, usage))
     return rows
 
 
@@ -138,7 +152,7 @@ def is_metered(
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """One reading of an account's usage; the SQL is put together from a part for each rule that the meters need."""
+    """One reading of an account's usage: hourly units by every rule that the meters need, in one pass over the rows."""
 
     store: UsageStore
     account_id: int
@@ -150,39 +164,58 @@ class _Query:
     by_resource: bool
 
     def windows(self) -> Iterator[UsageWindow]:
+        rules = {_rule(meter) for meter in self.meters}
+        hourly = sorted(rules - {_STOCK})
+        if hourly:
+            sums = ",\n    ".join(f"sum({rule}) as {rule}" for rule in hourly)
+            words = {"hourly": self._hourly({rule: rule for rule in hourly}), "sums": sums}
+            yield from self._windows("hours_by_window", hourly, words)
+        if _STOCK in rules:
+            yield from self._windows("stock_by_window", [_STOCK], {})
+
+    def surpluses(self, hours_max: int) -> dict[tuple[int, Meter, str | None], Decimal]:
+        """Return what was metered beyond `hours_max` hours; only presence and gauge have units that can be on."""
+        return {
+            (row["project_id"], meter, row["resource"] if self.by_resource else None): row["quantity"]
+            for rule in {_rule(meter) for meter in self.meters} - {_COUNTER, _STOCK}
+            for row in self._read("hours_over", [rule], {"hourly": self._hourly({rule: "units"})}, hours_max=hours_max)
+            for meter in self._meters([rule])[row["type"]]
+        }
+
+    def _windows(self, name: str, rules: Sequence[str], words: dict[str, str]) -> Iterator[UsageWindow]:
         ends = dict(zip(map(_seconds, self.boundaries), self.boundaries[1:], strict=False))
-        by_rule = self._by_rule()
-        outer = {rule: f"{rule.partition('_')[0]}_by_window" for rule in by_rule}
-        for row in self._run(outer, {}):
-            for meter in by_rule[row["rule"]][row["type"]]:
+        by_type = self._meters(rules)
+        for row in self._read(name, rules, words):
+            for meter in by_type[row["type"]]:
                 yield UsageWindow(
                     project_id=row["project_id"],
                     meter=meter,
                     resource=row["resource"] if self.by_resource else None,
                     starts_at=_EPOCH + timedelta(seconds=row["window"]),
                     ends_at=ends[row["window"]],
-                    quantity=_quantity(meter, row["quantity"]),
+                    quantity=_quantity(meter, row[_rule(meter)]),
                     usage_hours=row["usage_hours"],
+                    last_hour_at=_EPOCH + row["last_hour"] * HOUR + self.zone.hour_offset,
                 )
 
-    def surpluses(self, hours_max: int) -> dict[tuple[int, Meter, str | None], Decimal]:
-        """Return what was metered beyond `hours_max` hours; only presence and gauge have units that can be on."""
-        by_rule = self._by_rule()
-        outer = {rule: "hours_over" for rule in by_rule if rule not in ("counter", "stock")}
-        return {
-            (row["project_id"], meter, row["resource"] if self.by_resource else None): row["quantity"]
-            for row in (self._run(outer, {"hours_max": hours_max}) if outer else [])
-            for meter in by_rule[row["rule"]][row["type"]]
-        }
-
-    def _by_rule(self) -> dict[str, dict[str, list[Meter]]]:
-        rules: dict[str, dict[str, list[Meter]]] = {}
+    def _meters(self, rules: Sequence[str]) -> dict[str, list[Meter]]:
+        by_type: dict[str, list[Meter]] = {}
         for meter in self.meters:
-            rules.setdefault(_rule(meter), {}).setdefault(meter.type, []).append(meter)
-        return rules
+            if _rule(meter) in rules:
+                by_type.setdefault(meter.type, []).append(meter)
+        return by_type
 
-    def _run(self, outer: dict[str, str], more: dict[str, Parameter]) -> list[dict[str, Any]]:
-        parts = []
+    def _hourly(self, columns: dict[str, str]) -> str:
+        """Return the SQL of the hourly units of each resource, by each rule under the name of its column."""
+        units = ",\n    ".join(f"{_UNITS[rule]} as {column}" for rule, column in columns.items())
+        return Template(statement("hourly")).substitute(units=units, and_projects=_and_projects(self.project_ids))
+
+    def _read(self, name: str, rules: Sequence[str], words: dict[str, str], **more: Parameter) -> list[dict[str, Any]]:
+        sql = Template(statement(name)).substitute(
+            words,
+            resource="resource" if self.by_resource else "''",
+            and_projects=_and_projects(self.project_ids),
+        )
         parameters: dict[str, Parameter] = {
             "account": self.account_id,
             "starts": self.boundaries[0],
@@ -190,25 +223,10 @@ class _Query:
             "residue": self.zone.hour_offset // timedelta(seconds=1),
             "windows": [_seconds(boundary) for boundary in self.boundaries[:-1]],
             "days": [_seconds(day) for day in day_starts(self.boundaries[0], self.boundaries[-1], self.zone)],
+            "types": sorted(self._meters(rules)),
         }
-        for rule, name in outer.items():
-            parts.append(self._part(name, rule))
-            parameters[f"types_{rule}"] = sorted(self._by_rule()[rule])
-        sql = "\nunion all\n".join(parts)
         rows: list[dict[str, Any]] = self.store.read(sql, parameters | more | _projects(self.project_ids)).to_pylist()
         return rows
-
-    def _part(self, name: str, rule: str) -> str:
-        words = {
-            "rule": rule,
-            "resource": "resource" if self.by_resource else "''",
-            "types": f"types_{rule}",
-            "and_projects": _and_projects(self.project_ids),
-        }
-        outer = statement(name)
-        if "$hourly" in outer:
-            words["hourly"] = Template(statement(f"hourly/{rule}")).substitute(words)
-        return Template(outer).substitute(words)
 
 
 def _capped(
@@ -233,7 +251,7 @@ def _capped(
 
 
 def _rule(meter: Meter) -> str:
-    """Return the name of the SQL that makes hourly units of a meter's events."""
+    """Return the name of the rule that makes hourly units of a meter's events."""
     return f"gauge_{meter.hourly}" if meter.kind is MeterKind.gauge else str(meter.kind)
 
 

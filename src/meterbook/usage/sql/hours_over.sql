@@ -1,5 +1,4 @@
 select
-    '$rule' as rule,
     project_id,
     type,
     $resource as resource,

@@ -1,11 +1,11 @@
 select
-    '$rule' as rule,
     project_id,
     type,
     resource,
     window,
-    sum(lines) as quantity,
-    toUInt64(24 * countIf(window = first_window)) as usage_hours
+    toUInt64(24 * countIf(window = first_window)) as usage_hours,
+    max(last_hour) as last_hour,
+    sum(lines) as stock
 from
 (
     select
@@ -14,6 +14,7 @@ from
         resource,
         window,
         lines,
+        last_hour,
         min(window) over (partition by project_id, type, resource, day) as first_window
     from
     (
@@ -23,12 +24,13 @@ from
             $resource as resource,
             roundDown(toUnixTimestamp64Second(at), {windows:Array(Int64)}) as window,
             roundDown(toUnixTimestamp64Second(at), {days:Array(Int64)}) as day,
-            sum(value) as lines
+            sum(value) as lines,
+            max(intDiv(toUnixTimestamp64Second(at) - {residue:Int64}, 3600)) as last_hour
         from events
         where account_id = {account:UInt64}
             and at >= {starts:DateTime64(6, 'UTC')}
             and at < {until:DateTime64(6, 'UTC')}
-            and type in {$types:Array(String)}
+            and type in {types:Array(String)}
             $and_projects
         group by
             project_id,

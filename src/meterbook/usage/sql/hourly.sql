@@ -3,12 +3,12 @@ select
     type,
     resource,
     intDiv(toUnixTimestamp64Second(at) - {residue:Int64}, 3600) as hour,
-    max(value) as units
+    $units
 from events
 where account_id = {account:UInt64}
     and at >= {starts:DateTime64(6, 'UTC')}
     and at < {until:DateTime64(6, 'UTC')}
-    and type in {$types:Array(String)}
+    and type in {types:Array(String)}
     $and_projects
 group by
     project_id,

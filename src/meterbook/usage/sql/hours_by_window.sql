@@ -1,0 +1,17 @@
+select
+    project_id,
+    type,
+    $resource as resource,
+    roundDown(hour * 3600 + {residue:Int64}, {windows:Array(Int64)}) as window,
+    groupBitmap(toUInt32(hour)) as usage_hours,
+    max(hour) as last_hour,
+    $sums
+from
+(
+    $hourly
+)
+group by
+    project_id,
+    type,
+    resource,
+    window
