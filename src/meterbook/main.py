@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -93,6 +94,8 @@ def create_app(house: House, clock: Clock = system_clock) -> FastAPI:
     app.state.settings, app.state.database, app.state.usage = house.settings, house.database, house.usage
     app.state.clock = clock
     app.state.proofs, app.state.places = ProofCache(), Places(house.database)
+    # decoding holds the interpreter's lock: a second reader at once would only take turns with the first
+    app.state.reading = CapacityLimiter(1)
     app.state.local_token = LOCAL_PREFIX + secrets.token_urlsafe(32)
     app.add_middleware(BodyLimit)
     health.watch(app)

@@ -93,8 +93,10 @@ def wait_ready(process: subprocess.Popen[bytes], folder: Path) -> Served:
         assert process.poll() is None, (folder / LOG_FILE).read_text()
         try:
             written = json.loads((folder / RUN_FILE).read_text())
-            if written["pid"] == process.pid and httpx.get(f"{written['url']}/readyz", timeout=2).status_code == 200:
-                return Served(folder, written["url"], written["token"])
+            if written.get("pid") == process.pid:
+                served = Served(folder, written["url"], written["token"])
+                if served.request("GET", "/readyz").status_code == 200:
+                    return served
         except (OSError, ValueError, httpx.HTTPError):
             pass
         time.sleep(0.05)

@@ -23,15 +23,18 @@ class ProofCache:
 
     def prove(self, bearer: str, now: datetime, prove: Callable[[str], Access]) -> Access:
         """Return the proof of `bearer`, remembered or else made by `prove`, whose errors pass through."""
-        key = hashed(bearer)
-        known = self._proofs.get(key)
-        if known is not None and known[0] <= now < known[0] + self._kept_for:
-            return known[1]
+        if (known := self.known(bearer, now)) is not None:
+            return known
         access = prove(bearer)
         if len(self._proofs) >= MOST_KEPT:
             self._proofs.clear()
-        self._proofs[key] = (now, access)
+        self._proofs[hashed(bearer)] = (now, access)
         return access
+
+    def known(self, bearer: str, now: datetime) -> Access | None:
+        """Return the proof of `bearer` if it is remembered."""
+        known = self._proofs.get(hashed(bearer))
+        return known[1] if known is not None and known[0] <= now < known[0] + self._kept_for else None
 
     def forget(self) -> None:
         """Drop every proof, as after a key was revoked or a membership changed in this process."""

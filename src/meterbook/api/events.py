@@ -6,10 +6,12 @@ import asyncio
 from concurrent.futures import Future
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from meterbook.accounts.access import Access
+from meterbook.accounts.proof_cache import ProofCache
 from meterbook.api.health import Metrics
 from meterbook.api.permission import Credentials, Now, Permission, Usage, check, database_of, prove
 from meterbook.api.shapes import answer
@@ -26,15 +28,18 @@ class Sends:
 
     permission = Permission.send_events
 
-    def __call__(self, request: Request, now: Now, credentials: Credentials) -> Access:
+    async def __call__(self, request: Request, now: Now, credentials: Credentials) -> Access:
         """Return the proof of access; raises `Denied`."""
-
-        def prove_anew(bearer: str) -> Access:
-            with database_of(request).transaction() as session:
-                return prove(request, session, now, bearer)
-
         bearer = credentials.credentials if credentials else ""
-        access: Access = request.app.state.proofs.prove(bearer, now, prove_anew)
+        proofs: ProofCache = request.app.state.proofs
+        access = proofs.known(bearer, now)
+        if access is None:
+
+            def prove_anew() -> Access:
+                with database_of(request).transaction() as session:
+                    return proofs.prove(bearer, now, lambda text: prove(request, session, now, text))
+
+            access = await run_in_threadpool(prove_anew)
         check(access, self.permission)
         return access
 
@@ -63,7 +68,8 @@ async def post_events(
             usage, decoded, lambda codes: places.destinations(codes, access, now), types.known, now, types.presence
         )
 
-    receipt = await asyncio.wrap_future(await run_in_threadpool(submit))
+    recorded = await to_thread.run_sync(submit, limiter=request.app.state.reading)
+    receipt = await asyncio.wrap_future(recorded)
     _count(request.app.state.metrics, receipt)
     rejected = [{"index": each.index, "id": each.id, "reason": each.reason} for each in receipt.rejected]
     return answer({"accepted": receipt.accepted, "duplicates": receipt.duplicates, "rejected": rejected})

@@ -36,19 +36,20 @@ def database_of(request: Request) -> Database:
     return database
 
 
-def usage_of(request: Request) -> UsageStore:
+# Dependencies that only look something up are async: a synchronous one costs each request a hop to a thread.
+async def usage_of(request: Request) -> UsageStore:
     """Return the usage store the application was made with."""
     store: UsageStore = request.app.state.usage
     return store
 
 
-def settings_of(request: Request) -> Settings:
+async def settings_of(request: Request) -> Settings:
     """Return the settings the application was made with."""
     settings: Settings = request.app.state.settings
     return settings
 
 
-def moment(request: Request) -> datetime:
+async def moment(request: Request) -> datetime:
     """Read the clock, once a request: nothing below a door does."""
     now: datetime = request.app.state.clock()
     return now

@@ -13,13 +13,13 @@ import anyio.from_thread
 import httpx
 
 from meterbook.errors import MeterbookError, Refused
-from meterbook.main import create_app, open_house
 from meterbook.settings import Settings, load_settings
 
 RUN_FILE: Final = "server.json"
 API: Final = "/api/v1"
-# a server that is there answers its health address at once; a read or an import may take its time
+# a server that is there answers a small question at once; a read or an import may take its time
 HELLO_SECONDS: Final = 2
+_OWNER_SAYS: Final = (200, 429, 503)
 ANSWER_SECONDS: Final = 600
 
 
@@ -88,6 +88,9 @@ def connected(data_dir: Path | None) -> Iterator[Client]:
         with _client(token, base_url=url) as client:
             yield client
         return
+    # the whole application takes more than a second to import, which beside a server is not needed
+    from meterbook.main import create_app, open_house
+
     with open_house(settings) as house:
         app = create_app(house)
         with in_process(app) as client:
@@ -117,11 +120,13 @@ def running_server(settings: Settings) -> tuple[str, str] | None:
     """Return the address and the local token of the server that owns the folder, if one answers."""
     try:
         written = json.loads((settings.data_dir / RUN_FILE).read_text())
-        url, token = written["url"], written["token"]
-        answer = httpx.get(f"{url}/healthz", timeout=HELLO_SECONDS, trust_env=False)
-    except (OSError, ValueError, KeyError, TypeError, httpx.HTTPError):
+        url, token = str(written["url"]), str(written["token"])
+        asked, proof = f"{url}{API}/accounts?limit=1", {"Authorization": f"Bearer {token}"}
+        answer = httpx.get(asked, headers=proof, timeout=HELLO_SECONDS, trust_env=False)
+    except (OSError, ValueError, KeyError, TypeError, httpx.HTTPError, httpx.InvalidURL):
         return None  # no file, half a file, or one that a killed server left behind
-    return (url, token) if answer.is_success else None
+    # at the address of a killed server another may listen by now, even one of ours, but it knows another token
+    return (url, token) if answer.status_code in _OWNER_SAYS else None
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
