@@ -1,4 +1,4 @@
-"""Import of a CSV of 1,000,000 rows by the command, stores and all, and of a tenth of it: memory must not grow."""
+"""Import of a CSV of 1,000,000 rows by the command, again, and of three times the rows: memory must not grow."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ TARGET = 300_000
 
 def run(folder: Path) -> dict[str, object]:
     folder.mkdir(parents=True)
-    small, large = folder / "small.csv", folder / "large.csv"
-    _write(small, ROWS // 10)
-    _write(large, ROWS)
     stores = folder / "stores"
     with serving(stores):
         pass  # the account and its projects are there now; the command opens the stores itself
-    few, many, again = (_import(stores, file) for file in (small, large, large))
+    started = _import(stores, _write(folder / "one.csv", 1))["seconds"]
+    many = _import(stores, _write(folder / "many.csv", ROWS))
+    again = _import(stores, folder / "many.csv")
+    more = _import(stores, _write(folder / "more.csv", 3 * ROWS))
     assert (many["accepted"], again["duplicates"]) == (ROWS, ROWS)
-    marginal = (ROWS - ROWS // 10) / (many["seconds"] - few["seconds"])
     return {
         "rows": ROWS,
         "target_rows_per_second": TARGET,
-        "rows_per_second": round(marginal),
-        "whole_command_seconds": round(many["seconds"], 2),
+        "rows_per_second": round(ROWS / (many["seconds"] - started)),
+        "again_rows_per_second": round(ROWS / (again["seconds"] - started)),
+        "three_times_rows_per_second": round(3 * ROWS / (more["seconds"] - started)),
+        "start_and_stop_seconds": round(started, 2),
         "peak_mib": many["peak_mib"],
-        "peak_mib_of_a_tenth": few["peak_mib"],
-        "imported_again_seconds": round(again["seconds"], 2),
+        "peak_mib_of_three_times_the_rows": more["peak_mib"],
     }
 
 
-def _write(file: Path, rows: int) -> None:
+def _write(file: Path, rows: int) -> Path:
     start = datetime(2026, 1, 1)  # noqa: DTZ001 - the file's times have no zone, as those of many exports
     with file.open("w") as lines:
         lines.write("timestamp,value\n")
         for number in range(rows):
-            lines.write(f"{start + timedelta(seconds=number * 20)},{number % 97}.{number % 10}\n")
+            lines.write(f"{start + timedelta(seconds=number * 5)},{number % 97}.{number % 10}\n")
+    return file
 
 
 def _import(stores: Path, file: Path) -> dict[str, int | float]:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meterbook.api.permission import Transaction, Usage
+from meterbook.api.problems import API
 from meterbook.api.shapes import answer
 
 router = APIRouter(tags=["health"])
@@ -60,9 +61,16 @@ class _Timed:
         try:
             await self.app(scope, receive, sending)
         finally:
-            # the route's pattern, not the path: an address must not become a label
-            route = getattr(scope.get("route"), "path", "none")
-            self.metrics.requests.labels(scope["method"], route, status).observe(perf_counter() - begun)
+            self.metrics.requests.labels(scope["method"], _pattern(scope), status).observe(perf_counter() - begun)
+
+
+def _pattern(scope: Scope) -> str:
+    """Return the pattern of the request's route: an address must not become a label."""
+    pattern: str | None = getattr(scope.get("route"), "path", None)
+    if pattern is None:
+        return "none"
+    # a route may not know of the prefix under which its router was included
+    return API + pattern if scope["path"].startswith(f"{API}/") and not pattern.startswith(API) else pattern
 
 
 @router.get("/healthz", summary="Is the process alive?")

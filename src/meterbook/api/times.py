@@ -52,7 +52,7 @@ def instant_of(text: str) -> datetime:
 
 def day_or_instant_of(text: str, zone: BillingZone) -> datetime:
     """Return the start of a day on the zone's clocks ("2014-02-14"), or an instant; raises `Invalid`."""
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         return instant_of(text)
     try:
         day = _within(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone.tzinfo))

@@ -5,8 +5,8 @@ A preview is this draft, shown; a close keeps the same draft. Nothing else compu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -143,7 +143,7 @@ def draft(
     subtotal, tax, total = _totals(account, lines)
     forecast = total
     if until < frame.ends_at:
-        forecast = _totals(account, _lines(account, frame, [_continued(use, frame, account) for use in uses]))[2]
+        forecast = _totals(account, _lines(account, frame, _continued(uses, frame, account)))[2]
     return InvoiceDraft(account, frame, until, data_through, lines, subtotal, subtotal, tax, total, forecast)
 
 
@@ -186,17 +186,21 @@ def _totals(account: AccountTerms, lines: Sequence[Line]) -> tuple[Money, tuple[
     return subtotal, tax, sum((line.amount for line in tax), subtotal)
 
 
-def _continued(use: Use, frame: Frame, account: AccountTerms) -> Use:
-    """Return the use as if it went on at its pace until the month's end."""
+def _continued(uses: Sequence[Use], frame: Frame, account: AccountTerms) -> list[Use]:
+    """Return the uses as if each went on at its pace until the month's end."""
+    products = {use.product.code: use.product for use in uses}
+    projects = {use.project.code: use.project for use in uses}
+    cuts = sorted(use_boundaries(frame, products.values(), projects.values(), account.currency))
+    return [replace(use, parts=(*use.parts, *_ahead(use, cuts, frame))) for use in uses]
+
+
+def _ahead(use: Use, cuts: Sequence[datetime], frame: Frame) -> Iterator[Part]:
     start = use.parts[-1].ends_at
-    cuts = use_boundaries(frame, [use.product], [use.project], account.currency)
-    ends = [*sorted(cut for cut in cuts if cut > start), frame.ends_at]
-    ahead = []
+    ends = [*(cut for cut in cuts if cut > start), frame.ends_at]
     for begin, end in zip([start, *ends], ends, strict=False):
         hours = hour_count(begin, end)
         quantity = Fraction(half_up(use.pace * hours, QUANTITY_PLACES))
-        ahead.append(Part(begin, end, quantity, hours if use.pace else 0))
-    return Use(use.project, use.product, (*use.parts, *ahead), use.pace)
+        yield Part(begin, end, quantity, hours if use.pace else 0)
 
 
 def _group(key: str, lines: Sequence[Line], currency: Currency) -> Group:

@@ -50,7 +50,7 @@ def billing_zone(name: str, allow_dst: bool = False) -> BillingZone:
 
     A zone whose clocks change is refused unless `allow_dst` (DOMAIN 2). Raises `ZoneRefused`.
     """
-    if offset := re.fullmatch(r"([+-])(\d\d):(\d\d)", name):
+    if offset := re.fullmatch(r"([+-])(\d\d):(\d\d)", name, re.ASCII):
         return BillingZone(name, tzinfo=_fixed(name, *offset.groups()))
     if name == "UTC":
         return BillingZone(name)
@@ -94,7 +94,7 @@ class BillingMonth:
     @classmethod
     def parse(cls, text: str) -> BillingMonth:
         """Read "2014-02"; raises `ValueError` with a message for anything else."""
-        match = re.fullmatch(r"(\d{4})-(\d{2})", text)
+        match = re.fullmatch(r"(\d{4})-(\d{2})", text, re.ASCII)
         if not match or not 1 <= int(match[2]) <= 12 or not 1970 <= int(match[1]) <= 9998:
             raise ValueError(f"{text!r} is not a month such as 2014-02")
         return cls(int(match[1]), int(match[2]))

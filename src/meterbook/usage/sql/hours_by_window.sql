@@ -15,3 +15,7 @@ group by
     type,
     resource,
     window
+settings
+    -- an account's month is a few hundred thousand rows: worth more than one thread
+    merge_tree_min_rows_for_concurrent_read = 50000,
+    merge_tree_min_bytes_for_concurrent_read = 0
