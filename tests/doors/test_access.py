@@ -146,7 +146,7 @@ def keys(served: Served) -> Keys:
         served.run("member", "add", "two@access.example", project, *billing)
     served.run("member", "add", "none@access.example", "alpha")
     revoked = served.key("operator")
-    soon = datetime.now(UTC) + timedelta(seconds=0.5)
+    soon = datetime.now(UTC) + timedelta(seconds=3)
     expired = served.key("account", "access", expires_at=soon.isoformat())
     made = Keys(
         operator=served.key("operator"),

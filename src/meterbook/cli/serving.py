@@ -24,6 +24,7 @@ BACKLOG: Final = 512
 KEEP_ALIVE_SECONDS: Final = 30
 STOP_SECONDS: Final = 15
 COLLECT_AFTER: Final = 50_000
+SWITCH_SECONDS: Final = 0.001
 
 
 @contextmanager
@@ -77,6 +78,8 @@ def run(app: Any, bound: socket.socket, settings: Settings, ready: Callable[[str
         ready(url)
 
     # a batch of events is thousands of short-lived objects and no cycles: looking through them so often is wasted
+    # a request passes through four threads: none should wait long for the lock that one of them holds
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
     # after its own shutdown the server raises the signal again: it has to end in closing the stores

@@ -44,6 +44,23 @@ class _Event(msgspec.Struct, gc=False):
     data: dict[str, Any] | None = None
 
 
+class _PlainData(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    value: Any = None
+    resource: str | None = None
+
+
+class _PlainEvent(msgspec.Struct, gc=False):
+    """An event whose data hold a value and a resource alone, as most do: read without a dict for each."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    data: _PlainData
+    specversion: str = ""
+
+
 class _Wrong(Exception):
     """One event cannot be read; the text says why."""
 
@@ -61,6 +78,7 @@ class Decoded:
 
 
 _typed: Final = msgspec.json.Decoder(_Event, float_hook=Decimal)
+_plain_list: Final = msgspec.json.Decoder(list[_PlainEvent], float_hook=Decimal)
 _typed_list: Final = msgspec.json.Decoder(list[_Event], float_hook=Decimal)
 _raw_list: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _any: Final = msgspec.json.Decoder(float_hook=Decimal)
@@ -105,12 +123,7 @@ def _read_json(body: bytes, media_type: str) -> Decoded:
     if opening != b"[":
         _check_json(body)
         return _read_one_by_one([body], range(1), versions)
-    try:
-        events = _typed_list.decode(body)
-    except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
-        events = None
-    except msgspec.DecodeError as error:
-        raise _broken_json(error) from None
+    events = _read_whole(body)
     if events is not None and _is_clean(events, versions):
         _check_count(len(events))
         try:
@@ -121,6 +134,19 @@ def _read_json(body: bytes, media_type: str) -> Decoded:
     _check_count(len(raws))
     _check_json(body)
     return _read_one_by_one(raws, range(len(raws)), versions)
+
+
+def _read_whole(body: bytes) -> Sequence[_Event | _PlainEvent] | None:
+    """Read a batch in one go; None when an event does not fit. Raises `Invalid` for what is no JSON at all."""
+    for decoder in (_plain_list, _typed_list):
+        try:
+            events: Sequence[_Event | _PlainEvent] = decoder.decode(body)
+        except (msgspec.ValidationError, UnicodeDecodeError, RecursionError):
+            continue
+        except msgspec.DecodeError as error:
+            raise _broken_json(error) from None
+        return events
+    return None
 
 
 def _read_lines(body: bytes) -> Decoded:
@@ -151,7 +177,7 @@ def _check_count(count: int) -> None:
         raise TooLarge(f"The request carries {count} events; the limit is {EVENTS_MAX}: send it in parts")
 
 
-def _is_clean(events: Iterable[_Event], versions: set[str]) -> bool:
+def _is_clean(events: Iterable[_Event | _PlainEvent], versions: set[str]) -> bool:
     zones = {event.time.tzinfo for event in events}
     return None not in zones and {event.specversion for event in events} <= versions
 
@@ -252,13 +278,22 @@ def _number_text(value: object) -> str:
 
 
 def _to_decoded(
-    events: Sequence[_Event], positions: npt.NDArray[np.int64], rejections: list[Rejection], count: int
+    events: Sequence[_Event | _PlainEvent],
+    positions: npt.NDArray[np.int64],
+    rejections: list[Rejection],
+    count: int,
 ) -> Decoded:
     values: list[str | None] = []
     resources: list[str] = []
     dimensions: list[str] = []
     for event in events:
-        value, resource, further = _split(event.data) if event.data else (None, None, "")
+        data = event.data
+        if isinstance(data, _PlainData):
+            value, resource, further = data.value, data.resource, ""
+            if not (value is None or type(value) is str):
+                value = _number_text(value)
+        else:
+            value, resource, further = _split(data) if data else (None, None, "")
         values.append(value)
         # A thing that reports itself names itself as the source; there is nothing better to count it by.
         resources.append(resource or event.source)

@@ -31,6 +31,17 @@ def read_values(texts: pa.StringArray) -> tuple[pa.Decimal128Array, dict[int, st
     A value is a decimal number from 0 up to, not including, 10^18; what it has beyond nine decimals is rounded half up.
     Never goes through a binary float.
     """
+    encoded = texts.dictionary_encode()
+    distinct, reasons = _read_distinct(encoded.dictionary)
+    values = distinct.take(encoded.indices)
+    if not reasons:
+        return values, {}
+    codes = encoded.indices.fill_null(-1).to_pylist()
+    return values, {row: reasons[code] for row, code in enumerate(codes) if code in reasons}
+
+
+def _read_distinct(texts: pa.StringArray) -> tuple[pa.Decimal128Array, dict[int, str]]:
+    """Read each text once: values repeat, most of all those of counts and cores."""
     plain = pc.match_substring_regex(texts, _PLAIN)
     if pc.all(plain).as_py() is not False:
         return _read_plain(texts), {}
