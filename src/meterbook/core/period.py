@@ -25,23 +25,18 @@ class ZoneRefused(ValueError):
 class BillingZone:
     """The time zone in which an account's hours, days and months are counted.
 
-    `name` is as the operator wrote it: an IANA name or an offset such as "+05:30".
+    `name` is as the operator wrote it: an IANA name or an offset such as "+05:30". `hour_offset` is how far into a UTC
+    hour its hours begin: 0 for Seoul, 30 minutes for Kolkata.
     """
 
     name: str
     has_dst: bool = False
     tzinfo: tzinfo = field(default=UTC, compare=False)
+    hour_offset: timedelta = field(default=timedelta(0), compare=False)
 
     def local(self, instant: datetime) -> datetime:
         """Return the same instant on this zone's clocks."""
         return instant.astimezone(self.tzinfo)
-
-    @property
-    def hour_offset(self) -> timedelta:
-        """How far into a UTC hour this zone's hours begin: 0 for Seoul, 30 minutes for Kolkata."""
-        offset = datetime(2026, 1, 1, tzinfo=UTC).astimezone(self.tzinfo).utcoffset()
-        assert offset is not None
-        return -offset % HOUR
 
 
 @lru_cache(maxsize=1024)
@@ -51,7 +46,8 @@ def billing_zone(name: str, allow_dst: bool = False) -> BillingZone:
     A zone whose clocks change is refused unless `allow_dst` (DOMAIN 2). Raises `ZoneRefused`.
     """
     if offset := re.fullmatch(r"([+-])(\d\d):(\d\d)", name, re.ASCII):
-        return BillingZone(name, tzinfo=_fixed(name, *offset.groups()))
+        fixed = _fixed(name, *offset.groups())
+        return BillingZone(name, tzinfo=fixed, hour_offset=_hour_offset(fixed))
     if name == "UTC":
         return BillingZone(name)
     try:
@@ -66,7 +62,7 @@ def billing_zone(name: str, allow_dst: bool = False) -> BillingZone:
         for month in range(1, 13)
     }
     if len(offsets) == 1:
-        return BillingZone(name, tzinfo=zone)
+        return BillingZone(name, tzinfo=zone, hour_offset=_hour_offset(zone))
     if not allow_dst:
         raise ZoneRefused(
             f"{name} changes its clocks, which makes hours of a month uneven: use UTC or a fixed-offset zone "
@@ -74,7 +70,13 @@ def billing_zone(name: str, allow_dst: bool = False) -> BillingZone:
         )
     if len({(offset or timedelta()) % HOUR for offset in offsets}) > 1:
         raise ZoneRefused(f"{name} changes its clocks by a part of an hour, so its hours cannot be metered: use UTC")
-    return BillingZone(name, has_dst=True, tzinfo=zone)
+    return BillingZone(name, has_dst=True, tzinfo=zone, hour_offset=_hour_offset(zone))
+
+
+def _hour_offset(zone: tzinfo) -> timedelta:
+    offset = datetime(2026, 1, 1, tzinfo=UTC).astimezone(zone).utcoffset()
+    assert offset is not None, "a zone knows its offset"
+    return -offset % HOUR
 
 
 def _fixed(name: str, sign: str, hours: str, minutes: str) -> timezone:
@@ -121,7 +123,7 @@ class BillingMonth:
 
     def starts_at(self, zone: BillingZone) -> datetime:
         """Return the month's first instant in the zone, as UTC."""
-        return datetime(self.year, self.month, 1, tzinfo=zone.tzinfo).astimezone(UTC)
+        return _month_start(self.year, self.month, zone)
 
     def ends_at(self, zone: BillingZone) -> datetime:
         """Return the first instant after the month, as UTC."""
@@ -134,6 +136,11 @@ class BillingMonth:
     def previous(self) -> BillingMonth:
         """Return the month before."""
         return BillingMonth(self.year - (self.month == 1), (self.month - 2) % 12 + 1)
+
+
+@lru_cache(maxsize=4096)
+def _month_start(year: int, month: int, zone: BillingZone) -> datetime:
+    return datetime(year, month, 1, tzinfo=zone.tzinfo).astimezone(UTC)
 
 
 def hour_floor(instant: datetime, zone: BillingZone) -> datetime:

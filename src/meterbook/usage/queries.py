@@ -26,7 +26,7 @@ _COUNTER: Final = "counter"
 _STOCK: Final = "stock"
 # What a resource counts for in an hour, by rule (DOMAIN 2); sums of decimals, never of binary floats.
 _UNITS: Final = {
-    "presence": "toDecimal128(1, 9)",
+    "presence": "toUInt8(1)",
     "gauge_max": "max(value)",
     "gauge_average": "toDecimal128(round(divideDecimal(sum(value), toDecimal128(count(), 0), 10), 9), 9)",
     "gauge_last": "argMax(value, (at, value))",
@@ -167,7 +167,7 @@ class _Query:
         rules = {_rule(meter) for meter in self.meters}
         hourly = sorted(rules - {_STOCK})
         if hourly:
-            sums = ",\n    ".join(f"sum({rule}) as {rule}" for rule in hourly)
+            sums = ",\n    ".join(f"toDecimal128(sum({rule}), 9) as {rule}" for rule in hourly)
             words = {"hourly": self._hourly({rule: rule for rule in hourly}), "sums": sums}
             yield from self._windows("hours_by_window", hourly, words)
         if _STOCK in rules:
