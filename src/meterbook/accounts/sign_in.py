@@ -17,7 +17,7 @@ from meterbook.accounts.prove import hashed
 from meterbook.accounts.tables import SignIn, User
 from meterbook.errors import Denied, Invalid
 
-SHORTEST_PASSWORD: Final = 10
+SHORTEST_PASSWORD: Final = 8  # NIST SP 800-63B, 5.1.1.1
 LONGEST_PASSWORD: Final = 1_000
 SESSION_HOURS: Final = 12
 _TOKEN_BYTES: Final = 32
@@ -54,7 +54,7 @@ def sign_out(session: Session, token: str, now: datetime) -> None:
 
 
 def password_hash(password: str) -> str:
-    """Return the Argon2 hash of a password; raises `Invalid` when it is under 10 or over 1,000 characters."""
+    """Return the Argon2 hash of a password; raises `Invalid` when it is under 8 or over 1,000 characters."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise Invalid(
             f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", "wrong-password", field="password"

@@ -40,7 +40,7 @@ class NewUser(BaseModel):
 
     email: str
     name: str | None = None
-    password: SecretStr | None = Field(None, description="10 to 1,000 characters; without one nobody signs in.")
+    password: SecretStr | None = Field(None, description="8 to 1,000 characters; without one nobody signs in.")
     language: str | None = None
 
 

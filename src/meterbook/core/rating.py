@@ -186,7 +186,8 @@ class _Running:
         exact, text, unit_price = self._used(segment, price)
         first = self.billed == 0
         self.spent += exact
-        self.committed += Fraction(price.minimum_amount or 0) * segment.hours / self.frame.hours
+        if price.minimum_amount is not None:
+            self.committed += Fraction(price.minimum_amount) * segment.hours / self.frame.hours
         due = max(self.spent, self.committed)
         if due - self.billed != exact:
             text = formula.topped_up(text, price, segment.hours, self.frame.hours, first)
@@ -203,8 +204,9 @@ class _Running:
             text = formula.flat(price, segment.hours, self.frame.hours, segment.usage_hours)
             return unit_price_of(price) * share, text, price.unit_price
         scale = Scale.of(price, self.product.meter, self.frame.month.reference_hours)
-        until = cost(price, scale, self.quantity, self.month_quantity)
-        exact = until - cost(price, scale, before, self.month_quantity)
+        exact = cost(price, scale, self.quantity, self.month_quantity)
+        if before:
+            exact -= cost(price, scale, before, self.month_quantity)
         unit_price = price.unit_price
         if price.model is PriceModel.volume:
             unit_price = volume_tier(price, scale, self.month_quantity).unit_price
