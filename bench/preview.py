@@ -1,34 +1,56 @@
-"""A month's preview for an account with 10 projects and 200,000 events, from request to JSON."""
+"""A month's preview for an account with 10 projects and 200,000 events, from request to JSON.
+
+Measured over two shapes of the same size: series at five-minute steps, as the recorded ones of `examples/cloudwatch`,
+and events scattered over 600 resources, so that nearly every one makes a resource-hour of its own.
+"""
 
 from __future__ import annotations
 
+import json
 import time
+from datetime import timedelta
 from pathlib import Path
 
-from bench.load import BATCH, fresh, month_start, post, serving, spread, template
+from bench.load import BATCH, PROJECTS, TYPES, event, fresh, month_start, post, serving, spread, template
 
 EVENTS = 200_000
-WARM_UP = 5
+SERIES = PROJECTS * len(TYPES)
+STEP = timedelta(minutes=5)
+WARM_UP = 10
 READS = 50
 TARGET_MS = 50
 
 
 def run(folder: Path) -> dict[str, object]:
+    shapes = {"five_minute_steps": _steps, "scattered": template}
+    return {"events": EVENTS, "target_ms": TARGET_MS} | {
+        name: _measure(folder / name, [shape(seed) for seed in range(EVENTS // BATCH)])
+        for name, shape in shapes.items()
+    }
+
+
+def _measure(folder: Path, bodies: list[bytes]) -> dict[str, object]:
     with serving(folder) as server:
         connection = server.connect()
-        for seed in range(EVENTS // BATCH):
-            post(connection, server.key, fresh(template(seed)))
-        path = f"/invoices/preview?account=bench&month={month_start():%Y-%m}"
+        for body in bodies:
+            post(connection, server.key, fresh(body))
+        first = json.loads(bodies[0])[0]["time"][:7]
         times = []
         for number in range(WARM_UP + READS):
             begun = time.perf_counter()
-            preview = server.get(connection, path)
+            preview = server.get(connection, f"/invoices/preview?account=bench&month={first}")
             if number >= WARM_UP:
                 times.append(time.perf_counter() - begun)
         connection.close()
-        return {
-            "events": EVENTS,
-            "lines": sum(len(group["lines"]) for group in preview["groups"]),
-            "target_ms": TARGET_MS,
-            **spread(times),
-        }
+        return {"lines": sum(len(group["lines"]) for group in preview["groups"]), **spread(times)}
+
+
+def _steps(seed: int) -> bytes:
+    """One request of 30 series that report every five minutes from the start of last month on."""
+    start = (month_start() - timedelta(days=1)).replace(day=1)
+    events = []
+    for number in range(BATCH):
+        step, series = divmod(seed * BATCH + number, SERIES)
+        project, kind = series % PROJECTS, TYPES[series // PROJECTS]
+        events.append(event(number, kind, f"p{project}", start + step * STEP, str(step % 16), f"{kind}-{project}"))
+    return json.dumps(events, separators=(",", ":")).encode()
