@@ -123,7 +123,7 @@ def _environment(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
     environment.policies["ext.i18n.trimmed"] = True
     environment.globals["static_url"] = static_url
     environment.filters.update({name: getattr(formats(language), name) for name in _FILTERS})

@@ -102,7 +102,7 @@ def _state(account: Account, month: str, by: str, opened: str, lang: str, now: d
     except ValueError as error:
         raise Invalid(str(error), field="month") from None
     language = lang if lang in LANGUAGES else None
-    return PreviewState(account.code, shown, by, opened_in(opened), language)  # type: ignore[arg-type]
+    return PreviewState(account.code, shown, by, opened_in(opened), language)  # type: ignore[arg-type]  # checked above
 
 
 def _page(

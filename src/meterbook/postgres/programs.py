@@ -158,7 +158,7 @@ def _system_user() -> pwd.struct_passwd:
         except KeyError:
             time.sleep(attempt)  # another process may be making it and hold the lock of the user list
         try:
-            said = subprocess.run(command, check=False, capture_output=True, text=True).stderr.strip()  # noqa: S603
+            said = subprocess.run(command, check=False, capture_output=True, text=True).stderr.strip()  # noqa: S603 - ours
         except OSError as error:
             said = str(error)
     raise Refused(
