@@ -16,6 +16,5 @@ group by
     resource,
     window
 settings
-    -- an account's month is a few hundred thousand rows: worth more than one thread
-    merge_tree_min_rows_for_concurrent_read = 50000,
-    merge_tree_min_bytes_for_concurrent_read = 0
+    -- a reading is divided among readers by project, which serves an account's month better
+    max_threads = 1
