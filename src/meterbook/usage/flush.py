@@ -18,8 +18,8 @@ from meterbook.usage.record import Generation, Recorder
 
 _TABLE: Final = "events"
 # An insert is worth making when this many rows wait, or when the oldest has waited this long.
-_ROWS_ENOUGH: Final = 100_000
-_LINGER_SECONDS: Final = 1.0
+_ROWS_ENOUGH: Final = 50_000
+_LINGER_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
 _SETTLE_SECONDS_MAX: Final = 30.0
 _LOOKUP_MAX: Final = 100_000
