@@ -166,7 +166,7 @@ def test_the_account_may_be_left_out_by_a_key_of_one(served: Served, billed: str
     own = served.get("/invoices/preview", key, month="2026-06")
     assert own == served.get("/invoices/preview", account=billed, month="2026-06")
     for path in ("/invoices/preview", "/project-usage", "/projects"):
-        check_problem(served.api("GET", path), 422, "account-needed", "account=CODE")
+        check_problem(served.api("GET", path), 422, "account-missing", "account=CODE")
 
 
 def test_a_moment_is_replayed(served: Served, billed: str) -> None:

@@ -93,16 +93,16 @@ def prove(request: Request, session: Session, now: datetime, bearer: str) -> Acc
 
 def check(access: Access, permission: Permission) -> None:
     """Raise `Denied` (403) unless the access holds the permission."""
-    if access.kind not in _HELD_BY[permission]:
+    held = {
+        Permission.send_events: access.may_send,
+        Permission.read_account: access.may_read,
+        Permission.operate: access.may_operate,
+    }
+    if not held[permission]():
         raise Denied(_NEEDS[permission], "forbidden")
 
 
 LOCAL_PREFIX = "local_"
-_HELD_BY = {
-    Permission.send_events: {"events", "account", "operator"},
-    Permission.read_account: {"account", "operator"},
-    Permission.operate: {"operator"},
-}
 _NEEDS = {
     Permission.send_events: "This key may not send events: use one with the scope events.",
     Permission.read_account: "This key may only send events: use one with the scope account to read.",

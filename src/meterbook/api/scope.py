@@ -8,9 +8,8 @@ from fastapi import Query
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.access import Access
-from meterbook.accounts.queries import account_by_code, visible_accounts
+from meterbook.accounts.queries import account_by_code, sole_account
 from meterbook.accounts.tables import Account
-from meterbook.errors import Invalid
 
 AccountCode = Annotated[
     str | None, Query(max_length=64, description="The account's code; a key of one account may leave it out.")
@@ -22,9 +21,4 @@ def account_of_caller(session: Session, access: Access, code: str | None) -> Acc
 
     Raises `NotFound` for one it may not see, `Invalid` when none is named and there are many.
     """
-    if code is not None:
-        return account_by_code(session, code, access)
-    seen = visible_accounts(session, access, limit=2)
-    if len(seen) != 1:
-        raise Invalid("Say which account: add account=CODE.", "account-needed")
-    return seen[0]
+    return sole_account(session, access) if code is None else account_by_code(session, code, access)

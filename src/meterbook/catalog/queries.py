@@ -20,11 +20,6 @@ def current_catalog(session: Session) -> tuple[Product, ...]:
     return tuple(_product(row) for row in rows)
 
 
-def known_types(session: Session) -> frozenset[str]:
-    """Return the CloudEvents types that some product meters; events of other types are rejected."""
-    return frozenset(session.scalars(select(ProductRow.meter_type)))
-
-
 def _product(row: ProductRow) -> Product:
     meter = Meter(row.meter_type, MeterKind(row.meter_kind), Hourly(row.meter_hourly), row.meter_retention_days)
     return Product(row.code, dict(row.name), row.unit, meter, tuple(price_of(each) for each in row.prices))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.access import ALL, NONE
+from meterbook.accounts.access import NONE
 from meterbook.accounts.queries import account_by_code, visible_accounts, visible_projects, zone_of
 from meterbook.accounts.tables import Account
 from meterbook.catalog.queries import current_catalog
@@ -111,7 +111,7 @@ def _page(
     projects = visible_projects(session, account.id, reader.access, need="billing")
     draft, daily = draft_month_by_day(session, request.app.state.usage, account, projects, state.month, now)
     positions = {product.code: position for position, product in enumerate(current_catalog(session))}
-    scope = Scope(len(projects), reader.access.billing_projects(account.id) is ALL)
+    scope = Scope(len(projects), reader.access.has_account_billing(account.id))
     return present_preview(draft, daily, state, scope, reader.language, now, positions)
 
 
