@@ -10,8 +10,16 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.doors.asking import check_problem, post
+from tests.doors.asking import check_problem, event, post
 from tests.doors.conftest import Served
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known(served: Served) -> None:
+    """What the wrong requests name rightly: an account with a project that has sent an event."""
+    post(served, "/accounts", {"code": "api-cursor", "currency": "USD"})
+    post(served, "/projects", {"account": "api-cursor", "code": "api-windows"})
+    served.send([event("api-windows", "2026-06-02T12:00:00Z")])
 
 
 def test_an_address_or_a_method_that_is_not_there(served: Served) -> None:

@@ -54,7 +54,9 @@ def sole_account(session: Session, access: Access) -> Account:
     if not visible:
         raise NotFound("There is no account.", "unknown-account")
     if len(visible) > 1:
-        raise Invalid("There are several accounts: name the one you mean, account=CODE.", "account-missing", field="account")
+        raise Invalid(
+            "There are several accounts: name the one you mean, account=CODE.", "account-missing", field="account"
+        )
     return visible[0]
 
 
