@@ -23,6 +23,7 @@ from meterbook.api import health, problems, routes
 from meterbook.api.limits import BodyLimit
 from meterbook.api.permission import LOCAL_PREFIX
 from meterbook.api.places import Places
+from meterbook.api.promotions import Guesses
 from meterbook.console.door import mount
 from meterbook.console.problems import page_of
 from meterbook.database import Database, migrate, open_database
@@ -94,6 +95,7 @@ def create_app(house: House, clock: Clock = system_clock) -> FastAPI:
     app.state.settings, app.state.database, app.state.usage = house.settings, house.database, house.usage
     app.state.clock = clock
     app.state.proofs, app.state.places = ProofCache(), Places(house.database)
+    app.state.guesses = Guesses()
     # decoding holds the interpreter's lock: a second reader at once would only take turns with the first
     app.state.reading = CapacityLimiter(1)
     app.state.local_token = LOCAL_PREFIX + secrets.token_urlsafe(32)

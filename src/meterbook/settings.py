@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from meterbook.errors import Invalid
 
 ENV_PREFIX = "METERBOOK_"
+_NUMBER_PREFIX = r"^[A-Z0-9]{1,10}$"
 _DATABASE_SCHEMES = ("postgres://", "postgresql://", "postgresql+psycopg://")
+_SMTP_SCHEMES = ("smtp", "smtp+starttls", "smtps")
+RETRIES_MAX: Final = 10
+RETRY_DAY_MAX: Final = 60
 
 
 class Settings(BaseSettings):
@@ -43,6 +49,69 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         default="text", description="How log lines are written: text for people, json for programs."
     )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="Server that takes mail: smtp://user:password@host:25, smtp+starttls://host:587 or "
+        "smtps://host:465; without one, mail is written to the folder mail in the data folder.",
+    )
+    mail_from: str = Field(
+        default="billing@localhost",
+        max_length=320,
+        description="Sender of mail: billing@example.com, or Example Billing <billing@example.com>.",
+    )
+    legal_entity_name: str = Field(
+        default="Meterbook", min_length=1, max_length=200, description="Who issues the invoices, as printed on them."
+    )
+    legal_entity_address: str = Field(
+        default="", max_length=1000, description="The issuer's postal address; | parts its lines."
+    )
+    legal_entity_registration_number: str | None = Field(
+        default=None, max_length=100, description="The issuer's registration or tax number, as printed on invoices."
+    )
+    number_prefix_invoice: str = Field(
+        default="INV", pattern=_NUMBER_PREFIX, description="What invoice numbers begin with: INV-2026-000001."
+    )
+    number_prefix_credit_note: str = Field(
+        default="CN", pattern=_NUMBER_PREFIX, description="What the numbers of credit notes begin with: CN-2026-000001."
+    )
+    payment_instruction: str = Field(default="", max_length=2000, description="How to pay, printed on invoices.")
+    due_day: int = Field(
+        default=25, ge=1, le=28, description="Day of the month after the billed one on which an invoice is due."
+    )
+    close_grace_hours: int = Field(
+        default=48, ge=0, le=720, description="Hours after a month's end before the schedule closes it."
+    )
+    close_schedule: Literal["off", "draft", "issue"] = Field(
+        default="draft",
+        description="What the schedule does with a month that is over: nothing, drafts that wait for confirmation, "
+        "or issued invoices.",
+    )
+    stripe_secret_key: SecretStr | None = Field(
+        default=None, description="Secret key of the Stripe account, for cards."
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None, description="Secret that signs Stripe's calls to the webhook."
+    )
+    stripe_api_base: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/]+(/[^\s]*)?$",
+        description="Address of a server to use in place of Stripe's own, for tests.",
+    )
+    fake_gateway: bool = Field(
+        default=True,
+        description="Whether cards may be tokens of the fake gateway, which moves no money; off where Stripe is set up.",
+    )
+    retry_days: Annotated[tuple[int, ...], NoDecode] = Field(
+        default=(1, 3, 7),
+        max_length=RETRIES_MAX,
+        description="Days after the due date on which a declined card is charged again: 1,3,7.",
+    )
+
+    @property
+    def mail_domain(self) -> str:
+        """The domain of `mail_from` in the letters of the DNS, of which Message-IDs are made."""
+        domain = self.mail_from.rpartition("@")[2].removesuffix(">")
+        return domain if domain.isascii() else domain.encode("idna").decode()
 
     @field_validator("data_dir")
     @classmethod
@@ -54,6 +123,41 @@ class Settings(BaseSettings):
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(_DATABASE_SCHEMES):
             raise ValueError(f"has to start with {', '.join(_DATABASE_SCHEMES[:2])}")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            url = urlsplit(value.get_secret_value())
+            complete = url.scheme in _SMTP_SCHEMES and bool(url.hostname) and url.port != 0
+        except ValueError:
+            complete = False
+        if not complete or url.path.strip("/") or url.query or url.fragment:
+            raise ValueError("has to look like smtp://user:password@host:25, smtp+starttls://... or smtps://...")
+        if (url.username is None) != (url.password is None):
+            raise ValueError("has to give a user and a password, or neither")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if not re.fullmatch(r"[^\s<>@]+@[^\s<>@]+|.* ?<[^\s<>@]+@[^\s<>@]+>", value) or not value.isprintable():
+            raise ValueError("has to be an address: billing@example.com, or Example Billing <billing@example.com>")
+        return value
+
+    @field_validator("retry_days", mode="before")
+    @classmethod
+    def _days(cls, value: object) -> object:
+        return value.split(",") if isinstance(value, str) else value
+
+    @field_validator("retry_days")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)) or any(not 1 <= day <= RETRY_DAY_MAX for day in value):
+            raise ValueError(f"has to be rising days between 1 and {RETRY_DAY_MAX}, parted by commas")
         return value
 
 

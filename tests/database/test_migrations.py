@@ -10,7 +10,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 import meterbook.accounts.tables
-import meterbook.catalog.tables  # noqa: F401 - both are part of what is compared
+import meterbook.catalog.tables
+import meterbook.idempotency
+import meterbook.invoicing.tables
+import meterbook.ledger.tables
+import meterbook.payments.gateways.fake_tables
+import meterbook.payments.tables
+import meterbook.promotions.tables  # noqa: F401 - all are part of what is compared
 from meterbook import migrations
 from meterbook.database import Base, Database, migrate, open_database
 from meterbook.errors import Refused

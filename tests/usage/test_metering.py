@@ -31,7 +31,9 @@ def use(
     until: datetime | None = None,
     hours_max: int | None = None,
 ) -> list[tuple[Decimal, int]]:
-    rows = metered(sender.store, sender.account_id, None, [meter], boundaries, zone, until or boundaries[-1], hours_max)
+    rows = metered(
+        sender.store, [sender.account_id], None, [meter], boundaries, zone, until or boundaries[-1], hours_max
+    )
     assert all(project_id == sender.web and of == meter for project_id, of, _ in rows)
     return [(row.quantity, row.usage_hours) for _, _, row in rows]
 
@@ -107,7 +109,7 @@ def test_a_stock_too_large_for_28_digits_is_exact(sender: Sender) -> None:
 def test_one_type_may_feed_two_meters(sender: Sender) -> None:
     send_hourly(sender, [START, START + HOUR], type_=COUNTER.type, value="5")
     both = [COUNTER, Meter(COUNTER.type, MeterKind.presence), Meter(COUNTER.type, MeterKind.stock, retention_days=1)]
-    rows = metered(sender.store, sender.account_id, None, both, [START, END], UTC_ZONE, END)
+    rows = metered(sender.store, [sender.account_id], None, both, [START, END], UTC_ZONE, END)
     assert {meter: row.quantity for _, meter, row in rows} == dict(zip(both, map(Decimal, (10, 2, 240)), strict=True))
 
 
@@ -131,13 +133,13 @@ def test_projects_and_accounts_are_told_apart(sender: Sender, store: UsageStore)
     other.send([event("c", START)], now=LATER)
 
     def projects(only: list[int] | None) -> set[int]:
-        rows = metered(store, sender.account_id, only, METERS, [START, END], UTC_ZONE, END)
+        rows = metered(store, [sender.account_id], only, METERS, [START, END], UTC_ZONE, END)
         return {project_id for project_id, _, _ in rows}
 
     assert projects(None) == {sender.web, sender.batch}
     assert projects([sender.batch]) == {sender.batch}
     assert projects([other.web]) == projects([]) == set()
-    assert metered(store, sender.account_id, None, [], [START, END], UTC_ZONE, END) == []
+    assert metered(store, [sender.account_id], None, [], [START, END], UTC_ZONE, END) == []
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_windows_sum_to_the_whole(sender: Sender) -> None:
     def windows(boundaries: Sequence[datetime], by_resource: bool) -> list[UsageWindow]:
         return by_window(
             sender.store,
-            sender.account_id,
+            [sender.account_id],
             None,
             METERS,
             boundaries,
@@ -339,5 +341,5 @@ def test_order_and_repetition_change_nothing(
 
 def test_a_row_says_what_it_is_of(sender: Sender) -> None:
     send_hourly(sender, [START])
-    rows = metered(sender.store, sender.account_id, None, [PRESENCE], [START, END], UTC_ZONE, END)
+    rows = metered(sender.store, [sender.account_id], None, [PRESENCE], [START, END], UTC_ZONE, END)
     assert rows == [(sender.web, PRESENCE, Metered(START, END, Decimal(1), 1, START))]

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts import check
 from meterbook.accounts.repeat import same_or_refused
 from meterbook.accounts.tables import Account
+from meterbook.core.invoice import TaxClass
 
 
 def add_account(
@@ -24,6 +25,7 @@ def add_account(
     time_zone: str = "UTC",
     language: str = "en",
     tax_percent: Decimal = Decimal(0),
+    tax_class: str = TaxClass.standard,
     rounding: str | None = None,
     billing_email: str | None = None,
     dst_zones: bool = False,
@@ -41,6 +43,7 @@ def add_account(
         "time_zone": check.time_zone(time_zone, dst_zones),
         "language": check.language(language),
         "tax_percent": check.tax_percent(tax_percent),
+        "tax_class": check.choice(TaxClass, tax_class, "tax_class").value,
         "rounding": check.rounding(rounding),
         "billing_email": None if billing_email is None else check.email(billing_email, "billing_email"),
     }

@@ -54,6 +54,7 @@ def change_project(
         project.trial_until = check.trial_until(trial_until, zone_of(account))
     if limited is not None:
         project.limited_at = (project.limited_at or now) if limited else None
+        project.limited_for = (project.limited_for or "operator") if limited else None
     if deleted is not None:
         project.deleted_at = (project.deleted_at or now) if deleted else None
     session.flush()

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
 from meterbook.accounts.access import ALL, Access, Projects
-from meterbook.accounts.tables import Account, ApiKey, Membership, Project, User
+from meterbook.accounts.tables import Account, ApiKey, Membership, PaymentInformation, Project, User
 from meterbook.core.money import Currency, Rounding, currency
 from meterbook.core.period import BillingZone, billing_zone
 from meterbook.errors import Invalid, NotFound
@@ -38,6 +38,25 @@ def zone_of(account: Account) -> BillingZone:
 def currency_of(account: Account) -> Currency:
     """Return the account's currency with its rounding."""
     return currency(account.currency, None if account.rounding is None else Rounding(account.rounding))
+
+
+def locked(session: Session, account_ids: Collection[int]) -> list[Account]:
+    """Return accounts by id, held until the transaction ends: whoever moves an account's money queues here."""
+    query = select(Account).where(Account.id.in_(account_ids)).order_by(Account.id).with_for_update(key_share=True)
+    return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
+def payment_information_of(session: Session, account_id: int) -> PaymentInformation | None:
+    """Return how an account pays and where its invoices go, None while it has registered nothing."""
+    return session.get(PaymentInformation, account_id)
+
+
+def all_projects(session: Session, account_ids: Collection[int]) -> dict[int, list[Project]]:
+    """Return every project of the accounts, by account and in order of code; for acts that bill them."""
+    found: dict[int, list[Project]] = {account_id: [] for account_id in account_ids}
+    for project in session.scalars(select(Project).where(Project.account_id.in_(account_ids)).order_by(Project.code)):
+        found[project.account_id].append(project)
+    return found
 
 
 def account_by_code(session: Session, code: str, access: Access) -> Account:

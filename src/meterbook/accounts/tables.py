@@ -1,4 +1,4 @@
-"""Rows of accounts, projects, users, memberships, keys and sign-ins."""
+"""Rows of accounts, their payment information, projects, users, memberships, keys and sign-ins."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Account(Base):
     __table_args__ = (
         CheckConstraint("tax_percent >= 0 and tax_percent <= 100", "tax_percent_range"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", "currency_form"),
+        CheckConstraint("tax_class in ('standard', 'zero_rated', 'reverse_charge', 'exempt')", "tax_class_known"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -39,13 +40,37 @@ class Account(Base):
     time_zone: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(Text)
     tax_percent: Mapped[Decimal] = mapped_column(Numeric(7, 4))
+    tax_class: Mapped[str] = mapped_column(Text, server_default="standard")
     rounding: Mapped[str | None] = mapped_column(Text)
     billing_email: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
 
 
+class PaymentInformation(Base):
+    """How an account pays and where its invoices go; the last one written holds."""
+
+    __tablename__ = "payment_information"
+    __table_args__ = (CheckConstraint("method in ('card', 'bank_transfer', 'send_invoice')", "method_known"),)
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    method: Mapped[str] = mapped_column(Text)
+    gateway: Mapped[str | None] = mapped_column(Text)
+    method_reference: Mapped[str | None] = mapped_column(Text)
+    method_label: Mapped[str | None] = mapped_column(Text)
+    company: Mapped[str] = mapped_column(Text)
+    registration_number: Mapped[str | None] = mapped_column(Text)
+    recipient: Mapped[str] = mapped_column(Text)
+    email: Mapped[str] = mapped_column(Text)
+    cc: Mapped[list[str]] = mapped_column(JSONB)
+    language: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime]
+
+
 class Project(Base):
-    """A metered part of an account; its code is unique in the installation."""
+    """A metered part of an account; its code is unique in the installation.
+
+    `limited_for` says who limited it: "operator", or "overdue" for a bill that stayed unpaid.
+    """
 
     __tablename__ = "project"
     __table_args__ = (
@@ -61,6 +86,7 @@ class Project(Base):
     plan: Mapped[str] = mapped_column(Text)
     trial_until: Mapped[datetime | None]
     limited_at: Mapped[datetime | None]
+    limited_for: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
 

@@ -14,6 +14,7 @@ from meterbook.accounts.tables import Account
 from meterbook.api.paging import Cursor, Limit, after, page
 from meterbook.api.permission import Config, Now, Operator, Reader, Transaction
 from meterbook.api.shapes import Json, answer, instant
+from meterbook.core.invoice import TaxClass
 from meterbook.core.money import Rounding, plain
 
 router = APIRouter(tags=["accounts"])
@@ -30,6 +31,7 @@ class NewAccount(BaseModel):
     time_zone: str = Field("UTC", description="The billing zone: UTC, Asia/Seoul, +05:30.")
     language: Literal["en", "ko", "ja"] = "en"
     tax_percent: Decimal = Field(Decimal(0), description='Percent, such as "10".')
+    tax_class: TaxClass = Field(TaxClass.standard, description="All but standard pay no tax; invoices say why.")
     rounding: Rounding | None = Field(None, description="The currency's own custom if left out.")
     billing_email: str | None = None
 
@@ -46,6 +48,7 @@ def post_account(body: NewAccount, session: Transaction, _access: Operator, now:
         time_zone=body.time_zone,
         language=body.language,
         tax_percent=body.tax_percent,
+        tax_class=body.tax_class,
         rounding=body.rounding,
         billing_email=body.billing_email,
         dst_zones=settings.dst_zones,
@@ -74,6 +77,7 @@ def _shape(account: Account) -> Json:
         "time_zone": account.time_zone,
         "language": account.language,
         "tax_percent": plain(account.tax_percent),
+        "tax_class": account.tax_class,
         "rounding": currency_of(account).rounding,
         "billing_email": account.billing_email,
         "created_at": instant(account.created_at),

@@ -17,6 +17,7 @@ from meterbook.catalog.load import parse_catalog
 from meterbook.catalog.queries import current_catalog
 from meterbook.core.pricing import Price, Product
 from meterbook.errors import Invalid
+from meterbook.invoicing.queries import issued_until
 from meterbook.usage.queries import is_metered
 from meterbook.usage.store import UsageStore
 
@@ -47,7 +48,10 @@ def post_diff(session: Transaction, _access: Operator, body: CatalogFile = b"") 
 def put_catalog(session: Transaction, usage: Usage, _access: Operator, now: Now, body: CatalogFile = b"") -> Response:
     """Make the stored catalog what the file says: all of it, or nothing when a price in use would change."""
     catalog = parse_catalog(_text(body))
-    return answer(_changes(apply_catalog(session, catalog, now, _metered(session, usage))))
+    changes = apply_catalog(
+        session, catalog, now, _metered(session, usage), lambda currency: issued_until(session, currency)
+    )
+    return answer(_changes(changes))
 
 
 def _metered(session: Session, usage: UsageStore) -> IsMetered:

@@ -1,24 +1,70 @@
-"""Routes of invoices: the preview of a month."""
+"""Routes of invoices: the preview of a month, issued invoices with their papers and hours, and their corrections."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from meterbook.accounts.queries import visible_projects
-from meterbook.api.permission import Now, Reader, Transaction, Usage
+from meterbook.accounts.access import ALL
+from meterbook.accounts.queries import currency_of, visible_projects
+from meterbook.accounts.tables import Account
+from meterbook.api.paging import Cursor, Limit, after_number, page
+from meterbook.api.permission import Config, Now, Operator, Reader, Transaction, Usage
+from meterbook.api.repeat import Key, answered_once
 from meterbook.api.scope import AccountCode, account_of_caller
-from meterbook.api.shapes import answer, preview, project_usage
+from meterbook.api.shapes import Json, answer, instant, preview, project_usage
+from meterbook.api.shapes_money import credit_note_shape, invoice_row, invoice_shape
 from meterbook.api.times import instant_of, month_of
-from meterbook.errors import Denied
+from meterbook.core.money import Money
+from meterbook.core.windows import Window
+from meterbook.errors import Denied, Invalid
+from meterbook.invoicing.billed_usage import billed_usage
+from meterbook.invoicing.correct import credit
 from meterbook.invoicing.draft import draft_month
+from meterbook.invoicing.narrow import narrowed
+from meterbook.invoicing.paper import credit_note_pdf, invoice_pdf
+from meterbook.invoicing.queries import (
+    credit_note_by_number,
+    draft_of,
+    invoice_by_number,
+    invoices_of_month,
+    issued_invoices,
+)
+from meterbook.invoicing.write_off import write_off
 
 router = APIRouter(tags=["invoices"])
 
 Month = Annotated[str | None, Query(description="A month such as 2014-02; the running one if left out.")]
 At = Annotated[str | None, Query(description="Replays a moment: usage before it counts. Operators only.")]
 By = Annotated[Literal["project", "product"], Query(description="How lines are grouped.")]
+Number = Annotated[str, Path(max_length=64, description="The invoice's number.")]
+PDF = "application/pdf"
+
+
+class CreditedLine(BaseModel):
+    """A line of the invoice, and what of its net is given back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line: int = Field(ge=1)
+    net: str = Field(max_length=40)
+
+
+class NewCreditNote(BaseModel):
+    """What is given back, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(max_length=500)
+    lines: list[CreditedLine] = Field(min_length=1, max_length=10_000)
+
+
+class WriteOff(BaseModel):
+    """Nothing more than the wish; what is unpaid is written off."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 @router.get("/invoices/preview", summary="The month's invoice as it stands")
@@ -34,15 +80,24 @@ def get_preview(
 ) -> Response:
     """Draft the invoice of a month from day 1 to now, with every line's formula.
 
-    It covers the projects whose billing the caller may see. The very same draft is issued when the month closes.
+    It covers the projects whose billing the caller may see. The very same draft is issued when the month closes; of a
+    month that is issued, the invoice is shown as it is ("final").
     """
     payer = account_of_caller(session, access, account)
     moment = instant_of(at) if at else now
     if at and not access.may_operate():
         raise Denied("Replaying a moment with `at` needs a key with the scope operator.", "forbidden")
     projects = visible_projects(session, payer.id, access, need="billing")
-    draft = draft_month(session, usage, payer, projects, month_of(month, payer, moment), moment)
-    return answer(preview(draft, group_by))
+    whole = access.billing_projects(payer.id) is ALL
+    asked = month_of(month, payer, moment)
+    issued = invoices_of_month(session, [payer.id], asked).get(payer.id)
+    if issued is None or issued.number is None or issued.issued_at is None or moment < issued.issued_at:
+        draft = draft_month(session, usage, payer, projects, asked, moment, whole)
+        return answer(preview(draft, group_by))
+    draft = draft_of(issued, payer.code)
+    if not whole:
+        draft = narrowed(draft, [project.code for project in projects])
+    return answer(preview(draft, group_by) | {"status": "final", "number": issued.number if whole else None})
 
 
 @router.get("/project-usage", summary="What every project used in a month")
@@ -61,3 +116,146 @@ def get_project_usage(
     billed = {project.code for project in visible_projects(session, payer.id, access, need="billing")}
     draft = draft_month(session, usage, payer, projects, month_of(month, payer, now), now)
     return answer(project_usage(draft, group_by, billed))
+
+
+@router.get("/invoices", summary="List invoices")
+def get_invoices(
+    session: Transaction,
+    access: Reader,
+    now: Now,
+    account: AccountCode = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """List issued invoices whose account's billing the caller may see, newest first."""
+    ids = None
+    if account is not None or not access.may_operate():
+        payer = account_of_caller(session, access, account)
+        ids = [payer.id] if access.has_account_billing(payer.id) else []
+    rows = issued_invoices(session, ids, after=after_number(cursor), limit=limit + 1)
+    return answer(page(rows, limit, lambda row: invoice_row(session, *row, now), lambda row: row[0].id))
+
+
+@router.get("/invoices/{number}", summary="Read an invoice")
+def get_invoice(number: Number, session: Transaction, access: Reader, now: Now, group_by: By = "project") -> Response:
+    """Return an invoice as it was issued, what is unpaid of it now, its payments, credit notes and letters."""
+    invoice, account = invoice_by_number(session, number, access)
+    return answer(invoice_shape(session, invoice, account, now, group_by))
+
+
+@router.get("/invoices/{number}/pdf", summary="An invoice as PDF", response_class=Response)
+def get_invoice_pdf(number: Number, session: Transaction, access: Reader) -> Response:
+    """Return the paper of an invoice, in the language it was issued in."""
+    invoice, account = invoice_by_number(session, number, access)
+    return _pdf(invoice_pdf(invoice, account), str(invoice.number))
+
+
+@router.get("/invoices/{number}/lines/{line}/usage", summary="The hours a line was billed for")
+def get_line_usage(
+    number: Number,
+    line: Annotated[int, Path(ge=1)],
+    session: Transaction,
+    usage: Usage,
+    access: Reader,
+    window: Window = Window.hour,
+    group_by: Literal["product", "resource"] = "product",
+) -> Response:
+    """Return the usage that a line was billed for, as it was known then; what came late is not in it."""
+    invoice, account = invoice_by_number(session, number, access)
+    rows, row = billed_usage(session, usage, invoice, account, line, window, by_resource=group_by == "resource")
+    zone = draft_of(invoice, account.code).frame.zone
+    timed = row.product["meter"]["kind"] != "counter"
+    items: list[Json] = [
+        {
+            "starts_at": instant(each.starts_at, zone),
+            "ends_at": instant(each.ends_at, zone),
+            **({"resource": each.resource} if group_by == "resource" else {}),
+            "usage_hours": str(each.usage_hours),
+            "unit_hours" if timed else "quantity": f"{each.quantity.normalize():f}",
+        }
+        for each in rows
+    ]
+    return answer(
+        {
+            "invoice": invoice.number,
+            "line": line,
+            "project": row.project_code,
+            "product": row.product_code,
+            "unit": row.product["unit"],
+            "status": "final",
+            "window": window,
+            "time_zone": zone.name,
+            "items": items,
+        }
+    )
+
+
+@router.post("/invoices/{number}/credit-notes", status_code=201, summary="Correct an invoice")
+def post_credit_note(
+    number: Number,
+    body: NewCreditNote,
+    request: Request,
+    session: Transaction,
+    access: Operator,
+    now: Now,
+    settings: Config,
+    key: Key = None,
+) -> Response:
+    """Give back parts of lines, with their tax, by a credit note; what was paid goes back into the balance."""
+    invoice, account = invoice_by_number(session, number, access)
+    nets: dict[int, Money] = {}
+    for each in body.lines:
+        if each.line in nets:
+            raise Invalid(f"Line {each.line} is named twice.", "wrong-lines", field="lines")
+        nets[each.line] = _net(each, account)
+
+    def act() -> Response:
+        note = credit(session, now, settings, account=account, invoice=invoice, reason=body.reason, nets=nets)
+        return answer(credit_note_shape(note, invoice, account), 201)
+
+    return answered_once(request, session, now, access, key, body, act)
+
+
+@router.post("/invoices/{number}/write-off", summary="Write off what is unpaid")
+def post_write_off(
+    number: Number,
+    body: WriteOff,
+    request: Request,
+    session: Transaction,
+    access: Operator,
+    now: Now,
+    key: Key = None,
+) -> Response:
+    """Turn what is unpaid of an invoice into bad debt."""
+    invoice, account = invoice_by_number(session, number, access)
+
+    def act() -> Response:
+        amount = write_off(session, now, account=account, invoice=invoice)
+        return answer({"invoice": invoice.number, "written_off": str(amount)})
+
+    return answered_once(request, session, now, access, key, body, act)
+
+
+@router.get("/credit-notes/{number}", summary="Read a credit note")
+def get_credit_note(number: Number, session: Transaction, access: Reader) -> Response:
+    """Return a credit note."""
+    return answer(credit_note_shape(*credit_note_by_number(session, number, access)))
+
+
+@router.get("/credit-notes/{number}/pdf", summary="A credit note as PDF", response_class=Response)
+def get_credit_note_pdf(number: Number, session: Transaction, access: Reader) -> Response:
+    """Return the paper of a credit note."""
+    note, invoice, account = credit_note_by_number(session, number, access)
+    return _pdf(credit_note_pdf(note, invoice, account), note.number)
+
+
+def _net(given: CreditedLine, account: Account) -> Money:
+    try:
+        return Money.parse(given.net, currency_of(account))
+    except ValueError as error:
+        raise Invalid(f"Line {given.line}: {error}.", "wrong-amount", field="lines") from None
+
+
+def _pdf(content: bytes, name: str) -> Response:
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}.pdf"'}
+    return Response(content, 200, headers, PDF)

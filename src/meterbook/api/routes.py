@@ -2,8 +2,34 @@
 
 from fastapi import APIRouter
 
-from meterbook.api import accounts, catalog, events, invoices, keys, members, projects, usage
+from meterbook.api import (
+    accounts,
+    balance,
+    catalog,
+    closes,
+    events,
+    invoices,
+    keys,
+    members,
+    payments,
+    projects,
+    promotions,
+    usage,
+)
 
 router = APIRouter()
-for module in (accounts, projects, members, keys, catalog, events, usage, invoices):
+for module in (
+    accounts,
+    projects,
+    members,
+    keys,
+    catalog,
+    events,
+    usage,
+    invoices,
+    closes,
+    promotions,
+    payments,
+    balance,
+):
     router.include_router(module.router)

@@ -7,9 +7,11 @@ from typing import Annotated
 from fastapi import Query
 from sqlalchemy.orm import Session
 
+from meterbook.accounts import check
 from meterbook.accounts.access import Access
 from meterbook.accounts.queries import account_by_code, sole_account
 from meterbook.accounts.tables import Account
+from meterbook.errors import NotFound
 
 AccountCode = Annotated[
     str | None, Query(max_length=64, description="The account's code; a key of one account may leave it out.")
@@ -22,3 +24,11 @@ def account_of_caller(session: Session, access: Access, code: str | None) -> Acc
     Raises `NotFound` for one it may not see, `Invalid` when none is named and there are many.
     """
     return sole_account(session, access) if code is None else account_by_code(session, code, access)
+
+
+def billed_account(session: Session, access: Access, code: str | None) -> Account:
+    """Return the account a request is about if the caller holds its billing; else raises `NotFound`, as for none."""
+    account = account_of_caller(session, access, code)
+    if not access.has_account_billing(account.id):
+        raise NotFound(f"There is no account {check.shown(account.code)}.", "unknown-account")
+    return account

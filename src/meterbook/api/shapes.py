@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 from fastapi import Response
 
-from meterbook.core.invoice import Group, GroupBy, InvoiceDraft, Line
+from meterbook.core.discounts import Discount
+from meterbook.core.invoice import Adjustment, Group, GroupBy, InvoiceDraft, Line, shown
 from meterbook.core.money import Money, plain
 from meterbook.core.period import BillingZone
 from meterbook.core.pricing import Price
@@ -28,8 +29,9 @@ def instant(at: datetime, zone: BillingZone | None = None) -> str:
 
 
 def preview(draft: InvoiceDraft, by: GroupBy) -> Json:
-    """Return the preview of INTERFACES: the draft's groups, lines and totals."""
-    zone, nothing = draft.frame.zone, str(Money.zero(draft.currency))
+    """Return the preview of INTERFACES: the draft's groups, lines, and the way from subtotal to due."""
+    zone = draft.frame.zone
+    numbers = {id(line): number for number, line in enumerate((*draft.lines, *draft.adjustments), start=1)}
     return {
         "account": draft.account.code,
         "month": str(draft.frame.month),
@@ -39,28 +41,61 @@ def preview(draft: InvoiceDraft, by: GroupBy) -> Json:
         "status": "estimated",
         "until": instant(draft.until, zone),
         "data_through": instant(draft.data_through, zone) if draft.data_through else None,
-        "groups": [group_of(group, by, zone) for group in draft.groups(by)],
+        "groups": [group_of(group, by, zone, numbers) for group in draft.groups(by)],
         "subtotal": str(draft.subtotal),
-        "discounts": [],
+        "discounts": [_discount(discount) for discount in draft.discounts],
         "net": str(draft.net),
-        "tax": [{"rate": plain(tax.rate), "amount": str(tax.amount)} for tax in draft.tax],
+        "tax_class": draft.account.tax_class,
+        "tax": [{"rate": plain(tax.rate), "base": str(tax.base), "amount": str(tax.amount)} for tax in draft.tax],
         "total": str(draft.total),
-        "unpaid": nothing,
-        "credit_used": nothing,
-        "balance_used": nothing,
-        "due": str(draft.total),
+        "unpaid": str(draft.unpaid),
+        "amount_including_unpaid": str(draft.amount_including_unpaid),
+        "credit_used": str(draft.credit_used),
+        "balance_used": str(draft.balance_used),
+        "due": str(draft.due),
         "forecast": str(draft.forecast),
     }
 
 
-def group_of(group: Group, by: GroupBy, zone: BillingZone) -> Json:
-    """Return a group with its sums; `null` where it has no time-based line to sum."""
+def group_of(group: Group, by: GroupBy, zone: BillingZone, numbers: Mapping[int, int]) -> Json:
+    """Return a group with its sums; `null` where it has no time-based line to sum. `numbers` of lines by identity."""
     return {
         by: group.key,
         "total_time": None if group.total_time is None else plain(group.total_time),
         "average_cost": None if group.average_cost is None else str(group.average_cost),
         "total_cost": str(group.total_cost),
-        "lines": [{**use_of(line, zone), **cost_of(line)} for line in group.lines],
+        "net_cost": str(group.net_cost),
+        "lines": [
+            *({"line": numbers[id(line)], **use_of(line, zone), **cost_of(line)} for line in group.lines),
+            *({"line": numbers[id(late)], **_adjustment(late)} for late in group.adjustments),
+        ],
+    }
+
+
+def _adjustment(late: Adjustment) -> Json:
+    return {
+        "project": late.project.code,
+        "product": late.product.code,
+        "adjusts_month": str(late.month),
+        "formula": late.formula,
+        "tax_rate": plain(late.tax_rate),
+        "amount": str(late.amount),
+        "discount": str(Money.zero(late.amount.currency)),
+        "net": str(late.amount),
+    }
+
+
+def _discount(discount: Discount) -> Json:
+    promotion = discount.promotion
+    return {
+        "code": promotion.code,
+        "name": promotion.name,
+        "kind": promotion.kind,
+        "applies_to": promotion.applies_to,
+        "value": plain(promotion.value),
+        "amount": str(discount.amount),
+        "quantity": None if discount.quantity is None else plain(shown(discount.quantity)),
+        "lines": [{"line": place + 1, "amount": str(share)} for place, share in discount.shares],
     }
 
 

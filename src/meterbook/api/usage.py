@@ -67,7 +67,7 @@ def get_usage(
     by_resource = group_by == "resource"
     rows = by_window(
         usage,
-        account.id,
+        [account.id],
         [metered_project.id],
         {product.meter for product in products},
         bounds,

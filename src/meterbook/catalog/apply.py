@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
@@ -21,17 +21,26 @@ from meterbook.errors import Refused
 
 IsMetered = Callable[[str, str, datetime, datetime | None], bool]
 """Whether usage of a type by accounts of a currency is stored in [from, until); until None is for ever."""
+IssuedUntil = Callable[[str], datetime | None]
+"""The end of the latest month that was issued in a currency, None if none was."""
 _IsUsed = Callable[[Price], bool]
 # Any constant: the key of the lock that keeps two catalogs from being applied at once.
 _CATALOG_LOCK: Final = 0x636174616C6F67
 
 
-def apply_catalog(session: Session, catalog: Catalog, now: datetime, is_metered: IsMetered) -> list[Change]:
+def apply_catalog(
+    session: Session,
+    catalog: Catalog,
+    now: datetime,
+    is_metered: IsMetered,
+    issued_until: IssuedUntil = lambda _: None,
+) -> list[Change]:
     """Make the stored catalog the given one and return what changed, nothing when they are equal.
 
     Products that are gone from the file are removed. Raises `Refused` ("in-use"), naming every reason and changing
     nothing, when a price with usage would change, go, or get a price put before it, or when a product with usage
-    would go or be metered otherwise (DOMAIN 3: prices are immutable once used). A price may always be followed.
+    would go or be metered otherwise (DOMAIN 3: prices are immutable once used). A price may be followed, but a new one
+    may not reach into a month that was issued with usage it would price.
     """
     session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _CATALOG_LOCK})
     current = current_catalog(session)
@@ -40,10 +49,29 @@ def apply_catalog(session: Session, catalog: Catalog, now: datetime, is_metered:
         return []
     wanted = {product.code: product for product in catalog.products}
     reasons = [reason for product in current for reason in _reasons(product, wanted.get(product.code), is_metered)]
+    reasons += _reaching_back(current, catalog.products, is_metered, issued_until)
     if reasons:
         raise Refused("The catalog was not applied.\n" + "\n".join(reasons), "in-use", reasons=reasons)
     _write(session, catalog, now)
     return changes
+
+
+def _reaching_back(
+    current: Sequence[Product], wanted: Sequence[Product], is_metered: IsMetered, issued_until: IssuedUntil
+) -> Iterator[str]:
+    """Yield why new prices may not begin where they do: months that are issued would be re-rated by them."""
+    known = {(product.code, price.currency, price.effective_from) for product in current for price in product.prices}
+    for product in wanted:
+        for price in product.prices:
+            issued = issued_until(price.currency)
+            if issued is None or price.effective_from >= issued:
+                continue
+            new = (product.code, price.currency, price.effective_from) not in known
+            if new and is_metered(product.meter.type, price.currency, price.effective_from, issued):
+                yield (
+                    f"{_named(product, price)} cannot be added: it reaches into months that are issued. Let it begin "
+                    f"at {issued:%Y-%m-%dT%H:%M:%SZ} or later."
+                )
 
 
 def _reasons(current: Product, wanted: Product | None, is_metered: IsMetered) -> Iterator[str]:

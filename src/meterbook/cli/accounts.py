@@ -29,6 +29,9 @@ def add_account(
     currency: Annotated[str, typer.Option(help="ISO 4217, such as USD.")],
     time_zone: Annotated[str, typer.Option(help="The billing zone: UTC, Asia/Seoul, +05:30.")] = "UTC",
     tax_percent: Annotated[str, typer.Option(help="Percent of tax on the net, such as 10.")] = "0",
+    tax_class: Annotated[
+        str, typer.Option(help="standard, or for no tax: zero_rated, reverse_charge, exempt.")
+    ] = "standard",
     name: Name = None,
     language: Annotated[str, typer.Option(help="en, ko or ja: of invoices and mails.")] = "en",
     rounding: Annotated[
@@ -44,6 +47,7 @@ def add_account(
         "currency": currency,
         "time_zone": time_zone,
         "tax_percent": tax_percent,
+        "tax_class": tax_class,
         "name": name,
         "language": language,
         "rounding": rounding,

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from meterbook import __version__
-from meterbook.cli import accounts, catalog, demo, importing, keys, reading, server
+from meterbook.cli import accounts, catalog, demo, importing, keys, money, reading, server
 from meterbook.errors import MeterbookError
 
 app = typer.Typer(
@@ -30,6 +30,12 @@ app.add_typer(keys.commands, name="key")
 app.command("import")(importing.import_files)
 app.command("usage")(reading.usage)
 app.command("preview")(reading.preview)
+app.command("close")(money.close)
+app.add_typer(money.invoice, name="invoice")
+app.add_typer(money.promotion, name="promotion")
+app.add_typer(money.payment, name="payment")
+app.add_typer(money.balance, name="balance")
+app.command("verify")(money.verify)
 
 
 @app.callback(invoke_without_command=True)

@@ -43,9 +43,18 @@ class Client:
         """Read a resource; parameters that are None are left out."""
         return self._call("GET", path, params=_given(query))
 
-    def post(self, path: str, body: Mapping[str, object]) -> Any:
+    def post(self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Any:
         """Add a resource; members that are None are left out."""
-        return self._call("POST", path, json=_given(body))
+        return self._call("POST", path, json=_given(body), headers=dict(headers or {}))
+
+    def put(self, path: str, body: Mapping[str, object]) -> Any:
+        """Write a resource; members that are None are left out."""
+        return self._call("PUT", path, json=_given(body))
+
+    def download(self, path: str) -> bytes:
+        """Read a file."""
+        content: bytes = self._call("GET", path, whole=True)
+        return content
 
     def every(self, path: str, **query: object) -> list[Any]:
         """Read a whole list, page by page."""
@@ -68,12 +77,14 @@ class Client:
         """Send a body as it is."""
         return self._call(method, path, content=content, headers={"Content-Type": content_type})
 
-    def _call(self, method: str, path: str, **how: Any) -> Any:
+    def _call(self, method: str, path: str, whole: bool = False, **how: Any) -> Any:
         try:
             answer: httpx.Response = self._run(partial(self._http.request, method, API + path, **how))
         except httpx.TransportError as error:
             raise Refused(f"The server stopped answering ({error}): check it and run the command again.") from error
         if answer.is_success:
+            if whole:
+                return answer.content
             return answer.json() if answer.content else None
         try:
             problem = answer.json()

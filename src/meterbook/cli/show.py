@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich import box
@@ -41,16 +42,54 @@ def show_preview(preview: dict[str, Any]) -> None:
         time = _hours(group["total_time"])
         shown.add_row(Text(group[by], "bold"), "", time, group["average_cost"] or _DASH, group["total_cost"], "")
         for line in group["lines"]:
+            if "adjusts_month" in line:
+                name = f"  {line[inner]}, adjusts {line['adjusts_month']}"
+                shown.add_row(Text(name), "", "", "", line["amount"], Text(line["formula"]))
+                continue
             units = Text(f"{_grouped(line['metered_units'])} {line['unit']}")
             hours = _hours(line.get("unit_hours"))
             shown.add_row(Text("  " + line[inner]), units, hours, "", line["amount"], Text(line["formula"]))
     console.print(shown)
-    for name in ("subtotal", "net"):
-        console.print(f"  {name:<12}{preview[name]:>16}")
+    for name, amount in _waterfall(preview):
+        console.print(f"  {name:<32}{amount:>16}")
+
+
+def show_invoice(invoice: dict[str, Any]) -> None:
+    """Print an issued invoice, and what became of it."""
+    show_preview(invoice)
+    console = _console()
+    console.print(f"  {invoice['number']}  issued {invoice['issued_at']}  due {invoice['due_on']}")
+    console.print(f"  paid {invoice['paid']}, unpaid now {invoice['unpaid_now']}")
+    for paid in invoice["paid_by"]:
+        console.print(f"  {paid['at']}  {paid['reason']:<14}{paid['source']:<18}{paid['amount']:>14}")
+
+
+@contextmanager
+def at_work(what: str | None) -> Iterator[None]:
+    """Show on a terminal that something long is under way."""
+    console = Console(stderr=True)
+    if what is None or not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
+def _waterfall(preview: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the way from the subtotal to what is due; what is nothing is left out."""
+    yield "subtotal", preview["subtotal"]
+    for discount in preview["discounts"]:
+        yield f"{discount['code']} {discount['name']}"[:31], f"-{discount['amount']}"
+    yield "net", preview["net"]
     for tax in preview["tax"]:
-        console.print(f"  {'tax ' + tax['rate'] + '%':<12}{tax['amount']:>16}")
-    for name in ("total", "due", "forecast"):
-        console.print(f"  {name:<12}{preview[name]:>16}")
+        yield f"tax {tax['rate']}%", tax["amount"]
+    yield "total", preview["total"]
+    for name, sign in (("unpaid", ""), ("credit_used", "-"), ("balance_used", "-")):
+        if preview[name].strip("0."):
+            yield name.replace("_", " "), f"{sign}{preview[name]}"
+    yield "due", preview["due"]
+    if preview["status"] == "estimated":
+        yield "forecast", preview["forecast"]
 
 
 def show_usage(usage: dict[str, Any]) -> None:

@@ -1,113 +1,37 @@
-"""Formats: amounts, quantities, dates and times as the reader's language writes them.
-
-For display only; every value arrives exact and no figure is computed here.
-"""
+"""Formats of the console: those of the reader's language, with the few words they need from its catalog."""
 
 from __future__ import annotations
 
-import re
-from copy import copy
-from datetime import date, datetime
-from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
-from babel import Locale
-from babel.dates import format_skeleton
-from babel.numbers import format_decimal
-
+from meterbook import formats as written
 from meterbook.console.languages import translations
-from meterbook.core.invoice import shown
-from meterbook.core.money import Money
-from meterbook.core.period import BillingMonth, BillingZone
 
-NOTHING: Final = "\u2013"  # an en dash: nothing metered; 0.00 is metered and free
+NOTHING: Final = written.NOTHING
 
 
-class Formats:
+class Formats(written.Formats):
     """The formatting filters of one language; templates know them by their method's name."""
 
     def __init__(self, language: str) -> None:
-        self.language = language
-        self.locale = Locale.parse(language)
         _ = translations(language).gettext
         self._hours = _("%(hours)s h")
-        # The few words that formulas are written with (core/formula.py).
-        self._formula_words = {
-            "packages of": _("packages of"),
-            "less what was charged before in this month": _("less what was charged before in this month"),
-            "minimum": _("minimum"),
-            "used": _("used"),
-            "free": _("free"),
-            " x ": " \u00d7 ",
-        }
-        self._formula_word = re.compile("|".join(self._formula_words))
-
-    def money(self, amount: Money) -> str:
-        """Write an amount with its currency: "$1,204.18", "₩253,333"; never more digits than the currency has."""
-        pattern = copy(self.locale.currency_formats["standard"])
-        pattern.frac_prec = (amount.currency.digits, amount.currency.digits)
-        text = pattern.apply(amount.decimal, self.locale, currency=amount.currency.code, currency_digits=False)
-        return str(text)
-
-    def amount(self, amount: Money | None) -> str:
-        """Write an amount without its currency, for a column that names it once in its head."""
-        return NOTHING if amount is None else self.fixed(amount.decimal)
-
-    def fixed(self, value: Decimal | None) -> str:
-        """Write a number with the decimals it has, trailing zeros too: an average cost, an amount."""
-        if value is None:
-            return NOTHING
-        decimals = max(0, -int(value.as_tuple().exponent))
-        return format_decimal(value, format=f"#,##0.{'0' * decimals}".rstrip("."), locale=self.locale)
-
-    def number(self, value: Decimal | Fraction | int | None) -> str:
-        """Write a quantity, trailing zeros dropped: "249,327", "6.33"."""
-        if value is None:
-            return NOTHING
-        exact = shown(value) if isinstance(value, Fraction) else Decimal(value)
-        return format_decimal(exact, format="#,##0.############", locale=self.locale)
-
-    def percent(self, rate: Decimal) -> str:
-        """Write a rate given in percent: "10%"."""
-        return format_decimal(rate / 100, format="#,##0.####%", locale=self.locale)
+        super().__init__(
+            language,
+            {
+                "packages of": _("packages of"),
+                "less what was charged before in this month": _("less what was charged before in this month"),
+                "minimum": _("minimum"),
+                "used": _("used"),
+                "free": _("free"),
+            },
+        )
 
     def hours(self, quantity: Fraction | None) -> str:
         """Write unit-hours: "2,232 h"."""
         return NOTHING if quantity is None else self._hours % {"hours": self.number(quantity)}
-
-    def month(self, month: BillingMonth) -> str:
-        """Write a month: "November 2026"."""
-        return str(format_skeleton("yMMMM", date(month.year, month.month, 1), locale=self.locale))
-
-    def day(self, day: date) -> str:
-        """Write a day of a month that is named elsewhere: "Nov 23"."""
-        return str(format_skeleton("MMMd", day, locale=self.locale))
-
-    def weekday(self, day: date) -> str:
-        """Write a day with its weekday: "Mon, Nov 23"."""
-        return str(format_skeleton("MMMEd", day, locale=self.locale))
-
-    def clock(self, local: datetime) -> str:
-        """Write an instant on clocks that are named elsewhere: "Nov 23 14:00"."""
-        return f"{self.day(local.date())} {local:%H:%M}"
-
-    def zone(self, zone: BillingZone) -> str:
-        """Write a billing zone: "UTC", "Asia/Seoul", "UTC+05:30"."""
-        return f"UTC{zone.name}" if zone.name[0] in "+-" else zone.name
-
-    def formula(self, text: str) -> str:
-        """Write a charge's formula: its numbers as they are, the times sign and the few words in the language."""
-        return self._formula_word.sub(lambda match: self._formula_words[match[0]], text)
-
-    def plural(self, unit: str, quantity: Decimal | None) -> str:
-        """Write a catalog's unit for a quantity: English says "hosts", Korean and Japanese have no plural."""
-        if self.language != "en" or quantity == 1 or not re.fullmatch(r"[a-z][a-z ]*[a-z]", unit):
-            return unit
-        if unit.endswith(("s", "x", "z", "ch", "sh")):
-            return unit if unit.endswith("s") else f"{unit}es"
-        return f"{unit[:-1]}ies" if re.search(r"[^aeiou]y$", unit) else f"{unit}s"
 
 
 @lru_cache

@@ -109,9 +109,10 @@ def _page(
     request: Request, session: Session, reader: Reader, account: Account, state: PreviewState, now: datetime
 ) -> Preview:
     projects = visible_projects(session, account.id, reader.access, need="billing")
-    draft, daily = draft_month_by_day(session, request.app.state.usage, account, projects, state.month, now)
+    whole = reader.access.has_account_billing(account.id)
+    draft, daily = draft_month_by_day(session, request.app.state.usage, account, projects, state.month, now, whole)
     positions = {product.code: position for position, product in enumerate(current_catalog(session))}
-    scope = Scope(len(projects), reader.access.has_account_billing(account.id))
+    scope = Scope(len(projects), whole)
     return present_preview(draft, daily, state, scope, reader.language, now, positions)
 
 

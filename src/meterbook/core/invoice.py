@@ -1,4 +1,4 @@
-"""The invoice of a month, drafted: lines, groups, subtotal, tax, total, forecast (DOMAIN 3, 4 and 6).
+"""The invoice of a month, drafted: lines, adjustments, discounts, tax, total, what pays it, forecast (DOMAIN 3 to 6).
 
 A preview is this draft, shown; a close keeps the same draft. Nothing else computes an invoice's amounts.
 """
@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from typing import Final, Literal
 
+from meterbook.core.credits import Books, Owed, settlement
+from meterbook.core.discounts import Discount, Discounted, Promotion, discount, promotion_boundaries
 from meterbook.core.money import Currency, Money, half_up
-from meterbook.core.period import hour_count
+from meterbook.core.period import BillingMonth, hour_count
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Charge, Frame, Part, Waiver, price_boundaries, rate
 from meterbook.core.tax import TaxLine, tax_on
@@ -23,13 +26,28 @@ QUANTITY_PLACES: Final = 9  # what usage is metered to
 GroupBy = Literal["project", "product"]
 
 
+class TaxClass(StrEnum):
+    """How an account is taxed; all but standard pay none, for the reason the invoice states (DOMAIN 4)."""
+
+    standard = "standard"
+    zero_rated = "zero_rated"
+    reverse_charge = "reverse_charge"
+    exempt = "exempt"
+
+
 @dataclass(frozen=True, slots=True)
 class AccountTerms:
-    """What of an account decides its invoice; `tax_rate` is in percent."""
+    """What of an account decides its invoice; `tax_rate` is in percent, of the standard class."""
 
     code: str
     currency: Currency
     tax_rate: Decimal
+    tax_class: TaxClass = TaxClass.standard
+
+    @property
+    def applied_tax_rate(self) -> Decimal:
+        """The rate that its lines are taxed with."""
+        return self.tax_rate if self.tax_class is TaxClass.standard else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +104,52 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What usage that came late adds to an issued month: its new net less what was billed for it (DOMAIN 6).
+
+    Of one project and one product. `amount` is `rerated` less `billed`, or the part of it that this invoice can take.
+    Discounts of the invoice it is on do not touch it; `tax_rate` is that of its own month.
+    """
+
+    project: ProjectTerms
+    product: Product
+    month: BillingMonth
+    rerated: Money
+    billed: Money
+    amount: Money
+    tax_rate: Decimal
+
+    @property
+    def formula(self) -> str:
+        """The arithmetic of the amount."""
+        return f"{self.rerated} now - {self.billed} billed"
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """The lines of one project or one product with their sums.
 
     `total_time` is in unit-hours and `average_cost` an hour, both over time-based lines alone; `None` without any.
+    `total_cost` is before and `net_cost` after discounts, both with the adjustments.
     """
 
     key: str
     lines: tuple[Line, ...]
+    adjustments: tuple[Adjustment, ...]
     total_time: Fraction | None
     average_cost: Decimal | None
     total_cost: Money
+    net_cost: Money
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDraft:
     """An invoice before it has a number: what the month came to until `until`.
 
-    `forecast` is the total at the month's end if usage goes on at its recent pace.
+    `subtotal` is lines and adjustments before, `net` after discounts; `unpaid` is what earlier invoices leave to pay;
+    `credit_used` and `balance_used` pay this one. `deferred_months` have an adjustment that this invoice cannot take
+    whole. `forecast` is the total at the month's end if usage goes on at its recent pace.
+    `promotions` are those that were in force, whether or not they took anything off.
     """
 
     account: AccountTerms
@@ -111,10 +157,17 @@ class InvoiceDraft:
     until: datetime
     data_through: datetime | None
     lines: tuple[Line, ...]
+    adjustments: tuple[Adjustment, ...]
+    promotions: tuple[Promotion, ...]
+    discounts: tuple[Discount, ...]
     subtotal: Money
     net: Money
     tax: tuple[TaxLine, ...]
     total: Money
+    unpaid: Money
+    credit_used: Money
+    balance_used: Money
+    deferred_months: tuple[BillingMonth, ...]
     forecast: Money
 
     @property
@@ -122,13 +175,33 @@ class InvoiceDraft:
         """The account's currency, which every amount is in."""
         return self.account.currency
 
+    @property
+    def discount(self) -> Money:
+        """What all promotions together take off."""
+        return self.subtotal - self.net
+
+    @property
+    def amount_including_unpaid(self) -> Money:
+        """The invoice and what earlier ones leave to pay."""
+        return self.total + self.unpaid
+
+    @property
+    def due(self) -> Money:
+        """What is left to pay, earlier invoices included, after credit and balance."""
+        return self.amount_including_unpaid - self.credit_used - self.balance_used
+
     def groups(self, by: GroupBy) -> tuple[Group, ...]:
         """Return the lines grouped by project or by product, in their order of first appearance by name."""
         key: Callable[[Line], str] = _project_of if by == "project" else _product_of
         members: dict[str, list[Line]] = {}
-        for line in sorted(self.lines, key=key):
+        late: dict[str, list[Adjustment]] = {}
+        for line in self.lines:
             members.setdefault(key(line), []).append(line)
-        return tuple(_group(name, lines, self.currency) for name, lines in members.items())
+        for adjustment in self.adjustments:
+            code = adjustment.project.code if by == "project" else adjustment.product.code
+            late.setdefault(code, []).append(adjustment)
+        names = sorted(members.keys() | late.keys())
+        return tuple(_group(name, members.get(name, []), late.get(name, []), self.currency) for name in names)
 
 
 def draft(
@@ -137,22 +210,58 @@ def draft(
     uses: Sequence[Use],
     until: datetime,
     data_through: datetime | None,
+    promotions: Sequence[Promotion] = (),
+    adjustments: Sequence[Adjustment] = (),
+    books: Books = Books(),  # noqa: B008 - a frozen value
 ) -> InvoiceDraft:
-    """Draft the invoice of `frame.month` for what was used from its start until `until`."""
-    lines = _lines(account, frame, uses)
-    subtotal, tax, total = _totals(account, lines)
-    forecast = total
+    """Draft the invoice of `frame.month` for what was used from its start until `until`.
+
+    `promotions` are those redeemed, `adjustments` what late usage of earlier months came to, `books` the open items.
+    """
+    bill = _bill(account, frame, uses, promotions, adjustments)
+    forecast = bill.total
     if until < frame.ends_at:
-        forecast = _totals(account, _lines(account, frame, _continued(uses, frame, account)))[2]
-    return InvoiceDraft(account, frame, until, data_through, lines, subtotal, subtotal, tax, total, forecast)
+        continued = _continued(uses, promotions, frame, account)
+        forecast = _bill(account, frame, continued, promotions, adjustments).total
+    standing = settlement(Owed(None, bill.total, frame.starts_at, frame.ends_at), books)
+    wanted = {(each.month, each.project.code, each.product.code): each.amount for each in adjustments}
+    for each in bill.adjustments:
+        wanted[each.month, each.project.code, each.product.code] -= each.amount
+    return InvoiceDraft(
+        account=account,
+        frame=frame,
+        until=until,
+        data_through=data_through,
+        lines=bill.lines,
+        adjustments=bill.adjustments,
+        promotions=tuple(promotions),
+        discounts=bill.discounts,
+        subtotal=bill.subtotal,
+        net=bill.net,
+        tax=bill.tax,
+        total=bill.total,
+        unpaid=standing.unpaid,
+        credit_used=standing.credit_used,
+        balance_used=standing.balance_used,
+        deferred_months=tuple(sorted({month for (month, *_), amount in wanted.items() if amount.minor})),
+        forecast=forecast,
+    )
 
 
 def use_boundaries(
-    frame: Frame, products: Iterable[Product], projects: Iterable[ProjectTerms], currency: Currency
+    frame: Frame,
+    products: Iterable[Product],
+    projects: Iterable[ProjectTerms],
+    currency: Currency,
+    promotions: Iterable[Promotion] = (),
 ) -> set[datetime]:
-    """Return the hours strictly inside the month at which usage has to be cut: price changes and ends of trials."""
+    """Return the hours strictly inside the month at which usage has to be cut.
+
+    They are price changes, ends of trials, and the beginnings and ends of promotions.
+    """
     cuts = {cut for product in products for cut in price_boundaries(product, currency, frame)}
     ends = {project.free_until for project in projects if project.free_until is not None}
+    cuts |= promotion_boundaries(promotions, frame)
     return cuts | {end for end in ends if frame.starts_at < end < frame.ends_at}
 
 
@@ -164,33 +273,78 @@ def shown(value: Fraction) -> Decimal:
     return half_up(value, places)
 
 
-def _lines(account: AccountTerms, frame: Frame, uses: Sequence[Use]) -> tuple[Line, ...]:
+@dataclass(frozen=True, slots=True)
+class _Bill:
+    """The part of an invoice that depends on usage, promotions and adjustments alone."""
+
+    lines: tuple[Line, ...]
+    adjustments: tuple[Adjustment, ...]
+    discounts: tuple[Discount, ...]
+    subtotal: Money
+    net: Money
+    tax: tuple[TaxLine, ...]
+    total: Money
+
+
+def _bill(
+    account: AccountTerms,
+    frame: Frame,
+    uses: Sequence[Use],
+    promotions: Sequence[Promotion],
+    adjustments: Sequence[Adjustment],
+) -> _Bill:
     nothing = Money.zero(account.currency)
-    return tuple(
-        Line(use.project, charge, nothing)
+    rated = [
+        Discounted(use.project.code, charge, _within(use.parts, charge) if promotions else (), charge.amount)
         for use in uses
-        for charge in rate(
-            use.product,
-            use.parts,
-            frame,
-            account.currency,
-            use.project.free_until,
-            use.project.free_as,
-        )
-    )
+        for charge in _charges(use, frame, account.currency)
+    ]
+    terms = {use.project.code: use.project for use in uses}
+    discounts = discount(rated, promotions, frame, account.currency)
+    lines = tuple(Line(terms[each.project], each.charge, each.charge.amount - each.left) for each in rated)
+    lines_net = sum((line.net for line in lines), nothing)
+    taken = _taken(adjustments, lines_net)
+    late = sum((each.amount for each in taken), nothing)
+    subtotal = sum((line.amount for line in lines), late)
+    tax = _taxes(account, lines_net, taken)
+    net = lines_net + late
+    total = sum((each.amount for each in tax), net)
+    return _Bill(lines, taken, tuple(discounts), subtotal, net, tax, total)
 
 
-def _totals(account: AccountTerms, lines: Sequence[Line]) -> tuple[Money, tuple[TaxLine, ...], Money]:
-    subtotal = sum((line.amount for line in lines), Money.zero(account.currency))
-    tax = (tax_on(sum((line.net for line in lines), Money.zero(account.currency)), account.tax_rate),)
-    return subtotal, tax, sum((line.amount for line in tax), subtotal)
+def _charges(use: Use, frame: Frame, currency: Currency) -> list[Charge]:
+    return rate(use.product, use.parts, frame, currency, use.project.free_until, use.project.free_as)
 
 
-def _continued(uses: Sequence[Use], frame: Frame, account: AccountTerms) -> list[Use]:
+def _within(parts: Sequence[Part], charge: Charge) -> list[Part]:
+    return [part for part in parts if charge.starts_at <= part.starts_at < charge.ends_at]
+
+
+def _taken(adjustments: Sequence[Adjustment], lines_net: Money) -> tuple[Adjustment, ...]:
+    """Return the adjustments as far as they leave the invoice at or above nothing; the rest waits for the next one."""
+    left = lines_net.minor + sum(each.amount.minor for each in adjustments if each.amount.minor > 0)
+    taken = []
+    for each in adjustments:
+        minor = max(each.amount.minor, -left) if each.amount.minor < 0 else each.amount.minor
+        if minor < 0:
+            left += minor
+        if minor:
+            taken.append(replace(each, amount=Money(minor, each.amount.currency)))
+    return tuple(taken)
+
+
+def _taxes(account: AccountTerms, lines_net: Money, adjustments: Sequence[Adjustment]) -> tuple[TaxLine, ...]:
+    bases = {account.applied_tax_rate: lines_net}
+    for each in adjustments:
+        bases[each.tax_rate] = bases.get(each.tax_rate, Money.zero(account.currency)) + each.amount
+    return tuple(tax_on(base, rate) for rate, base in sorted(bases.items(), reverse=True))
+
+
+def _continued(uses: Sequence[Use], promotions: Sequence[Promotion], frame: Frame, account: AccountTerms) -> list[Use]:
     """Return the uses as if each went on at its pace until the month's end."""
     products = {use.product.code: use.product for use in uses}
     projects = {use.project.code: use.project for use in uses}
-    cuts = sorted(use_boundaries(frame, products.values(), projects.values(), account.currency))
+    cuts = sorted(use_boundaries(frame, products.values(), projects.values(), account.currency, promotions))
     return [replace(use, parts=(*use.parts, *_ahead(use, cuts, frame))) for use in uses]
 
 
@@ -203,16 +357,18 @@ def _ahead(use: Use, cuts: Sequence[datetime], frame: Frame) -> Iterator[Part]:
         yield Part(begin, end, quantity, hours if use.pace else 0)
 
 
-def _group(key: str, lines: Sequence[Line], currency: Currency) -> Group:
+def _group(key: str, lines: Sequence[Line], adjustments: Sequence[Adjustment], currency: Currency) -> Group:
     nothing = Money.zero(currency)
-    total_cost = sum((line.amount for line in lines), nothing)
+    late = sum((each.amount for each in adjustments), nothing)
+    total_cost = sum((line.amount for line in lines), late)
+    net_cost = sum((line.net for line in lines), late)
     timed = [line for line in lines if line.is_time_based]
     if not timed:
-        return Group(key, tuple(lines), None, None, total_cost)
+        return Group(key, tuple(lines), tuple(adjustments), None, None, total_cost, net_cost)
     total_time = sum((line.charge.quantity for line in timed), Fraction(0))
     timed_cost = sum((line.amount for line in timed), nothing)
-    average = Fraction(timed_cost.decimal) / total_time if total_time else Fraction(0)
-    return Group(key, tuple(lines), total_time, half_up(average, currency.digits + 2), total_cost)
+    average = half_up(Fraction(timed_cost.decimal) / total_time if total_time else Fraction(0), currency.digits + 2)
+    return Group(key, tuple(lines), tuple(adjustments), total_time, average, total_cost, net_cost)
 
 
 def _project_of(line: Line) -> str:

@@ -95,6 +95,9 @@ class Money:
         self._same_currency(other)
         return Money(self.minor - other.minor, self.currency)
 
+    def __neg__(self) -> Money:
+        return Money(-self.minor, self.currency)
+
     def __str__(self) -> str:
         return f"{self.decimal:f}"
 

@@ -7,7 +7,7 @@ charges leave in the order of time, each rounded once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -75,7 +75,9 @@ class Charge:
     """One priced row: one product under one price version, in `[starts_at, ends_at)`.
 
     `quantity` is unit-hours, or the sum of a counter. `unit_price` is the one that applied, `None` for graduated tiers
-    and for usage without a price. `waiver` says why a charge is nothing.
+    and for usage without a price. `waiver` says why a charge is nothing. For discounts: `before` is the month's charged
+    quantity when it began, `month_quantity` that of the whole month, and `above_minimum` what of its exact cost no
+    commitment holds up, in major units.
     """
 
     product: Product
@@ -88,6 +90,9 @@ class Charge:
     unit_price: Decimal | None
     formula: str
     amount: Money
+    before: Fraction = Fraction(0)
+    month_quantity: Fraction = Fraction(0)
+    above_minimum: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,7 @@ class _Running:
         return self._charge(segment, Money.zero(self.currency), reasons[segment.waiver], None)
 
     def charge(self, segment: _Segment, price: Price) -> Charge:
+        before = self.quantity
         exact, text, unit_price = self._used(segment, price)
         first = self.billed == 0
         self.spent += exact
@@ -192,8 +198,10 @@ class _Running:
         if due - self.billed != exact:
             text = formula.topped_up(text, price, segment.hours, self.frame.hours, first)
         amount = rounded(due - self.billed, self.currency)
+        above_minimum = min(due - self.billed, due - self.committed)
         self.billed = due
-        return self._charge(segment, amount, text, unit_price)
+        charge = self._charge(segment, amount, text, unit_price)
+        return replace(charge, before=before, month_quantity=self.month_quantity, above_minimum=above_minimum)
 
     def _used(self, segment: _Segment, price: Price) -> tuple[Fraction, str, Decimal | None]:
         before, self.quantity = self.quantity, self.quantity + segment.quantity

@@ -1,11 +1,10 @@
-"""Draft a month's invoice: gather terms, prices and metered usage, and let the core decide."""
+"""Draft a month's invoice: gather terms, prices, metered usage and open items, and let the core decide."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from fractions import Fraction
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -13,29 +12,36 @@ from meterbook.accounts.queries import currency_of, zone_of
 from meterbook.accounts.tables import Account, Project
 from meterbook.catalog.queries import current_catalog
 from meterbook.core import invoice
+from meterbook.core.credits import Books
 from meterbook.core.daily import DailyCosts, daily_costs
-from meterbook.core.invoice import AccountTerms, InvoiceDraft, ProjectTerms, Use, use_boundaries
-from meterbook.core.metering import Meter, Metered
-from meterbook.core.money import Currency
-from meterbook.core.period import HOUR, BillingMonth, day_starts, hour_ceil, hour_count
-from meterbook.core.pricing import Product
-from meterbook.core.rating import Frame, Part, Waiver
+from meterbook.core.discounts import Promotion
+from meterbook.core.invoice import AccountTerms, Adjustment, InvoiceDraft, ProjectTerms, TaxClass, Use
+from meterbook.core.period import BillingMonth
+from meterbook.core.rating import Frame
 from meterbook.errors import Invalid
-from meterbook.usage import queries
+from meterbook.invoicing.adjust import adjustments_of
+from meterbook.invoicing.facts import open_items, promotions_in_force, seen_alone
+from meterbook.invoicing.use import Terms, Used, project_terms, read_use
 from meterbook.usage.store import UsageStore
-
-PACE_DAYS = 7  # the forecast goes on as the last seven days went
 
 
 @dataclass(frozen=True, slots=True)
-class MonthOfUse:
-    """The facts an invoice is drafted from: terms, and what each project used of each product."""
+class Payer:
+    """An account and those of its projects to draft for; `whole` when they are all and the account's books are open."""
 
-    terms: AccountTerms
-    frame: Frame
-    until: datetime
-    data_through: datetime | None
+    account: Account
+    projects: Sequence[Project]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A payer's draft, and what it was drafted from."""
+
+    payer: Payer
+    draft: InvoiceDraft
     uses: tuple[Use, ...]
+    project_terms: tuple[ProjectTerms, ...]
 
 
 def draft_month(
@@ -45,12 +51,14 @@ def draft_month(
     projects: Sequence[Project],
     month: BillingMonth,
     at: datetime,
+    whole: bool = False,
 ) -> InvoiceDraft:
     """Return the invoice of `month` for these projects of the account, for what was used before `at`.
 
-    Raises `Invalid` for a month that has not begun at `at`.
+    With `whole` (the projects are all of them) it has the account's promotions, adjustments and open items; without,
+    only the promotions that tell nothing about other projects. Raises `Invalid` for a month that has not begun at `at`.
     """
-    return _drafted(gather(session, usage, account, projects, month, at))
+    return draft_months(session, usage, [Payer(account, projects, whole)], month, at)[0].draft
 
 
 def draft_month_by_day(
@@ -60,79 +68,58 @@ def draft_month_by_day(
     projects: Sequence[Project],
     month: BillingMonth,
     at: datetime,
+    whole: bool = False,
 ) -> tuple[InvoiceDraft, DailyCosts]:
     """Return the same draft as `draft_month` with its amounts spread over the month's days."""
-    facts = gather(session, usage, account, projects, month, at, by_day=True)
-    draft = _drafted(facts)
-    return draft, daily_costs(draft, facts.uses)
+    drafted = draft_months(session, usage, [Payer(account, projects, whole)], month, at, by_day=True)[0]
+    return drafted.draft, daily_costs(drafted.draft, drafted.uses)
 
 
-def gather(
+def draft_months(
     session: Session,
     usage: UsageStore,
-    account: Account,
-    projects: Sequence[Project],
+    payers: Sequence[Payer],
     month: BillingMonth,
     at: datetime,
+    *,
+    received_through: datetime | None = None,
     by_day: bool = False,
-) -> MonthOfUse:
-    """Read what the month's draft needs, usage cut wherever a price, a trial or (`by_day`) a day begins or ends."""
-    frame = Frame(month, zone_of(account))
+) -> list[Drafted]:
+    """Return the month's draft of several accounts of one time zone, their usage read in one pass.
+
+    `received_through` leaves out what was received later, so that the draft can be made again, equal, at any time.
+    """
+    frame = Frame(month, zone_of(payers[0].account))
     if at <= frame.starts_at:
         raise Invalid(f"{month} has not begun yet: ask for a month up to now", "month-not-begun")
-    until = min(hour_ceil(at, frame.zone), frame.ends_at)
-    money = currency_of(account)
     products = current_catalog(session)
-    terms = {project.id: _terms(project, frame) for project in projects}
-    pace_from = _pace_from(frame, until)
-    cuts = use_boundaries(frame, products, terms.values(), money) | {pace_from, frame.starts_at}
-    if by_day:
-        cuts |= set(day_starts(frame.starts_at, until, frame.zone))
-    boundaries = [*sorted(cut for cut in cuts if cut < until), until]
-    rows = queries.metered(
-        usage,
-        account.id,
-        terms.keys(),
-        {product.meter for product in products},
-        boundaries,
-        frame.zone,
-        min(at, until),
-        month.reference_hours,
+    accounts = [payer.account for payer in payers]
+    promotions = promotions_in_force(session, accounts, month)
+    terms = {payer.account.id: terms_of(payer, frame, promotions.get(payer.account.id, ())) for payer in payers}
+    used = read_use(usage, terms, products, frame, at, received_through=received_through, by_day=by_day)
+    whole = [payer.account for payer in payers if payer.whole]
+    late = adjustments_of(session, usage, whole, frame, received_through) if whole else {}
+    books = open_items(session, whole) if whole else {}
+    return [
+        _drafted(payer, frame, terms[id_], used[id_], late.get(id_, ()), books.get(id_, Books()))
+        for payer in payers
+        for id_ in [payer.account.id]
+    ]
+
+
+def _drafted(payer: Payer, frame: Frame, terms: Terms, used: Used, late: Sequence[Adjustment], books: Books) -> Drafted:
+    draft = invoice.draft(terms.account, frame, used.uses, used.until, used.data_through, terms.promotions, late, books)
+    return Drafted(payer, draft, used.uses, tuple(terms.projects.values()))
+
+
+def terms_of(payer: Payer, frame: Frame, promotions: tuple[Promotion, ...]) -> Terms:
+    """Return the terms of a payer as they hold today."""
+    account = payer.account
+    if not payer.whole:
+        promotions = seen_alone(promotions, [project.code for project in payer.projects])
+    tax_class = TaxClass(account.tax_class)
+    return Terms(
+        AccountTerms(account.code, currency_of(account), account.tax_percent, tax_class),
+        {project.id: project_terms(project, frame) for project in payer.projects},
+        promotions,
     )
-    found: dict[tuple[int, Meter], list[Metered]] = {}
-    for project_id, meter, metered in rows:
-        found.setdefault((project_id, meter), []).append(metered)
-    uses = tuple(
-        _use(terms[project.id], product, found[project.id, product.meter], pace_from)
-        for project in projects
-        for product in products
-        if (project.id, product.meter) in found
-    )
-    last_hours = [metered.last_hour_at for _, _, metered in rows if metered.last_hour_at is not None]
-    data_through = max(last_hours) + HOUR if last_hours else None
-    return MonthOfUse(_account_terms(account, money), frame, until, data_through, uses)
-
-
-def _drafted(facts: MonthOfUse) -> InvoiceDraft:
-    return invoice.draft(facts.terms, facts.frame, facts.uses, facts.until, facts.data_through)
-
-
-def _account_terms(account: Account, money: Currency) -> AccountTerms:
-    return AccountTerms(account.code, money, account.tax_percent)
-
-
-def _terms(project: Project, frame: Frame) -> ProjectTerms:
-    if project.plan == "free":
-        return ProjectTerms(project.code, project.name, frame.ends_at, Waiver.free)
-    return ProjectTerms(project.code, project.name, project.trial_until, Waiver.trial)
-
-
-def _pace_from(frame: Frame, until: datetime) -> datetime:
-    days = day_starts(until - timedelta(days=PACE_DAYS), until, frame.zone)
-    return max(frame.starts_at, days[1] if len(days) > 1 else days[0])
-
-
-def _use(project: ProjectTerms, product: Product, rows: Sequence[Metered], pace_from: datetime) -> Use:
-    parts = tuple(Part(row.starts_at, row.ends_at, Fraction(row.quantity), row.usage_hours) for row in rows)
-    recent = sum((part.quantity for part in parts if part.starts_at >= pace_from), Fraction(0))
-    return Use(project, product, parts, recent / hour_count(pace_from, parts[-1].ends_at))

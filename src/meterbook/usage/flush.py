@@ -30,7 +30,7 @@ def find_stored(engine: Engine, identities: Sequence[bytes]) -> set[bytes]:
     """Return those of the identities that ClickHouse has, exactly."""
     found: set[bytes] = set()
     # One of sixty-four rows or more is found faster by reading all identities than by going through the index.
-    stored_rows = engine.query(statement("event_count")).column("events")[0].as_py()
+    stored_rows = engine.query(statement("stored_events")).column("events")[0].as_py()
     name = "stored_identities_scanned" if len(identities) * 64 > stored_rows else "stored_identities"
     for start in range(0, len(identities), _LOOKUP_MAX):
         some = identities[start : start + _LOOKUP_MAX]

@@ -54,29 +54,42 @@ class UsageWindow:
 
 def metered(
     store: UsageStore,
-    account_id: int,
+    account_ids: Collection[int],
     project_ids: Collection[int] | None,
     meters: Collection[Meter],
     boundaries: Sequence[datetime],
     zone: BillingZone,
     until: datetime,
     hours_max: int | None = None,
+    received_through: datetime | None = None,
 ) -> list[tuple[int, Meter, Metered]]:
     """Return what each project used of each meter between neighbouring boundaries, exactly.
 
     `boundaries` are starts of the zone's hours, ascending, the last one the end. Events at or after `until` do not
     count. A project with any usage of a meter has one row for every interval, in order of time; others have none.
-    Projects: None for all of the account's. `hours_max` are the month's reference hours: in a month that really has
+    Projects: None for all of the accounts'. With `received_through`, what was received after it does not count, so that
+    a reading can be repeated whatever came since. `hours_max` are the month's reference hours: in a month that has
     more (the clocks went back), no unit counts for more hours than these (DOMAIN 2); the surplus is taken off the last
     interval with usage, at each resource's smallest hourly value.
     """
     found: dict[tuple[int, Meter], dict[datetime, UsageWindow]] = {}
-    for window in by_window(store, account_id, project_ids, meters, boundaries, zone, until, hours_max=hours_max):
+    windows = by_window(
+        store,
+        account_ids,
+        project_ids,
+        meters,
+        boundaries,
+        zone,
+        until,
+        hours_max=hours_max,
+        received_through=received_through,
+    )
+    for window in windows:
         found.setdefault((window.project_id, window.meter), {})[window.starts_at] = window
     rows = []
-    for (project_id, meter), windows in found.items():
+    for (project_id, meter), used in found.items():
         for starts_at, ends_at in pairwise(boundaries):
-            at = windows.get(starts_at)
+            at = used.get(starts_at)
             usage = Metered(starts_at, ends_at, _NOTHING, 0)
             if at:
                 usage = Metered(starts_at, ends_at, at.quantity, at.usage_hours, at.last_hour_at)
@@ -86,7 +99,7 @@ def metered(
 
 def by_window(
     store: UsageStore,
-    account_id: int,
+    account_ids: Collection[int],
     project_ids: Collection[int] | None,
     meters: Collection[Meter],
     boundaries: Sequence[datetime],
@@ -95,6 +108,7 @@ def by_window(
     *,
     by_resource: bool = False,
     hours_max: int | None = None,
+    received_through: datetime | None = None,
 ) -> list[UsageWindow]:
     """Return the windows in which something was metered, ordered by project, type, resource and time.
 
@@ -106,7 +120,9 @@ def by_window(
     starts_at, ends_at = boundaries[0], min(boundaries[-1], until)
     if not meters or ends_at <= starts_at or (project_ids is not None and not project_ids):
         return []
-    query = _Query(store, account_id, project_ids, frozenset(meters), boundaries, zone, ends_at, by_resource)
+    query = _Query(
+        store, account_ids, project_ids, frozenset(meters), boundaries, zone, ends_at, by_resource, received_through
+    )
     windows = sorted(query.windows(), key=_order)
     real_hours = (boundaries[-1] - boundaries[0]) // HOUR
     if hours_max is not None and real_hours > hours_max:
@@ -133,6 +149,33 @@ def data_through(
     return hour_floor(row["latest"].astimezone(UTC), zone) + HOUR
 
 
+def late_windows(
+    store: UsageStore,
+    account_ids: Collection[int],
+    boundaries: Sequence[datetime],
+    received_after: datetime,
+    received_through: datetime | None = None,
+) -> dict[tuple[int, datetime], datetime]:
+    """Return, by account and start of window, the moment the newest event received after a moment came in.
+
+    Windows without such events are left out. `boundaries` ascend, the last one the end.
+    """
+    parameters: dict[str, Parameter] = {
+        "accounts": sorted(account_ids),
+        "starts": boundaries[0],
+        "ends": boundaries[-1],
+        "windows": [_seconds(boundary) for boundary in boundaries[:-1]],
+        "received": received_after,
+    }
+    if received_through is not None:
+        parameters["received_through"] = received_through
+    sql = Template(statement("late_windows")).substitute(and_received=_and_received(received_through))
+    rows = store.read(sql, parameters).to_pylist()
+    return {
+        (row["account_id"], _EPOCH + timedelta(seconds=row["window"])): row["latest"].astimezone(UTC) for row in rows
+    }
+
+
 def is_metered(
     store: UsageStore, account_ids: Collection[int] | None, type_: str, from_: datetime, until: datetime | None
 ) -> bool:
@@ -155,13 +198,14 @@ class _Query:
     """One reading of an account's usage: hourly units by every rule that the meters need, in one pass over the rows."""
 
     store: UsageStore
-    account_id: int
+    account_ids: Collection[int]
     project_ids: Collection[int] | None
     meters: AbstractSet[Meter]
     boundaries: Sequence[datetime]
     zone: BillingZone
     until: datetime
     by_resource: bool
+    received_through: datetime | None
 
     def windows(self) -> Iterator[UsageWindow]:
         rules = {_rule(meter) for meter in self.meters}
@@ -208,16 +252,19 @@ class _Query:
     def _hourly(self, columns: dict[str, str]) -> str:
         """Return the SQL of the hourly units of each resource, by each rule under the name of its column."""
         units = ",\n    ".join(f"{_UNITS[rule]} as {column}" for rule, column in columns.items())
-        return Template(statement("hourly")).substitute(units=units, and_projects=_and_projects(self.project_ids))
+        return Template(statement("hourly")).substitute(
+            units=units, and_projects=_and_projects(self.project_ids), and_received=_and_received(self.received_through)
+        )
 
     def _read(self, name: str, rules: Sequence[str], words: dict[str, str], **more: Parameter) -> list[dict[str, Any]]:
         sql = Template(statement(name)).substitute(
             words,
             resource="resource" if self.by_resource else "''",
             and_projects=_and_projects(self.project_ids),
+            and_received=_and_received(self.received_through),
         )
         parameters: dict[str, Parameter] = {
-            "account": self.account_id,
+            "accounts": sorted(self.account_ids),
             "starts": self.boundaries[0],
             "until": self.until,
             "residue": self.zone.hour_offset // timedelta(seconds=1),
@@ -225,6 +272,8 @@ class _Query:
             "days": [_seconds(day) for day in day_starts(self.boundaries[0], self.boundaries[-1], self.zone)],
             "types": sorted(self._meters(rules)),
         }
+        if self.received_through is not None:
+            parameters["received_through"] = self.received_through
         shares = [parameters | more | _projects(share) for share in _shares(self.project_ids)]
         rows: list[dict[str, Any]] = self.store.read_each(sql, shares).to_pylist()
         return rows
@@ -267,6 +316,10 @@ def _order(window: UsageWindow) -> tuple[int, str, str, str, int, str, datetime]
     meter = window.meter
     identity = (meter.type, str(meter.kind), str(meter.hourly), meter.retention_days or 0)
     return window.project_id, *identity, window.resource or "", window.starts_at
+
+
+def _and_received(received_through: datetime | None) -> str:
+    return "" if received_through is None else "and received_at <= {received_through:DateTime64(6, 'UTC')}"
 
 
 def _and_projects(project_ids: Collection[int] | None) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from meterbook.errors import Busy, Refused
+from meterbook.usage.columns import TIME_TYPE
 from meterbook.usage.identity import keys_of
 from meterbook.usage.journal import Journal
 from meterbook.usage.sieve import Sieve
@@ -26,6 +27,7 @@ HELD_BYTES_MAX: Final = 256 * 1024 * 1024
 HELD_ROWS_MAX: Final = 1_000_000
 # How much one write to the journal takes together.
 _GROUP_ROWS_MAX: Final = 100_000
+_RECEIVED: Final = "received_at"
 
 
 @dataclass(slots=True)
@@ -51,10 +53,18 @@ class Recorder:
     """The one writer of events.
 
     `find_stored` looks identities up among the rows in ClickHouse, exactly. `changed` is notified whenever rows were
-    journalled; whoever flushes takes them with `rotate` and gives them back with `forget`.
+    journalled; whoever flushes takes them with `rotate` and gives them back with `forget`. `received_through` is the
+    newest moment of receipt given, in microseconds since 1970: each group of events gets a later one than all before,
+    whatever the doors' clocks say, so that "what was received by then" stays the same for ever.
     """
 
-    def __init__(self, journal: Journal, sieve: Sieve, find_stored: Callable[[Sequence[bytes]], set[bytes]]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        sieve: Sieve,
+        find_stored: Callable[[Sequence[bytes]], set[bytes]],
+        received_through: int = 0,
+    ) -> None:
         self._journal = journal
         self._sieve = sieve
         self._find_stored = find_stored
@@ -67,6 +77,7 @@ class Recorder:
         self._older: list[Generation] = []
         self.changed = Condition()
         self.recorded_rows = 0
+        self.received_through = received_through
         self._thread = Thread(target=self._run, name="usage-recorder", daemon=True)
         self._thread.start()
 
@@ -183,6 +194,7 @@ class Recorder:
 
     def _keep(self, batches: Sequence[pa.RecordBatch], identities: Sequence[bytes]) -> None:
         with self.changed:
+            batches = self._stamped(batches)
             self._journal.append(batches)
             current = self._current
             current.batches.extend(batches)
@@ -191,6 +203,14 @@ class Recorder:
             current.bytes += sum(batch.nbytes for batch in batches)
             self.recorded_rows += len(identities)
             self.changed.notify_all()
+
+    def _stamped(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+        """Give a group its moment of receipt: the doors' latest, or a microsecond after the group before."""
+        place = batches[0].schema.get_field_index(_RECEIVED)
+        told = max(batch.column(place)[0].value for batch in batches)
+        self.received_through = max(told, self.received_through + 1)
+        moment = pa.scalar(self.received_through, pa.int64()).cast(TIME_TYPE)
+        return [batch.set_column(place, _RECEIVED, pa.repeat(moment, batch.num_rows)) for batch in batches]
 
     def _release(self, rows: int, size: int) -> None:
         with self._arrived:

@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,16 +26,17 @@ from meterbook.usage.sieve import Sieve
 # How many statements of one reading run side by side; ClickHouse divides a month of a few 100,000 rows poorly itself.
 READERS: Final = max(1, min(4, os.cpu_count() or 1))
 _FOLDER: Final = "usage"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UsageStore:
     """The events of one installation; made by `open_usage`. Every method may be called from any thread."""
 
-    def __init__(self, engine: Engine, journal: Journal, sieve: Sieve, lock: int) -> None:
+    def __init__(self, engine: Engine, journal: Journal, sieve: Sieve, lock: int, received_through: int) -> None:
         self._engine = engine
         self._journal = journal
         self._lock = lock
-        self._recorder = Recorder(journal, sieve, lambda identities: find_stored(engine, identities))
+        self._recorder = Recorder(journal, sieve, lambda identities: find_stored(engine, identities), received_through)
         self._flusher = Flusher(engine, self._recorder)
         self._readers = ThreadPoolExecutor(READERS, "usage-reader")
 
@@ -45,6 +47,12 @@ class UsageStore:
     def settle(self) -> None:
         """Wait until every event acknowledged before this call can be read; raises `Busy` when that fails."""
         self._flusher.settle()
+
+    def received_through(self) -> datetime:
+        """Return the moment of receipt of the newest event, all up to which can be read when this returns."""
+        micros = self._recorder.received_through
+        self._flusher.settle()
+        return _EPOCH + timedelta(microseconds=micros)
 
     @property
     def pending_count(self) -> int:
@@ -94,9 +102,11 @@ def _recover(folder: Path, lock: int) -> UsageStore:
         migrate(engine)
         journal = Journal(folder / "journal")
         replay(engine, journal)
-        sieve = Sieve(int(engine.query(statement("event_count")).column("events")[0].as_py()))
+        (stored,) = engine.query(statement("stored_events")).to_pylist()
+        sieve = Sieve(stored["events"])
         sieve.load(_keys(engine))
-        return UsageStore(engine, journal, sieve, lock)
+        received_through = (stored["latest"].astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+        return UsageStore(engine, journal, sieve, lock, received_through)
     except BaseException:
         engine.close()
         raise

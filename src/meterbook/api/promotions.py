@@ -1,0 +1,200 @@
+"""Routes of promotions: the operator's codes, a customer registering one, what is registered and what it saved."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from pydantic import BaseModel, ConfigDict, Field
+
+from meterbook.accounts.queries import currency_of
+from meterbook.accounts.tables import Account
+from meterbook.api.paging import Cursor, Limit, after, page
+from meterbook.api.permission import Now, Operator, Reader, Transaction
+from meterbook.api.repeat import Key, answered_once
+from meterbook.api.scope import AccountCode, billed_account
+from meterbook.api.shapes import Json, answer, instant
+from meterbook.api.times import Instant
+from meterbook.core.money import Money, plain
+from meterbook.errors import Busy, Denied, NotFound
+from meterbook.invoicing.facts import saved_by
+from meterbook.ledger.queries import credits_left
+from meterbook.promotions.add_promotion import add_promotion
+from meterbook.promotions.queries import credits_of, promotions, redeemed, redemption_counts
+from meterbook.promotions.redeem import redeem
+from meterbook.promotions.tables import PromotionRow, Redemption
+
+router = APIRouter(tags=["promotions"])
+
+# Codes that do not exist, tried for one account.
+_GUESSES = parse("10 per 10 minutes")
+_RETRY_AFTER = 600
+
+
+class Guesses:
+    """How often codes that do not exist were tried lately, in this process."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def check(self, account: str) -> None:
+        """Raise `Busy` when an account has guessed too often."""
+        if not self._limiter.test(_GUESSES, account):
+            raise Busy(
+                "Too many codes that do not exist were tried: try again in ten minutes.",
+                "too-many-guesses",
+                retry_after=_RETRY_AFTER,
+            )
+
+    def note(self, account: str) -> None:
+        """Count a guess."""
+        self._limiter.hit(_GUESSES, account)
+
+
+class NewPromotion(BaseModel):
+    """A promotion under a code."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: str = Field(max_length=100)
+    name: str | None = Field(None, max_length=400)
+    kind: Literal["percent", "amount", "fixed_price", "free_quantity", "credit"]
+    value: Decimal = Field(description="A percent, an amount, a unit price or a quantity, by kind.")
+    currency: str | None = Field(None, max_length=10, description="Needed but for percents and free quantities.")
+    applies_to: Literal["line", "invoice"] | None = None
+    products: list[str] = Field(default=[], max_length=1_000, description="Codes; empty for all.")
+    projects: list[str] = Field(default=[], max_length=1_000, description="Codes; empty for all.")
+    starts_at: Instant | None = Field(None, alias="from")
+    ends_at: Instant | None = Field(None, alias="until")
+    redemptions_max: int | None = None
+    stackable: bool = True
+    priority: int = Field(0, ge=-1_000, le=1_000, description="Lower comes first among those of a kind.")
+    months: int | None = Field(None, description="Billing months from the redemption on; all if left out.")
+    carry_over: bool = Field(False, description="Whether what a month leaves over adds to the next.")
+    free_unit: Literal["unit-hours", "quantity"] = "unit-hours"
+
+
+class Redeem(BaseModel):
+    """A code to register for an account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str | None = Field(None, max_length=64)
+    code: str = Field(max_length=200)
+    at: Instant | None = Field(None, description="Replays a moment; operators only.")
+
+
+@router.post("/promotion-codes", status_code=201, summary="Add a promotion code")
+def post_promotion_code(body: NewPromotion, session: Transaction, _access: Operator, now: Now) -> Response:
+    """Add a promotion; the very same one again is answered as it stands."""
+    row = add_promotion(
+        session,
+        now,
+        code=body.code,
+        name=body.name,
+        kind=body.kind,
+        value=body.value,
+        currency=body.currency,
+        applies_to=body.applies_to,
+        products=body.products,
+        projects=body.projects,
+        starts_at=None if body.starts_at is None else body.starts_at.astimezone(UTC),
+        ends_at=None if body.ends_at is None else body.ends_at.astimezone(UTC),
+        redemptions_max=body.redemptions_max,
+        stackable=body.stackable,
+        priority=body.priority,
+        months=body.months,
+        carry_over=body.carry_over,
+        free_unit=body.free_unit,
+    )
+    return answer(_operators(row, redemption_counts(session, [row.id]).get(row.id, 0)), 201)
+
+
+@router.get("/promotion-codes", summary="List promotion codes")
+def get_promotion_codes(session: Transaction, _access: Operator, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """List promotions by code, with how often each was registered."""
+    rows = promotions(session, after=after(cursor), limit=limit + 1)
+    counts = redemption_counts(session, [row.id for row in rows])
+    return answer(page(rows, limit, lambda row: _operators(row, counts.get(row.id, 0)), lambda row: row.code))
+
+
+@router.post("/promotions/redeem", summary="Register a promotion code")
+def post_redeem(
+    body: Redeem, request: Request, session: Transaction, access: Reader, now: Now, key: Key = None
+) -> Response:
+    """Register a code; each reason to refuse one has its own problem type."""
+    if body.at is not None and not access.may_operate():
+        raise Denied("Replaying a moment with `at` needs a key with the scope operator.", "forbidden")
+    account = billed_account(session, access, body.account)
+    guesses: Guesses = request.app.state.guesses
+    guesses.check(account.code)
+
+    def act() -> Response:
+        try:
+            found = redeem(session, body.at or now, account=account, code=body.code, by=access.subject)
+        except NotFound:
+            guesses.note(account.code)
+            raise
+        return answer(_registered(*found, account, Money.zero(currency_of(account)), now))
+
+    return answered_once(request, session, now, access, key, body, act)
+
+
+@router.get("/promotions", summary="The promotions an account registered")
+def get_promotions(session: Transaction, access: Reader, now: Now, account: AccountCode = None) -> Response:
+    """List what an account registered, in that order, with what each saved on issued invoices so far."""
+    payer = billed_account(session, access, account)
+    money = currency_of(payer)
+    held = redeemed(session, [payer.id]).get(payer.id, [])
+    saved = saved_by(session, payer.id)
+    left = credits_left(session, [payer.id])
+    used = {row.redemption_id: row.amount_minor - left.get(row.id, 0) for row in credits_of(session, payer.id)}
+    items = [
+        _registered(redemption, row, payer, Money(saved.get(redemption.id, used.get(redemption.id, 0)), money), now)
+        for redemption, row in held
+    ]
+    return answer({"account": payer.code, "items": items, "next_cursor": None})
+
+
+def _terms(row: PromotionRow) -> Json:
+    return {
+        "code": row.code,
+        "name": row.name,
+        "kind": row.kind,
+        "value": plain(row.value),
+        "currency": row.currency,
+        "applies_to": row.applies_to,
+        "products": row.products,
+        "projects": row.projects,
+        "from": instant(row.starts_at),
+        "until": instant(row.ends_at) if row.ends_at else None,
+    }
+
+
+def _operators(row: PromotionRow, redemptions: int) -> Json:
+    return {
+        **_terms(row),
+        "redemptions": redemptions,
+        "redemptions_max": row.redemptions_max,
+        "stackable": row.stackable,
+        "priority": row.priority,
+        "months": row.months,
+        "carry_over": row.carry_over,
+        "free_unit": row.free_unit,
+    }
+
+
+def _registered(redemption: Redemption, row: PromotionRow, account: Account, saved: Money, now: datetime) -> Json:
+    over = row.ends_at is not None and row.ends_at <= now
+    return {
+        **_terms(row),
+        "account": account.code,
+        "redeemed_at": instant(redemption.redeemed_at),
+        "status": "ended" if over else "active",
+        "saved": str(saved),
+    }

@@ -1,0 +1,37 @@
+"""The command that does jobs without serving."""
+
+from __future__ import annotations
+
+import signal
+from threading import Event
+
+import typer
+
+from meterbook.cli.options import DataDir
+from meterbook.errors import Refused
+
+
+def work(data_dir: DataDir = None) -> None:
+    """Do the jobs (mail, charges, the month's close) until stopped; a server does them by itself."""
+    from meterbook.cli.client import running_server
+    from meterbook.settings import load_settings
+
+    settings = load_settings(data_dir=data_dir)
+    if (found := running_server(settings)) is not None:
+        raise Refused(f"The server at {found[0]} owns {settings.data_dir} and does its jobs already: leave them to it.")
+    from meterbook.jobs.worker import working
+    from meterbook.jobs.workplace import Workplace
+    from meterbook.mail import open_mailer
+    from meterbook.main import open_house, system_clock
+
+    stopped = Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with open_house(settings) as house:
+            place = Workplace(settings, house.database, house.usage, open_mailer(settings), system_clock)
+            with working(place):
+                typer.echo(f"Meterbook does the jobs of {settings.data_dir}")
+                stopped.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,311 @@
+"""Discounts: what promotions take off the lines of a month, step by step in the order of DOMAIN 5.
+
+Free units, fixed prices, percents and amounts on lines, then percents and amounts on the invoice; each is rounded like
+a line, spread over its lines to the minor unit, and takes no line below nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final
+
+from meterbook.core.allocation import allocate
+from meterbook.core.money import Currency, Money, rounded
+from meterbook.core.period import hour_ceil, hour_count
+from meterbook.core.pricing import FreeUnit, Per, PriceModel, Scale, cost
+from meterbook.core.rating import Charge, Frame, Part
+
+
+class PromotionKind(StrEnum):
+    """What a promotion gives.
+
+    percent: off lines or the invoice. amount: off lines or the invoice, each month. fixed_price: the unit price in
+    place of the list's. free_quantity: units that cost nothing, each month. credit: promotional credit, once.
+    """
+
+    percent = "percent"
+    amount = "amount"
+    fixed_price = "fixed_price"
+    free_quantity = "free_quantity"
+    credit = "credit"
+
+
+class AppliesTo(StrEnum):
+    """Whether a percent or an amount is taken off single lines or off the invoice they make up."""
+
+    line = "line"
+    invoice = "invoice"
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A redeemed promotion as it decides an invoice.
+
+    `key` identifies the redemption. `value` is a percent, an amount or a unit price in major units, or a quantity, by
+    `kind`. It holds for usage in `[starts_at, ends_at)`, open where None, of `products` and `projects` (codes; empty:
+    all). `carried` is what earlier months left over of it, where that is carried on.
+    """
+
+    key: int
+    code: str
+    name: str
+    kind: PromotionKind
+    applies_to: AppliesTo
+    value: Decimal
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    products: frozenset[str] = frozenset()
+    projects: frozenset[str] = frozenset()
+    priority: int = 0
+    free_unit: FreeUnit = FreeUnit.unit_hours
+    carried: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        assert self.kind is not PromotionKind.credit, "credit pays an invoice, it is no discount on one"
+        assert self.value >= 0 <= self.carried, "a promotion takes nothing away from a customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """What one promotion took off an invoice.
+
+    `shares` names lines by their place in the draft, and adds up to `amount`; `quantity` is what of a free quantity
+    was used, in its own unit.
+    """
+
+    promotion: Promotion
+    amount: Money
+    shares: tuple[tuple[int, Money], ...]
+    quantity: Fraction | None = None
+
+
+@dataclass(slots=True)
+class Discounted:
+    """One line on its way through the promotions: what is left of it, what is free of it and what that saved."""
+
+    project: str
+    charge: Charge
+    parts: Sequence[Part]
+    left: Money
+    freed: Fraction = field(default_factory=Fraction)
+    saved: Fraction = field(default_factory=Fraction)
+
+
+# A step's name, and whether a promotion belongs to it; a promotion belongs to exactly one.
+_STEPS: Final = (
+    (PromotionKind.free_quantity, None),
+    (PromotionKind.fixed_price, None),
+    (PromotionKind.percent, AppliesTo.line),
+    (PromotionKind.amount, AppliesTo.line),
+    (PromotionKind.percent, AppliesTo.invoice),
+    (PromotionKind.amount, AppliesTo.invoice),
+)
+
+
+def promotion_boundaries(promotions: Iterable[Promotion], frame: Frame) -> set[datetime]:
+    """Return the hours of the month at which a promotion begins or ends: usage has to be cut there."""
+    ends = {at for promotion in promotions for at in (promotion.starts_at, promotion.ends_at) if at is not None}
+    cuts = {hour_ceil(at, frame.zone) for at in ends}
+    return {cut for cut in cuts if frame.starts_at < cut < frame.ends_at}
+
+
+def discount(
+    lines: Sequence[Discounted], promotions: Sequence[Promotion], frame: Frame, currency: Currency
+) -> list[Discount]:
+    """Take every promotion off the lines, in order, and return what each took; `left` of the lines then is their net.
+
+    Within a step promotions go by priority (lower first), then by the order they were redeemed in. A promotion that
+    takes nothing leaves no trace.
+    """
+    taken = []
+    for promotion in in_order(promotions):
+        matching = [(place, line) for place, line in enumerate(lines) if _matches(promotion, line)]
+        found = _TAKE[promotion.kind](promotion, matching, frame, currency) if matching else None
+        if found is not None and found.amount.minor:
+            taken.append(found)
+    return taken
+
+
+def in_order(promotions: Iterable[Promotion]) -> list[Promotion]:
+    """Return promotions in the order in which they apply."""
+    return sorted(promotions, key=lambda each: (_step(each), each.priority, each.key))
+
+
+def _step(promotion: Promotion) -> int:
+    level = promotion.applies_to if promotion.kind in (PromotionKind.percent, PromotionKind.amount) else None
+    return _STEPS.index((promotion.kind, level))
+
+
+_Matching = Sequence[tuple[int, Discounted]]
+
+
+def _matches(promotion: Promotion, line: Discounted) -> bool:
+    return (
+        line.left.minor > 0
+        and line.charge.price is not None
+        and (not promotion.products or line.charge.product.code in promotion.products)
+        and (not promotion.projects or line.project in promotion.projects)
+    )
+
+
+def _free(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
+    pool_units = Fraction(promotion.value) + promotion.carried
+    used_units, shares = Fraction(0), []
+    for place, line in lines:
+        size = _free_size(promotion, line.charge, frame)
+        inside = _inside(promotion, line, frame)
+        quantity = min((pool_units - used_units) * size, max(Fraction(0), inside - line.freed))
+        if quantity <= 0:
+            continue
+        exact = _saved(line, quantity, frame)
+        saved = min(rounded(exact, currency), line.left, key=_minor)
+        line.freed, line.saved = line.freed + quantity, line.saved + exact
+        used_units += quantity / size
+        shares.append((place, saved))
+    return _took(promotion, lines, shares, currency, used_units)
+
+
+def _free_size(promotion: Promotion, charge: Charge, frame: Frame) -> int:
+    """Return how much metered quantity one free unit is: a unit for the whole month, or an hour (or piece) of it."""
+    by_units = promotion.free_unit is FreeUnit.quantity and charge.product.meter.is_time_based
+    return frame.month.reference_hours if by_units else 1
+
+
+def _saved(line: Discounted, quantity: Fraction, frame: Frame) -> Fraction:
+    """Return the exact cost of a part of the line's quantity, that on top: tiers then begin after the free part."""
+    charge = line.charge
+    assert charge.price is not None, "what has no price is not discounted"
+    if charge.price.model is PriceModel.flat:
+        return Fraction(0)
+    scale = Scale.of(charge.price, charge.product.meter, frame.month.reference_hours)
+    top = charge.before + charge.quantity - line.freed
+    month = charge.month_quantity
+    saved = cost(charge.price, scale, top, month) - cost(charge.price, scale, top - quantity, month)
+    return min(saved, charge.above_minimum - line.saved)
+
+
+def _fixed_price(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
+    shares = []
+    for place, line in lines:
+        share = _share(promotion, line, frame)
+        at_list = Fraction(line.left.decimal) * share
+        instead = rounded(Fraction(line.left.decimal) - at_list + _at_fixed_price(promotion, line, frame), currency)
+        if instead.minor < line.left.minor:
+            shares.append((place, line.left - instead))
+    return _took(promotion, lines, shares, currency)
+
+
+def _at_fixed_price(promotion: Promotion, line: Discounted, frame: Frame) -> Fraction:
+    charge = line.charge
+    assert charge.price is not None, "what has no price is not discounted"
+    share = _share(promotion, line, frame)
+    if charge.price.model is PriceModel.flat:
+        used = Fraction(charge.usage_hours)
+        if charge.price.per is Per.month:
+            used = Fraction(hour_count(charge.starts_at, charge.ends_at), frame.hours)
+        return Fraction(promotion.value) * used * share
+    scale = Scale.of(charge.price, charge.product.meter, frame.month.reference_hours)
+    end, start = charge.before + charge.quantity - line.freed, charge.before
+    billable = scale.billable(charge.price, max(start, end)) - scale.billable(charge.price, start)
+    return Fraction(promotion.value) * billable * share / scale.divisor
+
+
+def _line_percent(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
+    shares = []
+    for place, line in lines:
+        base = Fraction(line.left.decimal) * _share(promotion, line, frame)
+        shares.append((place, min(rounded(base * _percent(promotion), currency), line.left, key=_minor)))
+    return _took(promotion, lines, shares, currency)
+
+
+def _spread_percent(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
+    weights = _weights(promotion, lines, frame)
+    base = sum(weights, Fraction(0)) / 10**currency.digits
+    return _spread(promotion, lines, weights, rounded(base * _percent(promotion), currency))
+
+
+def _percents(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
+    by_line = promotion.applies_to is AppliesTo.line
+    return (_line_percent if by_line else _spread_percent)(promotion, lines, frame, currency)
+
+
+def _amounts(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
+    weights = _weights(promotion, lines, frame)
+    most = int(sum(weights, Fraction(0)))
+    wanted = rounded(Fraction(promotion.value) + promotion.carried, currency)
+    return _spread(promotion, lines, weights, Money(min(most, wanted.minor), currency))
+
+
+def _weights(promotion: Promotion, lines: _Matching, frame: Frame) -> list[Fraction]:
+    """Return what is left of each line in the promotion's time, in minor units."""
+    return [line.left.minor * _share(promotion, line, frame) for _, line in lines]
+
+
+def _spread(promotion: Promotion, lines: _Matching, weights: Sequence[Fraction], amount: Money) -> Discount:
+    if not any(weights):
+        return Discount(promotion, Money.zero(amount.currency), ())
+    shares = [(place, share) for (place, _), share in zip(lines, allocate(amount, weights), strict=True)]
+    return _took(promotion, lines, shares, amount.currency)
+
+
+def _took(
+    promotion: Promotion,
+    lines: _Matching,
+    shares: Sequence[tuple[int, Money]],
+    currency: Currency,
+    quantity: Fraction | None = None,
+) -> Discount:
+    by_place = dict(lines)
+    for place, share in shares:
+        by_place[place].left -= share
+        assert by_place[place].left.minor >= 0, "no discount is more than what is left"
+    kept = tuple((place, share) for place, share in shares if share.minor)
+    return Discount(promotion, sum((share for _, share in kept), Money.zero(currency)), kept, quantity)
+
+
+def _share(promotion: Promotion, line: Discounted, frame: Frame) -> Fraction:
+    """Return which part of a line lies in the promotion's time: by quantity, a flat fee's by hours."""
+    charge = line.charge
+    starts = charge.starts_at if promotion.starts_at is None else hour_ceil(promotion.starts_at, frame.zone)
+    ends = charge.ends_at if promotion.ends_at is None else hour_ceil(promotion.ends_at, frame.zone)
+    if starts <= charge.starts_at and charge.ends_at <= ends:
+        return Fraction(1)
+    assert charge.price is not None, "what has no price is not discounted"
+    if charge.price.model is PriceModel.flat or not charge.quantity:
+        begin, end = max(starts, charge.starts_at), min(ends, charge.ends_at)
+        return Fraction(max(0, hour_count(begin, end)), hour_count(charge.starts_at, charge.ends_at))
+    return _inside(promotion, line, frame) / charge.quantity
+
+
+def _inside(promotion: Promotion, line: Discounted, frame: Frame) -> Fraction:
+    """Return the line's quantity in the promotion's time; its parts are cut there."""
+    starts = None if promotion.starts_at is None else hour_ceil(promotion.starts_at, frame.zone)
+    ends = None if promotion.ends_at is None else hour_ceil(promotion.ends_at, frame.zone)
+    parts = (
+        part.quantity
+        for part in line.parts
+        if (starts is None or starts <= part.starts_at) and (ends is None or part.starts_at < ends)
+    )
+    return sum(parts, Fraction(0))
+
+
+def _percent(promotion: Promotion) -> Fraction:
+    return Fraction(promotion.value) / 100
+
+
+def _minor(amount: Money) -> int:
+    return amount.minor
+
+
+_Take = Callable[[Promotion, _Matching, Frame, Currency], Discount]
+_TAKE: Final[dict[PromotionKind, _Take]] = {
+    PromotionKind.free_quantity: _free,
+    PromotionKind.fixed_price: _fixed_price,
+    PromotionKind.percent: _percents,
+    PromotionKind.amount: _amounts,
+}

@@ -1,0 +1,55 @@
+"""The hours a line was billed for: the usage of its period as it was known when the invoice was drafted."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.queries import all_projects
+from meterbook.accounts.tables import Account
+from meterbook.core.period import BillingMonth
+from meterbook.core.windows import Window, window_starts
+from meterbook.errors import NotFound
+from meterbook.invoicing.queries import frame_of_invoice
+from meterbook.invoicing.tables import Invoice, InvoiceLine
+from meterbook.invoicing.terms import thawed_product
+from meterbook.usage.queries import UsageWindow, by_window
+from meterbook.usage.store import UsageStore
+
+
+def billed_usage(
+    session: Session,
+    usage: UsageStore,
+    invoice: Invoice,
+    account: Account,
+    position: int,
+    window: Window,
+    *,
+    by_resource: bool = False,
+) -> tuple[list[UsageWindow], InvoiceLine]:
+    """Return the windows of usage behind a line, with the line; of an adjustment, those of the month it re-rated.
+
+    Raises `NotFound` for a line that is not there.
+    """
+    line = next((row for row in invoice.lines if row.position == position), None)
+    if line is None:
+        raise NotFound(f"{invoice.number} has no line {position}.", "unknown-line")
+    zone = frame_of_invoice(invoice).zone
+    starts_at, ends_at = line.starts_at, line.ends_at
+    if line.adjusts_month is not None:
+        month = BillingMonth.parse(line.adjusts_month)
+        starts_at, ends_at = month.starts_at(zone), month.ends_at(zone)
+    assert starts_at is not None, "a charge has its period"
+    assert ends_at is not None, "a charge has its period"
+    projects = {project.code: project.id for project in all_projects(session, [account.id])[account.id]}
+    rows = by_window(
+        usage,
+        [account.id],
+        [projects[line.project_code]],
+        {thawed_product(line.product_code, line.product).meter},
+        [*window_starts(window, starts_at, ends_at, zone), ends_at],
+        zone,
+        ends_at,
+        by_resource=by_resource,
+        received_through=invoice.usage_through,
+    )
+    return rows, line

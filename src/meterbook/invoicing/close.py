@@ -1,0 +1,170 @@
+"""Close a month: draft every account's invoice and keep it, and once confirmed issue what was kept (DOMAIN 6).
+
+Safe to repeat and to interrupt at any point: accounts go in groups, each in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.queries import all_projects, locked, zone_of
+from meterbook.accounts.tables import Account
+from meterbook.core.period import BillingMonth, billing_zone
+from meterbook.errors import Refused
+from meterbook.invoicing.adjust import unbilled_month
+from meterbook.invoicing.draft import Payer, draft_months
+from meterbook.invoicing.issue import issue
+from meterbook.invoicing.keep import keep
+from meterbook.invoicing.queries import invoices_of_month, months_issued_after
+from meterbook.invoicing.settle import expire_credits
+from meterbook.invoicing.tables import Invoice
+from meterbook.settings import Settings
+from meterbook.usage.store import UsageStore
+
+GROUP: Final = 50  # accounts that are drafted, or issued, in one transaction
+
+Transactions = Callable[[], AbstractContextManager[Session]]
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An account that was passed over, with the reason."""
+
+    account: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Closed:
+    """What a close came to: invoices (ids) that are kept as drafts, those that are issued, accounts passed over."""
+
+    drafts: list[int] = field(default_factory=list)
+    issued: list[int] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def close_month(
+    transactions: Transactions,
+    usage: UsageStore,
+    settings: Settings,
+    month: BillingMonth,
+    at: datetime,
+    *,
+    account_ids: Sequence[int] | None = None,
+    confirm: bool = False,
+    progress: Progress = lambda _: None,
+) -> Closed:
+    """Draft a month for accounts (None: all) and keep the drafts; with `confirm`, issue them.
+
+    Without `confirm` drafts are made anew. With it, a draft that is kept is issued as it was looked at, and only a
+    missing one is made. What is issued stays. `progress` is told how many accounts each group had. Raises `Refused`
+    ("month-running") when the month has not ended at `at` for an account that was asked for, ("month-out-of-order") for
+    a single account whose months are out of order; of many accounts such ones are passed over.
+    """
+    closed = Closed()
+    alone = account_ids is not None and len(account_ids) == 1
+    with transactions() as session:
+        groups = list(_groups(session, account_ids))
+        _refuse_running(session, groups, month, at)
+    for ids in groups:
+        with transactions() as session:
+            _draft_group(session, usage, ids, month, at, closed, remake=not confirm, alone=alone)
+        if confirm:
+            with transactions() as session:
+                _issue_group(session, settings, ids, month, at)
+        progress(len(ids))
+    with transactions() as session:
+        found = [account_id for group in groups for account_id in group]
+        for invoice in invoices_of_month(session, found, month).values():
+            (closed.drafts if invoice.number is None else closed.issued).append(invoice.id)
+    closed.drafts.sort()
+    closed.issued.sort()
+    return closed
+
+
+def _groups(session: Session, account_ids: Sequence[int] | None) -> Iterator[list[int]]:
+    """Yield accounts (ids) in groups of one time zone."""
+    query = select(Account.id, Account.time_zone).order_by(Account.time_zone, Account.id)
+    if account_ids is not None:
+        query = query.where(Account.id.in_(account_ids))
+    for _, rows in groupby(session.execute(query).all(), key=lambda row: row.time_zone):
+        ids = [row.id for row in rows]
+        for start in range(0, len(ids), GROUP):
+            yield ids[start : start + GROUP]
+
+
+def _refuse_running(session: Session, groups: Sequence[Sequence[int]], month: BillingMonth, at: datetime) -> None:
+    first = [ids[0] for ids in groups]
+    zones = session.scalars(select(Account.time_zone).where(Account.id.in_(first))).all()
+    ends = [month.ends_at(billing_zone(name, True)) for name in zones]
+    if ends and all(at < end for end in ends):
+        raise Refused(
+            f"{month} is still running: it can be closed from {min(ends):%Y-%m-%dT%H:%M:%SZ} on.", "month-running"
+        )
+
+
+def _draft_group(
+    session: Session,
+    usage: UsageStore,
+    ids: Sequence[int],
+    month: BillingMonth,
+    at: datetime,
+    closed: Closed,
+    *,
+    remake: bool,
+    alone: bool,
+) -> None:
+    """Make and keep the drafts that are missing, or with `remake` all that are not issued."""
+    accounts = locked(session, ids)
+    kept = invoices_of_month(session, ids, month)
+    wanted = [account for account in accounts if _is_open(kept.get(account.id), remake)]
+    ready = []
+    for account in wanted:
+        reason = _out_of_order(session, usage, account, month, at)
+        if reason is None:
+            ready.append(account)
+        elif alone:
+            raise Refused(f"{reason[0].upper()}{reason[1:]}.", "month-out-of-order")
+        else:
+            closed.skipped.append(Skipped(account.code, reason))
+    if not ready:
+        return
+    usage_through = usage.received_through()
+    projects = all_projects(session, [account.id for account in ready])
+    payers = [Payer(account, projects[account.id], True) for account in ready]
+    for drafted in draft_months(session, usage, payers, month, at, received_through=usage_through):
+        if keep(session, at, drafted, usage_through) is None:
+            expire_credits(session, at, drafted.payer.account, drafted.draft.frame.ends_at)
+
+
+def _is_open(kept: Invoice | None, remake: bool) -> bool:
+    return kept is None or (remake and kept.number is None)
+
+
+def _out_of_order(
+    session: Session, usage: UsageStore, account: Account, month: BillingMonth, at: datetime
+) -> str | None:
+    """Return why an account's month may not be drafted yet, or any more."""
+    if at < month.ends_at(zone_of(account)):
+        return f"{month} is still running in {account.time_zone}"
+    if (later := months_issued_after(session, account.id, month)) is not None:
+        return f"{later} is issued already: late usage of {month} goes on the next invoice"
+    if (earlier := unbilled_month(session, usage, account, month)) is not None:
+        return f"{earlier} has usage and is not issued: close it first"
+    return None
+
+
+def _issue_group(session: Session, settings: Settings, ids: Sequence[int], month: BillingMonth, at: datetime) -> None:
+    accounts = {account.id: account for account in locked(session, ids)}
+    kept = invoices_of_month(session, ids, month)
+    for invoice in sorted(kept.values(), key=lambda row: row.id):
+        issue(session, at, settings, accounts[invoice.account_id], invoice)

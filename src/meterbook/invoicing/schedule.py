@@ -1,0 +1,39 @@
+"""The schedule of closes: after its grace period a month is drafted, and by the setting issued, account by account."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from meterbook.accounts.queries import zone_of
+from meterbook.accounts.tables import Account
+from meterbook.core.period import BillingMonth
+from meterbook.invoicing.close import Closed, Transactions, close_month
+from meterbook.invoicing.queries import invoices_of_month
+from meterbook.settings import Settings
+from meterbook.usage.store import UsageStore
+
+
+def close_due(transactions: Transactions, usage: UsageStore, settings: Settings, now: datetime) -> list[Closed]:
+    """Close for each account the month before the running one, once its grace period is over; safe to repeat.
+
+    With `close_schedule` "draft" missing drafts are made and those that are kept stay; with "issue" they are issued.
+    """
+    if settings.close_schedule == "off":
+        return []
+    confirm = settings.close_schedule == "issue"
+    due: dict[BillingMonth, list[int]] = {}
+    with transactions() as session:
+        for account in session.scalars(select(Account).order_by(Account.id)):
+            month = BillingMonth.of(now, zone_of(account)).previous()
+            if now >= month.ends_at(zone_of(account)) + timedelta(hours=settings.close_grace_hours):
+                due.setdefault(month, []).append(account.id)
+        for month, account_ids in due.items():
+            kept = invoices_of_month(session, account_ids, month)
+            due[month] = [id_ for id_ in account_ids if id_ not in kept or (confirm and kept[id_].number is None)]
+    return [
+        close_month(transactions, usage, settings, month, now, account_ids=account_ids, confirm=confirm)
+        for month, account_ids in sorted(due.items())
+        if account_ids
+    ]

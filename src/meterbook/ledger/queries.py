@@ -1,0 +1,181 @@
+"""Reads of the books: balances by account, invoice, credit and prepayment, all derived from postings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from meterbook.core.journal import LedgerAccount, Reason
+from meterbook.ledger.tables import JournalEntry, PostingRow, Prepayment
+
+PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One entry as it moved an account's receivable, balance and credit; amounts in minor units, debit positive.
+
+    `invoices`, `prepayments` and `credits` are (id, amount) of what it touched; `cash` is what came in or went out.
+    """
+
+    entry_id: int
+    reason: Reason
+    source: str
+    posted_at: datetime
+    invoices: tuple[tuple[int, int], ...]
+    prepayments: tuple[tuple[int, int], ...]
+    credits: tuple[tuple[int, int], ...]
+    cash: int
+
+
+def unpaid_by_invoice(session: Session, account_ids: Collection[int]) -> dict[int, int]:
+    """Return what is unpaid of each invoice of the accounts, in minor units; fully paid ones are left out."""
+    amount = func.sum(PostingRow.amount_minor)
+    rows = session.execute(
+        select(PostingRow.invoice_id, amount)
+        .where(PostingRow.ledger_account == LedgerAccount.receivable, PostingRow.account_id.in_(account_ids))
+        .group_by(PostingRow.invoice_id)
+        .having(amount != 0)
+    )
+    return {invoice_id: int(minor or 0) for invoice_id, minor in rows if invoice_id is not None}
+
+
+def unpaid_of(session: Session, invoice_id: int, account_id: int) -> int:
+    """Return what is unpaid of one invoice, in minor units."""
+    return _sum(
+        session,
+        PostingRow.ledger_account == LedgerAccount.receivable,
+        PostingRow.account_id == account_id,
+        PostingRow.invoice_id == invoice_id,
+    )
+
+
+def prepayments_left(session: Session, account_ids: Collection[int]) -> dict[int, list[tuple[int, int]]]:
+    """Return by account what is left of each prepayment, as (id, minor units) in order of arrival; spent ones not."""
+    amount = -func.sum(PostingRow.amount_minor)
+    rows = session.execute(
+        select(PostingRow.account_id, PostingRow.prepayment_id, amount)
+        .where(PostingRow.ledger_account == LedgerAccount.customer_balance, PostingRow.account_id.in_(account_ids))
+        .group_by(PostingRow.account_id, PostingRow.prepayment_id)
+        .having(amount != 0)
+        .order_by(PostingRow.prepayment_id)
+    )
+    left: dict[int, list[tuple[int, int]]] = {}
+    for account_id, prepayment_id, minor in rows:
+        left.setdefault(account_id, []).append((int(prepayment_id or 0), int(minor or 0)))
+    return left
+
+
+def credits_left(session: Session, account_ids: Collection[int]) -> dict[int, int]:
+    """Return what is left of each credit of the accounts, in minor units; those used up are left out."""
+    amount = -func.sum(PostingRow.amount_minor)
+    rows = session.execute(
+        select(PostingRow.credit_id, amount)
+        .where(PostingRow.ledger_account == LedgerAccount.promotional_credit, PostingRow.account_id.in_(account_ids))
+        .group_by(PostingRow.credit_id)
+        .having(amount != 0)
+    )
+    return {credit_id: int(minor or 0) for credit_id, minor in rows if credit_id is not None}
+
+
+def prepayments_of(session: Session, ids: Collection[int]) -> dict[int, Prepayment]:
+    """Return prepayments by id."""
+    return {row.id: row for row in session.scalars(select(Prepayment).where(Prepayment.id.in_(ids)))}
+
+
+def paid_with(session: Session, invoice_id: int) -> tuple[dict[int, int], dict[int, int], int]:
+    """Return what paid an invoice: by credit id, by prepayment id, and in all by money that came in for it.
+
+    Minor units; what was given back since is taken off.
+    """
+    entries = select(PostingRow.entry_id).where(
+        PostingRow.ledger_account == LedgerAccount.receivable, PostingRow.invoice_id == invoice_id
+    )
+    rows = session.execute(
+        select(JournalEntry.reason, PostingRow)
+        .join(JournalEntry, JournalEntry.id == PostingRow.entry_id)
+        .where(PostingRow.entry_id.in_(entries))
+    ).all()
+    granted: dict[int, int] = {}
+    prepayments: dict[int, int] = {}
+    direct = 0
+    for reason, posting in rows:
+        if reason == Reason.settlement and posting.credit_id is not None:
+            granted[posting.credit_id] = granted.get(posting.credit_id, 0) + posting.amount_minor
+        elif reason == Reason.settlement and posting.prepayment_id is not None:
+            prepayments[posting.prepayment_id] = prepayments.get(posting.prepayment_id, 0) + posting.amount_minor
+        elif reason == Reason.payment and posting.invoice_id == invoice_id:
+            direct -= posting.amount_minor
+    return granted, prepayments, direct
+
+
+def movements(
+    session: Session, account_id: int, *, after: int | None = None, limit: int = PAGE, reasons: Collection[Reason] = ()
+) -> list[Movement]:
+    """Return entries of an account, newest first, those before the entry `after`; all reasons unless some are named."""
+    query = select(JournalEntry).where(JournalEntry.account_id == account_id).order_by(JournalEntry.id.desc())
+    if after:
+        query = query.where(JournalEntry.id < after)
+    if reasons:
+        query = query.where(JournalEntry.reason.in_([reason.value for reason in reasons]))
+    return _with_postings(session, session.scalars(query.limit(limit)).all())
+
+
+def movements_of_invoice(session: Session, invoice_id: int, account_id: int) -> list[Movement]:
+    """Return the entries that paid an invoice or gave something of it back, oldest first; not the one of its issue."""
+    touched = select(PostingRow.entry_id).where(
+        PostingRow.ledger_account == LedgerAccount.receivable,
+        PostingRow.account_id == account_id,
+        PostingRow.invoice_id == invoice_id,
+    )
+    query = select(JournalEntry).where(JournalEntry.id.in_(touched), JournalEntry.reason != Reason.invoice)
+    return _with_postings(session, session.scalars(query.order_by(JournalEntry.id)).all())
+
+
+def movements_by_source(session: Session, sources: Collection[str]) -> dict[str, Movement]:
+    """Return the entries of payments, by source ("payment:5")."""
+    query = select(JournalEntry).where(
+        JournalEntry.source.in_(sources), JournalEntry.reason.in_([Reason.payment.value, Reason.top_up.value])
+    )
+    return {each.source: each for each in _with_postings(session, session.scalars(query).all())}
+
+
+def balance_through(session: Session, account_id: int, entry_id: int | None = None) -> int:
+    """Return an account's prepaid money in minor units, now or as an entry left it."""
+    conditions = [PostingRow.ledger_account == LedgerAccount.customer_balance, PostingRow.account_id == account_id]
+    if entry_id is not None:
+        conditions.append(PostingRow.entry_id <= entry_id)
+    return -_sum(session, *conditions)
+
+
+def _with_postings(session: Session, entries: Sequence[JournalEntry]) -> list[Movement]:
+    postings: dict[int, list[PostingRow]] = {}
+    found = select(PostingRow).where(PostingRow.entry_id.in_([entry.id for entry in entries])).order_by(PostingRow.id)
+    for posting in session.scalars(found):
+        postings.setdefault(posting.entry_id, []).append(posting)
+    return [_movement(entry, postings.get(entry.id, [])) for entry in entries]
+
+
+def _movement(entry: JournalEntry, postings: Sequence[PostingRow]) -> Movement:
+    def touched(account: LedgerAccount, name: str) -> tuple[tuple[int, int], ...]:
+        return tuple((getattr(each, name), each.amount_minor) for each in postings if each.ledger_account == account)
+
+    return Movement(
+        entry_id=entry.id,
+        reason=Reason(entry.reason),
+        source=entry.source,
+        posted_at=entry.posted_at,
+        invoices=touched(LedgerAccount.receivable, "invoice_id"),
+        prepayments=touched(LedgerAccount.customer_balance, "prepayment_id"),
+        credits=touched(LedgerAccount.promotional_credit, "credit_id"),
+        cash=sum(each.amount_minor for each in postings if each.ledger_account == LedgerAccount.cash_clearing),
+    )
+
+
+def _sum(session: Session, *conditions: object) -> int:
+    return int(session.scalar(select(func.coalesce(func.sum(PostingRow.amount_minor), 0)).where(*conditions)) or 0)  # type: ignore[arg-type]  # column expressions

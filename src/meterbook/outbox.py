@@ -1,0 +1,89 @@
+"""The outbox: work that a transaction causes is queued in that very transaction, and exists exactly if it commits."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from meterbook.errors import Busy
+
+QUEUE: Final = "default"
+# Jobs carry ids, not documents.
+ARGUMENTS_BYTES_MAX: Final = 8_000
+_ROUNDS: Final = 5
+_WAITING_ONCE: Final = "procrastinate_jobs_queueing_lock_idx_v1"
+_DEFER: Final = text("""
+    select unnest(procrastinate_defer_jobs_v1(array[
+        row(
+            cast(:queue as varchar),
+            cast(:task as varchar),
+            cast(:priority as integer),
+            cast(:lock as text),
+            cast(:queueing_lock as text),
+            cast(:arguments as jsonb),
+            cast(:at as timestamptz)
+        )::procrastinate_job_to_defer_v1
+    ]))
+""")
+# A worker passes over a job that is locked here, until this transaction ends.
+_HOLD_WAITING: Final = text("""
+    select id
+    from procrastinate_jobs
+    where queueing_lock = :queueing_lock
+    and status = 'todo'
+    for key share
+""")
+
+
+def defer(
+    session: Session,
+    task: str,
+    *,
+    lock: str | None = None,
+    queueing_lock: str | None = None,
+    at: datetime | None = None,
+    priority: int = 0,
+    queue: str = QUEUE,
+    **arguments: object,
+) -> int | None:
+    """Queue a job in the session's transaction and return its id; `arguments` are what JSON can hold.
+
+    It runs once the transaction has committed, and not before `at`. Jobs of one `lock` run one after the other in the
+    order of their ids, those that wait for another attempt included. Of one `queueing_lock` one job waits at a
+    time: when there is one already, nothing is queued and None returned, and that job starts after this
+    transaction's end, so that it sees what was written here. Higher priorities run first.
+    """
+    assert at is None or at.tzinfo is not None, "an instant has a zone"
+    written = json.dumps(arguments, allow_nan=False)
+    assert len(written) <= ARGUMENTS_BYTES_MAX, f"{task}: the arguments are too long"
+    job = {
+        "queue": queue,
+        "task": task,
+        "priority": priority,
+        "lock": lock,
+        "queueing_lock": queueing_lock,
+        "arguments": written,
+        "at": at,
+    }
+    if queueing_lock is None:
+        return int(session.execute(_DEFER, job).scalar_one())
+    return _defer_unless_waiting(session, job)
+
+
+def _defer_unless_waiting(session: Session, job: dict[str, object]) -> int | None:
+    for _ in range(_ROUNDS):
+        try:
+            with session.begin_nested():
+                return int(session.execute(_DEFER, job).scalar_one())
+        except IntegrityError as error:
+            if _WAITING_ONCE not in str(error.orig):
+                raise
+        if session.scalar(_HOLD_WAITING, {"queueing_lock": job["queueing_lock"]}) is not None:
+            return None
+        # a worker took the waiting job between the two statements: there is room for the next one now
+    raise Busy("The queue of jobs is changing too fast: try again shortly.")

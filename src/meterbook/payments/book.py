@@ -1,0 +1,144 @@
+"""Book money that came in: it pays unpaid invoices, and what is over goes into the balance (DOMAIN 6)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Final
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.queries import currency_of, zone_of
+from meterbook.accounts.tables import Account, Project
+from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
+from meterbook.core.money import Money
+from meterbook.errors import Invalid, Refused
+from meterbook.invoicing.facts import open_items
+from meterbook.invoicing.queries import invoices_by_id
+from meterbook.invoicing.settle import settle_account
+from meterbook.ledger.post import add_prepayment, post
+from meterbook.payments.tables import Payment
+
+OVERDUE: Final = "overdue"
+LONGEST_REFERENCE: Final = 200
+
+
+def amount_of(account: Account, text: str, currency: str | None = None) -> Money:
+    """Read an amount above zero in the account's currency; raises `Invalid`, or `Refused` ("wrong-currency")."""
+    if currency not in (None, account.currency):
+        raise Refused(
+            f"The account {account.code} is billed in {account.currency}: give the amount in it.", "wrong-currency"
+        )
+    try:
+        amount = Money.parse(text, currency_of(account))
+    except ValueError as error:
+        raise Invalid(f"{error}.", "wrong-amount", field="amount") from None
+    if amount.minor <= 0:
+        raise Invalid("The amount has to be above zero.", "wrong-amount", field="amount")
+    return amount
+
+
+def reference_of(text: str) -> str:
+    """Return what a payment is recognized by; raises `Invalid`."""
+    reference = text.strip()
+    if len(reference) > LONGEST_REFERENCE or not (reference.isprintable() or not reference):
+        raise Invalid(
+            f"The reference has {LONGEST_REFERENCE} characters at most.", "wrong-reference", field="reference"
+        )
+    return reference
+
+
+def add_payment(
+    session: Session,
+    now: datetime,
+    *,
+    account: Account,
+    amount: Money,
+    method: str,
+    received_on: date,
+    reference: str,
+    gateway: str | None = None,
+    gateway_reference: str | None = None,
+) -> Payment:
+    """Note money that came in; booking it is `book_payment` or `book_top_up`."""
+    payment = Payment(
+        account_id=account.id,
+        currency=amount.currency.code,
+        amount_minor=amount.minor,
+        method=method,
+        gateway=gateway,
+        gateway_reference=gateway_reference,
+        received_on=received_on,
+        reference=reference,
+        recorded_at=now,
+    )
+    session.add(payment)
+    session.flush()
+    return payment
+
+
+def book_payment(session: Session, now: datetime, account: Account, payment: Payment, first: int | None = None) -> None:
+    """Let a payment pay the invoice `first` and then the oldest unpaid ones; the rest goes into the balance.
+
+    The account is locked.
+    """
+    money = currency_of(account)
+    left = payment.amount_minor
+    postings = [Posting(LedgerAccount.cash_clearing, Money(left, money))]
+    owed = open_items(session, [account])[account.id].owed
+    for each in sorted(owed, key=lambda item: item.invoice_id != first):
+        part = min(left, each.unpaid.minor)
+        if part:
+            left -= part
+            postings.append(Posting(LedgerAccount.receivable, Money(-part, money), invoice_id=each.invoice_id))
+    if left:
+        rest = Money(left, money)
+        lot = add_prepayment(session, now, account_id=account.id, amount=rest, source=f"payment:{payment.id}")
+        postings.append(Posting(LedgerAccount.customer_balance, -rest, prepayment_id=lot))
+    post(session, now, entry(Reason.payment, f"payment:{payment.id}", account.id, *postings))
+    lift_limits(session, now, account)
+
+
+def book_top_up(session: Session, now: datetime, account: Account, payment: Payment) -> None:
+    """Put a payment into the balance, which then pays what is unpaid; the account is locked."""
+    amount = Money(payment.amount_minor, currency_of(account))
+    lot = add_prepayment(session, now, account_id=account.id, amount=amount, source=f"payment:{payment.id}")
+    post(
+        session,
+        now,
+        entry(
+            Reason.top_up,
+            f"payment:{payment.id}",
+            account.id,
+            Posting(LedgerAccount.cash_clearing, amount),
+            Posting(LedgerAccount.customer_balance, -amount, prepayment_id=lot),
+        ),
+    )
+    settle_account(session, now, account, f"payment:{payment.id}")
+    lift_limits(session, now, account)
+
+
+def limit_projects(session: Session, now: datetime, account: Account) -> None:
+    """Limit an account's projects for a bill that stayed unpaid; usage and billing pages stay readable."""
+    session.execute(
+        update(Project)
+        .where(Project.account_id == account.id, Project.limited_at.is_(None))
+        .values(limited_at=now, limited_for=OVERDUE)
+    )
+
+
+def lift_limits(session: Session, now: datetime, account: Account) -> None:
+    """Lift the limits that an unpaid bill brought, once nothing is overdue any more."""
+    limited = select(Project.id).where(Project.account_id == account.id, Project.limited_for == OVERDUE).limit(1)
+    if session.scalar(limited) is None:
+        return
+    owed = open_items(session, [account])[account.id].owed
+    invoices = invoices_by_id(session, [each.invoice_id for each in owed if each.invoice_id is not None])
+    today = zone_of(account).local(now).date()
+    if any(invoice.due_on is not None and invoice.due_on < today for invoice in invoices.values()):
+        return
+    session.execute(
+        update(Project)
+        .where(Project.account_id == account.id, Project.limited_for == OVERDUE)
+        .values(limited_at=None, limited_for=None)
+    )

@@ -1,0 +1,115 @@
+"""Register how an account pays and where its invoices go; cards are tokens of a gateway, never numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from meterbook.accounts import check
+from meterbook.accounts.queries import payment_information_of
+from meterbook.accounts.tables import Account, PaymentInformation
+from meterbook.errors import Invalid
+from meterbook.payments.gateway import Method
+
+METHODS: Final = ("card", "bank_transfer", "send_invoice")
+MOST_CC: Final = 10
+LONGEST_NUMBER: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Information:
+    """What a customer wrote into the form, checked."""
+
+    method: str
+    company: str
+    registration_number: str | None
+    recipient: str
+    email: str
+    cc: tuple[str, ...]
+    language: str
+
+
+def checked(
+    account: Account,
+    *,
+    method: str,
+    company: str | None,
+    registration_number: str | None,
+    recipient: str | None,
+    email: str | None,
+    cc: Sequence[str],
+    language: str | None,
+) -> Information:
+    """Return checked payment information; company and recipient are the account's name unless given.
+
+    Raises `Invalid` naming the field.
+    """
+    if method not in METHODS:
+        raise Invalid(f"The method is one of {', '.join(METHODS)}.", "wrong-method", field="method")
+    address = email or account.billing_email
+    if address is None:
+        raise Invalid("Give the e-mail address that invoices go to.", "wrong-email", field="email")
+    if len(cc) > MOST_CC:
+        raise Invalid(f"Invoices are copied to {MOST_CC} addresses at most.", "wrong-cc", field="cc")
+    number = (registration_number or "").strip() or None
+    return Information(
+        method=method,
+        company=check.name(company or account.name, "company"),
+        registration_number=None if number is None else check.name(number, "registration_number", LONGEST_NUMBER),
+        recipient=check.name(recipient or company or account.name, "recipient"),
+        email=check.email(address),
+        cc=tuple(check.email(each, "cc") for each in cc),
+        language=check.language(language or account.language),
+    )
+
+
+def register(
+    session: Session,
+    now: datetime,
+    *,
+    account: Account,
+    information: Information,
+    gateway: str | None,
+    card: Method | None,
+) -> PaymentInformation:
+    """Write an account's payment information and return it.
+
+    `card` is what the gateway keeps for a new card; a card that is registered stays without one. Raises `Invalid`
+    ("card-missing") when there is neither.
+    """
+    known = payment_information_of(session, account.id)
+    values = {
+        "method": information.method,
+        "gateway": None,
+        "method_reference": None,
+        "method_label": None,
+        "company": information.company,
+        "registration_number": information.registration_number,
+        "recipient": information.recipient,
+        "email": information.email,
+        "cc": list(information.cc),
+        "language": information.language,
+        "updated_at": now,
+    }
+    if information.method == "card":
+        if card is not None:
+            values |= {"gateway": gateway, "method_reference": card.reference, "method_label": card.label}
+        elif known is not None and known.method_reference is not None:
+            values |= {
+                "gateway": known.gateway,
+                "method_reference": known.method_reference,
+                "method_label": known.method_label,
+            }
+        else:
+            raise Invalid("Give the token of a card from the gateway's form.", "card-missing", field="token")
+    session.execute(
+        insert(PaymentInformation)
+        .values(account_id=account.id, **values)
+        .on_conflict_do_update(index_elements=["account_id"], set_=values)
+    )
+    return session.get_one(PaymentInformation, account.id, populate_existing=True)

@@ -1,0 +1,172 @@
+"""Add a promotion under a code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from meterbook.core.discounts import AppliesTo, PromotionKind
+from meterbook.core.money import Money, UnknownCurrency
+from meterbook.core.money import currency as known_currency
+from meterbook.core.pricing import FreeUnit
+from meterbook.errors import Invalid, Refused
+from meterbook.promotions.tables import PromotionRow
+
+LONGEST_NAME: Final = 200
+MOST_NAMED: Final = 1_000  # products or projects of one promotion
+MOST_MONTHS: Final = 120
+LARGEST: Final = Decimal(10) ** 15
+_CODE: Final = re.compile(r"[A-Z0-9][A-Z0-9._-]{1,39}")
+_NEEDS_CURRENCY: Final = (PromotionKind.amount, PromotionKind.fixed_price, PromotionKind.credit)
+
+
+def promotion_code(text: str) -> str:
+    """Return a code as it is compared: trimmed, in upper case (DOMAIN 5)."""
+    return text.strip().upper()
+
+
+def add_promotion(
+    session: Session,
+    now: datetime,
+    *,
+    code: str,
+    kind: str,
+    value: Decimal,
+    name: str | None = None,
+    currency: str | None = None,
+    applies_to: str | None = None,
+    products: Sequence[str] = (),
+    projects: Sequence[str] = (),
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+    redemptions_max: int | None = None,
+    stackable: bool = True,
+    priority: int = 0,
+    months: int | None = None,
+    carry_over: bool = False,
+    free_unit: str = FreeUnit.unit_hours,
+) -> PromotionRow:
+    """Add a promotion and return it; the very same one again is the one that is there.
+
+    Without `starts_at` it holds from `now`; without `applies_to`, on the invoice, or on lines when it names products
+    or projects. Raises `Invalid` naming the field, `Refused` ("exists") when the code is there and differs.
+    """
+    chosen = _kind(kind)
+    wanted = {
+        "name": _name(name or code.strip()),
+        "kind": chosen.value,
+        "value": _value(chosen, value, currency),
+        "currency": _currency(chosen, currency),
+        "applies_to": _applies_to(chosen, applies_to, bool(products or projects)).value,
+        "products": _named("products", products),
+        "projects": _named("projects", projects),
+        "ends_at": ends_at,
+        "redemptions_max": _count("redemptions_max", redemptions_max, 10**9),
+        "stackable": stackable,
+        "priority": priority,
+        "months": _count("months", months, MOST_MONTHS),
+        "carry_over": carry_over,
+        "free_unit": _free_unit(free_unit).value,
+    }
+    if ends_at is not None and ends_at <= (starts_at or now):
+        raise _wrong("until", "A promotion has to end after it begins.")
+    row = {"code": _code(code), "starts_at": starts_at or now, "created_at": now, **wanted}
+    session.execute(insert(PromotionRow).values(**row).on_conflict_do_nothing(index_elements=["code"]))
+    stored = session.scalars(select(PromotionRow).where(PromotionRow.code == row["code"])).one()
+    compared = wanted if starts_at is None else {**wanted, "starts_at": starts_at}
+    differs = sorted(field for field, given in compared.items() if getattr(stored, field) != given)
+    if differs:
+        raise Refused(
+            f"The code {stored.code} is there already with another {', '.join(differs)}: choose another code.",
+            "exists",
+            differs=differs,
+        )
+    return stored
+
+
+def _code(text: str) -> str:
+    code = promotion_code(text)
+    if not _CODE.fullmatch(code):
+        raise _wrong("code", "A promotion code has 2 to 40 letters, digits, dashes, underscores and dots.")
+    return code
+
+
+def _kind(text: str) -> PromotionKind:
+    try:
+        return PromotionKind(text)
+    except ValueError:
+        raise _wrong("kind", f"A promotion is one of {', '.join(PromotionKind)}.") from None
+
+
+def _free_unit(text: str) -> FreeUnit:
+    try:
+        return FreeUnit(text)
+    except ValueError:
+        raise _wrong("free_unit", f"A free quantity is counted in {' or '.join(FreeUnit)}.") from None
+
+
+def _applies_to(kind: PromotionKind, text: str | None, is_narrow: bool) -> AppliesTo:
+    try:
+        asked = None if text is None else AppliesTo(text)
+    except ValueError:
+        raise _wrong("applies_to", "A promotion applies to a line or to an invoice.") from None
+    if kind in (PromotionKind.fixed_price, PromotionKind.free_quantity):
+        if asked is AppliesTo.invoice and text is not None:
+            raise _wrong("applies_to", f"A {kind} promotion applies to lines.")
+        return AppliesTo.line
+    return asked or (AppliesTo.line if is_narrow else AppliesTo.invoice)
+
+
+def _value(kind: PromotionKind, value: Decimal, currency: str | None) -> Decimal:
+    if not value.is_finite() or not 0 < value < LARGEST:
+        raise _wrong("value", "The value is a number above zero.")
+    if kind is PromotionKind.percent and value > 100:
+        raise _wrong("value", "A percent is 100 at most.")
+    if kind in (PromotionKind.amount, PromotionKind.credit) and currency is not None:
+        try:
+            Money.parse(f"{value:f}", known_currency(currency))
+        except ValueError as error:
+            raise _wrong("value", f"{error}.") from None
+    return value
+
+
+def _currency(kind: PromotionKind, currency: str | None) -> str | None:
+    if currency is None:
+        if kind in _NEEDS_CURRENCY:
+            raise _wrong("currency", f"A {kind} promotion needs its currency.")
+        return None
+    try:
+        return known_currency(currency).code
+    except UnknownCurrency as error:
+        raise Invalid(f"{error}.", "unknown-currency", field="currency") from None
+
+
+def _named(field: str, codes: Sequence[str]) -> list[str]:
+    named = sorted(set(codes))
+    if len(named) > MOST_NAMED or any(not 0 < len(code) <= 64 or not code.isprintable() for code in named):
+        raise _wrong(field, f"{field.title()} are named by their codes, {MOST_NAMED:,} at most.")
+    return named
+
+
+def _count(field: str, count: int | None, most: int) -> int | None:
+    if count is not None and not 1 <= count <= most:
+        raise _wrong(field, f"{field} is a whole number of 1 to {most:,}.")
+    return count
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise _wrong("name", f"The name has 1 to {LONGEST_NAME} characters, without line breaks.")
+    return name
+
+
+def _wrong(field: str, message: str) -> Invalid:
+    return Invalid(message, f"wrong-{field.replace('_', '-')}", field=field)

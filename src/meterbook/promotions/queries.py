@@ -1,0 +1,52 @@
+"""Reads of promotions: by code, what an account registered, the credits it was granted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption
+
+PAGE = 100
+
+
+def promotions(session: Session, *, after: str | None = None, limit: int = PAGE) -> list[PromotionRow]:
+    """Return promotions in order of code, those after a code."""
+    query = select(PromotionRow).order_by(PromotionRow.code).limit(limit)
+    return list(session.scalars(query if after is None else query.where(PromotionRow.code > after)))
+
+
+def redemption_counts(session: Session, promotion_ids: Collection[int]) -> dict[int, int]:
+    """Return how often each promotion was registered; those never registered are left out."""
+    rows = session.execute(
+        select(Redemption.promotion_id, func.count())
+        .where(Redemption.promotion_id.in_(promotion_ids))
+        .group_by(Redemption.promotion_id)
+    )
+    return {promotion_id: count for promotion_id, count in rows}  # noqa: C416 - rows are no pairs to the type checker
+
+
+def redeemed(session: Session, account_ids: Collection[int]) -> dict[int, list[tuple[Redemption, PromotionRow]]]:
+    """Return what each account registered, in the order it did."""
+    found: dict[int, list[tuple[Redemption, PromotionRow]]] = {}
+    rows = session.execute(
+        select(Redemption, PromotionRow)
+        .join(PromotionRow, PromotionRow.id == Redemption.promotion_id)
+        .where(Redemption.account_id.in_(account_ids))
+        .order_by(Redemption.id)
+    )
+    for redemption, promotion in rows:
+        found.setdefault(redemption.account_id, []).append((redemption, promotion))
+    return found
+
+
+def credits_by_id(session: Session, ids: Collection[int]) -> dict[int, CreditRow]:
+    """Return credits by id."""
+    return {row.id: row for row in session.scalars(select(CreditRow).where(CreditRow.id.in_(ids)))}
+
+
+def credits_of(session: Session, account_id: int) -> list[CreditRow]:
+    """Return every credit an account was granted, in that order."""
+    return list(session.scalars(select(CreditRow).where(CreditRow.account_id == account_id).order_by(CreditRow.id)))

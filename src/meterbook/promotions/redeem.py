@@ -1,0 +1,126 @@
+"""Register a promotion code for an account; every reason to refuse one has its own message (DOMAIN 5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.queries import all_projects, currency_of, locked, payment_information_of, zone_of
+from meterbook.accounts.tables import Account
+from meterbook.core.discounts import PromotionKind
+from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
+from meterbook.core.money import Money
+from meterbook.core.period import BillingMonth
+from meterbook.errors import NotFound, Refused
+from meterbook.ledger.post import post
+from meterbook.promotions.add_promotion import promotion_code
+from meterbook.promotions.queries import redeemed
+from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption
+
+LONGEST_CODE = 100
+
+
+def redeem(session: Session, now: datetime, *, account: Account, code: str, by: str) -> tuple[Redemption, PromotionRow]:
+    """Register a code and return the redemption with its promotion; a credit is granted and booked at once.
+
+    Trying the codes of many accounts at once redeems each no more often than it allows. Raises `Refused`:
+    "payment-information-missing", "promotion-not-yet-valid", "promotion-expired", "promotion-already-used",
+    "promotion-used-up", "promotion-wrong-currency", "promotion-not-applicable", "promotion-not-combinable"; and
+    `NotFound` ("promotion-unknown").
+    """
+    locked(session, [account.id])
+    if payment_information_of(session, account.id) is None:
+        raise Refused(
+            "Register your payment information first, then the promotion code.", "payment-information-missing"
+        )
+    promotion = _found(session, code)
+    _check(session, now, account, promotion)
+    month = BillingMonth.of(now, zone_of(account))
+    redemption = Redemption(
+        promotion_id=promotion.id, account_id=account.id, month=str(month), redeemed_at=now, redeemed_by=by
+    )
+    session.add(redemption)
+    session.flush()
+    if promotion.kind == PromotionKind.credit:
+        _grant(session, now, account, promotion, redemption)
+    return redemption, promotion
+
+
+def _found(session: Session, code: str) -> PromotionRow:
+    wanted = promotion_code(code)
+    known = len(wanted) <= LONGEST_CODE and wanted.isprintable()
+    query = select(PromotionRow).where(PromotionRow.code == wanted).with_for_update()
+    promotion = session.scalars(query).one_or_none() if known else None
+    if promotion is None:
+        raise NotFound("There is no such promotion code: check how it is written.", "promotion-unknown")
+    return promotion
+
+
+def _check(session: Session, now: datetime, account: Account, promotion: PromotionRow) -> None:
+    code = promotion.code
+    held = redeemed(session, [account.id]).get(account.id, [])
+    if any(other.id == promotion.id for _, other in held):
+        raise Refused(f"{code} is registered already.", "promotion-already-used")
+    if now < promotion.starts_at:
+        raise Refused(f"{code} is not valid before {_written(promotion.starts_at)}.", "promotion-not-yet-valid")
+    if promotion.ends_at is not None and promotion.ends_at <= now:
+        raise Refused(f"{code} expired at {_written(promotion.ends_at)}.", "promotion-expired")
+    if promotion.currency not in (None, account.currency):
+        raise Refused(
+            f"{code} is in {promotion.currency}, and this account is billed in {account.currency}.",
+            "promotion-wrong-currency",
+        )
+    own = {project.code for project in all_projects(session, [account.id])[account.id]}
+    if promotion.projects and not own.intersection(promotion.projects):
+        raise Refused(f"{code} is for none of your projects.", "promotion-not-applicable")
+    _check_combination(now, promotion, held)
+    uses = session.scalar(select(func.count()).where(Redemption.promotion_id == promotion.id)) or 0
+    if promotion.redemptions_max is not None and uses >= promotion.redemptions_max:
+        raise Refused(f"{code} has been used up: it was registered as often as it may be.", "promotion-used-up")
+
+
+def _check_combination(now: datetime, promotion: PromotionRow, held: list[tuple[Redemption, PromotionRow]]) -> None:
+    running = [other for _, other in held if other.ends_at is None or other.ends_at > now]
+    clash = next((other for other in running if not (promotion.stackable and other.stackable)), None)
+    if clash is not None:
+        raise Refused(
+            f"{promotion.code} cannot be combined with {clash.code}, which is registered.",
+            "promotion-not-combinable",
+            registered=clash.code,
+        )
+
+
+def _grant(
+    session: Session, now: datetime, account: Account, promotion: PromotionRow, redemption: Redemption
+) -> CreditRow:
+    amount = Money.parse(f"{promotion.value:f}", currency_of(account))
+    credit = CreditRow(
+        account_id=account.id,
+        redemption_id=redemption.id,
+        name=promotion.name,
+        currency=account.currency,
+        amount_minor=amount.minor,
+        starts_at=promotion.starts_at,
+        ends_at=promotion.ends_at,
+        granted_at=now,
+    )
+    session.add(credit)
+    session.flush()
+    post(
+        session,
+        now,
+        entry(
+            Reason.credit_granted,
+            f"credit:{credit.id}",
+            account.id,
+            Posting(LedgerAccount.promotions, amount, redemption_id=redemption.id),
+            Posting(LedgerAccount.promotional_credit, -amount, credit_id=credit.id),
+        ),
+    )
+    return credit
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

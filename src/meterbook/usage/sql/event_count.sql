@@ -1,3 +1,0 @@
-select
-    count() as events
-from events

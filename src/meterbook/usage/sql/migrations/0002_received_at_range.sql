@@ -1,0 +1,2 @@
+alter table events
+    add index if not exists received_at_range received_at type minmax granularity 1

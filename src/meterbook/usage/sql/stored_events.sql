@@ -1,0 +1,4 @@
+select
+    count() as events,
+    max(received_at) as latest
+from events
