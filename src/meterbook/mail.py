@@ -37,6 +37,7 @@ _ADDRESS_HEADERS: Final = frozenset({"from", "to", "cc"})
 # It is the file's name too.
 _MESSAGE_ID: Final = re.compile(r"<([A-Za-z0-9][A-Za-z0-9._+=-]{0,99}@[A-Za-z0-9.-]{1,100})>")
 _ADDRESS: Final = re.compile(r"""[^\s<>()\[\]@,;:"\\]{1,64}@[^\s<>()\[\]@,;:"\\]{1,190}""")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PORTS: Final = {"none": 25, "starttls": 587, "tls": 465}
 # "Sign in first" and the like: it is the settings that are wrong, not the letter.
 _SIGN_IN_CODES: Final = frozenset({530, 534, 535, 538})
@@ -234,6 +235,8 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
     _bare(letter.message_id)
     if len(letter.subject) > SUBJECT_LENGTH_MAX or len(letter.cc) >= RECIPIENTS_MAX:
         raise _refused(f"at most {SUBJECT_LENGTH_MAX} characters of subject and {RECIPIENTS_MAX} recipients fit")
+    if _CONTROLS.search(letter.subject):
+        raise _refused("its subject has more than one line")
     if sum(len(each.content) for each in letter.attachments) > LETTER_BYTES_MAX:
         raise _too_large()
     try:
@@ -270,7 +273,7 @@ def _address(given: str) -> Address:
     """Read an address with or without a name; a domain in other letters is written in those of the DNS."""
     name, _, rest = given.rpartition("<")
     address = rest.removesuffix(">") if name and rest.endswith(">") else given
-    if not _ADDRESS.fullmatch(address) or len(name) > NAME_LENGTH_MAX or not given.isprintable():
+    if not _ADDRESS.fullmatch(address) or len(name) > NAME_LENGTH_MAX or _CONTROLS.search(given):
         raise ValueError(f"{given[:NAME_LENGTH_MAX]!r} is not a mail address")
     user, _, domain = address.rpartition("@")
     if not domain.isascii():

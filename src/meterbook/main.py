@@ -28,6 +28,10 @@ from meterbook.console.door import mount
 from meterbook.console.problems import page_of
 from meterbook.database import Database, migrate, open_database
 from meterbook.errors import MeterbookError
+from meterbook.jobs.worker import working
+from meterbook.jobs.workplace import Workplace
+from meterbook.mail import open_mailer
+from meterbook.payments.gateways.open import takes_fake_cards
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore, open_usage
 
@@ -41,6 +45,11 @@ class House:
     settings: Settings
     database: Database
     usage: UsageStore
+
+
+def system_clock() -> datetime:
+    """Return the present instant."""
+    return datetime.now(UTC)
 
 
 @contextmanager
@@ -62,6 +71,18 @@ def open_house(settings: Settings) -> Iterator[House]:
         usage.close()
 
 
+@contextmanager
+def at_work(house: House, clock: Clock = system_clock) -> Iterator[None]:
+    """Have the jobs done (mail, charges, the schedule's closes) while the block runs."""
+    if takes_fake_cards(house.settings):
+        structlog.get_logger().warning(
+            "payments.fake_gateway", note="cards of the fake gateway are taken; no money moves"
+        )
+    place = Workplace(house.settings, house.database, house.usage, open_mailer(house.settings), clock)
+    with working(place):
+        yield
+
+
 def set_up_logging(log_format: Literal["text", "json"]) -> None:
     """Write log lines to stderr; a trace never shows the values of variables, which may be secrets."""
     first: list[Processor] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
@@ -75,11 +96,6 @@ def set_up_logging(log_format: Literal["text", "json"]) -> None:
         wrapper_class=structlog.make_filtering_bound_logger("info"),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-
-
-def system_clock() -> datetime:
-    """Return the present instant."""
-    return datetime.now(UTC)
 
 
 def create_app(house: House, clock: Clock = system_clock) -> FastAPI:

@@ -99,7 +99,8 @@ class Settings(BaseSettings):
     )
     fake_gateway: bool = Field(
         default=True,
-        description="Whether cards may be tokens of the fake gateway, which moves no money; off where Stripe is set up.",
+        description="Whether cards may be tokens of the fake gateway, which moves no money; "
+        "off where Stripe is set up.",
     )
     retry_days: Annotated[tuple[int, ...], NoDecode] = Field(
         default=(1, 3, 7),
@@ -144,7 +145,7 @@ class Settings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _address(cls, value: str) -> str:
-        if not re.fullmatch(r"[^\s<>@]+@[^\s<>@]+|.* ?<[^\s<>@]+@[^\s<>@]+>", value) or not value.isprintable():
+        if not re.fullmatch(r"[^\s<>@]+@[^\s<>@]+|[^\x00-\x1f\x7f]+<[^\s<>@]+@[^\s<>@]+>", value):
             raise ValueError("has to be an address: billing@example.com, or Example Billing <billing@example.com>")
         return value
 

@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from meterbook.database import Database
 from meterbook.payments.gateway import Gateway
 from meterbook.payments.gateways.fake import FakeGateway
-from meterbook.payments.gateways.fake_tables import FakeGatewayCharge
 from meterbook.payments.gateways.stripe import StripeGateway
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -111,16 +110,9 @@ def stripe_gateway(stripe_server: StripeServer) -> StripeGateway:
     return StripeGateway(SecretStr(SECRET_KEY), SecretStr(WEBHOOK_SECRET), stripe_server.address)
 
 
-@pytest.fixture(scope="session")
-def fake_database(migrated: Database) -> Iterator[Database]:
-    """The run's database, with the fake gateway's table."""
-    FakeGatewayCharge.metadata.create_all(migrated.engine, [FakeGatewayCharge.__table__])  # type: ignore[list-item]
-    return migrated
-
-
 @pytest.fixture
-def fake_gateway(fake_database: Database) -> FakeGateway:
-    return FakeGateway(fake_database, FAKE_SECRET)
+def fake_gateway(migrated: Database) -> FakeGateway:
+    return FakeGateway(migrated, FAKE_SECRET)
 
 
 @pytest.fixture(params=["fake", "stripe"])

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
-from localstripe.errors import UserError, json_response
+from localstripe.errors import UserError
 from localstripe.resources import List, PaymentIntent, PaymentMethod, Refund, SetupIntent, store
 from localstripe.server import app
 
@@ -64,7 +64,8 @@ def _again(answer: web.Response) -> web.Response:
 
 
 def _error(status: int, message: str, code: str | None = None) -> web.Response:
-    return json_response({"error": {"type": "idempotency_error", "message": message, "code": code}}, status=status)
+    problem = {"type": "idempotency_error", "message": message, "code": code}
+    return web.json_response({"error": problem}, status=status)
 
 
 async def lose_answers(request: web.Request) -> web.Response:
@@ -105,7 +106,7 @@ def _charged(create: Any) -> Any:
     return checked
 
 
-def _listed(cls: Any, url: str, customer: str | None = None, limit: str | None = None, **others: Any) -> Any:
+def _listed(cls: Any, /, url: str, customer: str | None = None, limit: str | None = None, **others: Any) -> Any:
     del cls, others
     listed = List(url, limit=limit)
     made = [one for key, one in store.items() if key.startswith("payment_intent:")]

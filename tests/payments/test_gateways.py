@@ -115,13 +115,17 @@ def test_a_key_that_comes_back_with_another_amount_is_refused(shop: Shop) -> Non
     assert refused.value.slug == "idempotency-key-reused"
 
 
-def test_eight_charges_with_one_key_at_once_are_one(shop: Shop) -> None:
+def test_eight_charges_with_one_key_at_once_are_one(
+    shop: Shop, stripe_server: StripeServer, migrated: Database
+) -> None:
     method, key = shop.method(shop.good), new_key()
     with ThreadPoolExecutor(8) as threads:
         calls = [threads.submit(patiently, lambda: charge(shop.gateway, method, usd(3600), key)) for _ in range(8)]
         results = {call.result() for call in calls}
     (result,) = results
     assert result.status is SUCCEEDED
+    made = stripe_server.intents(method) if isinstance(shop.gateway, StripeGateway) else stored(migrated, key)
+    assert len(made) == 1
     left = shop.gateway.refund(result.reference or "", usd(3601), new_key())
     assert left.status is DECLINED
 
@@ -172,16 +176,14 @@ def test_the_fake_card_that_declines_once_then_succeeds(fake_gateway: FakeGatewa
     assert charge(fake_gateway, method, usd(100), key).status is DECLINED
 
 
-def test_the_fake_card_that_times_out_has_taken_the_money_once(
-    fake_gateway: FakeGateway, fake_database: Database
-) -> None:
+def test_the_fake_card_that_times_out_has_taken_the_money_once(fake_gateway: FakeGateway, migrated: Database) -> None:
     method, key = Shop(fake_gateway, "", "", "", "").method("fake_times_out_then_succeeds"), new_key()
     with pytest.raises(Busy) as busy:
         charge(fake_gateway, method, usd(100), key)
     assert busy.value.slug == "gateway-unavailable"
-    assert [row.status for row in stored(fake_database, key)] == ["succeeded"]
+    assert [row.status for row in stored(migrated, key)] == ["succeeded"]
     assert charge(fake_gateway, method, usd(100), key).status is SUCCEEDED
-    assert len(stored(fake_database, key)) == 1
+    assert len(stored(migrated, key)) == 1
 
 
 def test_the_fake_card_that_needs_action_waits_for_its_holder(fake_gateway: FakeGateway) -> None:
@@ -200,12 +202,12 @@ def test_the_fake_card_that_needs_action_waits_for_its_holder(fake_gateway: Fake
         fake_gateway.confirm(reference, NOW)
 
 
-def test_the_fake_gateway_remembers_without_its_caller(fake_gateway: FakeGateway, fake_database: Database) -> None:
+def test_the_fake_gateway_remembers_without_its_caller(fake_gateway: FakeGateway, migrated: Database) -> None:
     method, key = Shop(fake_gateway, "", "", "", "").method("fake_succeeds"), new_key()
-    with fake_database.transaction() as session:
+    with migrated.transaction() as session:
         first = charge(fake_gateway, method, usd(100), key)
         session.rollback()
-    elsewhere = Database(fake_database.engine.url)
+    elsewhere = Database(migrated.engine.url)
     assert charge(FakeGateway(elsewhere, FAKE_SECRET), method, usd(100), key) == first
     elsewhere.dispose()
 
@@ -397,6 +399,7 @@ def test_bank_transfers_wait_for_the_operator(name: Any) -> None:
 
 def test_gateways_are_opened_by_name(migrated: Database, tmp_path: Path) -> None:
     plain = Settings(data_dir=tmp_path / "data")
+    off = Settings(data_dir=tmp_path, fake_gateway=False)
     stripe = Settings(data_dir=tmp_path, stripe_secret_key=SecretStr(SECRET_KEY), fake_gateway=True)
     fake = Settings(data_dir=tmp_path / "data", fake_gateway=True)
     opened = {name: open_gateway(name, stripe if name == "stripe" else fake, migrated) for name in GATEWAYS}
@@ -404,7 +407,7 @@ def test_gateways_are_opened_by_name(migrated: Database, tmp_path: Path) -> None
     for name, settings, slug, told in (
         ("paypal", plain, "unknown-gateway", "stripe, bank_transfer"),
         ("stripe", plain, "gateway-not-set-up", "METERBOOK_STRIPE_SECRET_KEY"),
-        ("fake", plain, "gateway-not-set-up", "is off here"),
+        ("fake", off, "gateway-not-set-up", "is off here"),
         ("fake", stripe, "gateway-not-set-up", "is off here"),
     ):
         with pytest.raises(Invalid, match=told) as invalid:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from meterbook import __version__
-from meterbook.cli import accounts, catalog, demo, importing, keys, money, reading, server
+from meterbook.cli import accounts, catalog, demo, importing, keys, money, reading, server, working
 from meterbook.errors import MeterbookError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("serve")(server.serve)
+app.command("work")(working.work)
 app.command("migrate")(server.migrate)
 app.add_typer(catalog.commands, name="catalog")
 app.add_typer(accounts.account, name="account")

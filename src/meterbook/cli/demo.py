@@ -34,7 +34,7 @@ def demo(
 
     from meterbook.cli.client import in_process
     from meterbook.cli.serving import listen, run
-    from meterbook.main import create_app, open_house, system_clock
+    from meterbook.main import at_work, create_app, open_house, system_clock
     from meterbook.settings import Settings, load_settings
 
     settings = load_settings(data_dir=data_dir)
@@ -56,7 +56,8 @@ def demo(
             _write(settings.data_dir / DEMO_FILE, {**facts, "url": url})
             _greet(url, facts)
 
-        run(app, bound, settings, ready)
+        with at_work(house):
+            run(app, bound, settings, ready)
 
 
 def _furnish(client: Client, now: datetime, written: Path) -> dict[str, Any]:
@@ -84,6 +85,7 @@ def _furnish(client: Client, now: datetime, written: Path) -> dict[str, Any]:
             facts["keys"][scope] = made["key"]
     _write(written, facts)
     _import(client, now)
+    _bill(client, now)
     return facts
 
 
@@ -117,6 +119,33 @@ def _import(client: Client, now: datetime) -> None:
             import_file(sending, file.path, TableOptions(file.project, file.type))
         import_batches(sending, "generated usage", generated_usage(now))
     sending.report()
+
+
+def _bill(client: Client, now: datetime) -> None:
+    """Register payment information and promotions, close the months that are over, and pay some of what is due."""
+    from meterbook.demo.billing import demo_billing
+
+    for account in demo_billing(now):
+        client.put("/payment-information", account.information)
+        for promotion in account.promotions:
+            client.post("/promotion-codes", promotion)
+            if promotion["code"] not in {known["code"] for known in _registered(client, account.code)}:
+                client.post("/promotions/redeem", {"account": account.code, "code": promotion["code"]})
+        for month in account.months:
+            body = {"month": month.month, "account": account.code, "at": month.closed_at, "confirm": True}
+            (invoice,) = client.post("/closes", body)["issued"]
+            if month.paid_on:
+                paid = {"account": account.code, "amount": invoice["total"], "received_on": month.paid_on}
+                key = {"Idempotency-Key": f"demo-{invoice['number']}"}
+                client.post("/payments/record", {**paid, "reference": invoice["number"]}, key)
+        for top_up in account.top_ups:
+            body = {"account": account.code, "amount": top_up, "reference": "paid ahead"}
+            client.post("/balance/top-ups", body, {"Idempotency-Key": f"demo-{account.code}-{top_up}"})
+
+
+def _registered(client: Client, account: str) -> list[Any]:
+    items: list[Any] = client.get("/promotions", account=account)["items"]
+    return items
 
 
 def _print_previews(client: Client, now: datetime) -> None:

@@ -14,13 +14,13 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
 ) -> None:
-    """Serve the API and the console until stopped; /readyz answers 200 when it is ready."""
+    """Serve the API and the console and do the jobs until stopped; /readyz answers 200 when it is ready."""
     from meterbook.cli.serving import listen, run
-    from meterbook.main import create_app, open_house
+    from meterbook.main import at_work, create_app, open_house
     from meterbook.settings import load_settings
 
     settings = load_settings(data_dir=data_dir)
-    with listen(host, port) as socket, open_house(settings) as house:
+    with listen(host, port) as socket, open_house(settings) as house, at_work(house):
         run(create_app(house), socket, settings, lambda url: typer.echo(f"Meterbook serves {url}"))
 
 

@@ -19,19 +19,14 @@ def work(data_dir: DataDir = None) -> None:
     settings = load_settings(data_dir=data_dir)
     if (found := running_server(settings)) is not None:
         raise Refused(f"The server at {found[0]} owns {settings.data_dir} and does its jobs already: leave them to it.")
-    from meterbook.jobs.worker import working
-    from meterbook.jobs.workplace import Workplace
-    from meterbook.mail import open_mailer
-    from meterbook.main import open_house, system_clock
+    from meterbook.main import at_work, open_house
 
     stopped = Event()
     before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with open_house(settings) as house:
-            place = Workplace(settings, house.database, house.usage, open_mailer(settings), system_clock)
-            with working(place):
-                typer.echo(f"Meterbook does the jobs of {settings.data_dir}")
-                stopped.wait()
+        with open_house(settings) as house, at_work(house):
+            typer.echo(f"Meterbook does the jobs of {settings.data_dir}")
+            stopped.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

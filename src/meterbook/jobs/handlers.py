@@ -13,7 +13,13 @@ from typing import Final
 
 from sqlalchemy import text
 
+from meterbook.invoicing.deliver import deliver
+from meterbook.invoicing.schedule import close_due
 from meterbook.jobs.workplace import Handler, Workplace
+from meterbook.payments.collect import collect
+from meterbook.payments.gateways.open import open_gateway
+from meterbook.payments.refund import send_refund
+from meterbook.payments.remind import remind_overdue
 
 KEEP_DONE_DAYS: Final = 30
 DELETED_AT_ONCE_MAX: Final = 5_000
@@ -46,6 +52,49 @@ def delete_finished_jobs(place: Workplace, now: datetime) -> None:
             deleted = len(found.all())
 
 
+def deliver_letter(place: Workplace, _now: datetime, *, delivery_id: int) -> None:
+    """Send an invoice, a credit note or a reminder by mail."""
+    deliver(place.database.transaction, place.mailer, place.settings, place.clock, delivery_id=delivery_id)
+
+
+def collect_invoice(place: Workplace, _now: datetime, *, invoice_id: int, attempt: int) -> None:
+    """Charge what is unpaid of an invoice to the account's card."""
+    collect(
+        place.database.transaction,
+        lambda name: open_gateway(name, place.settings, place.database),
+        place.settings,
+        place.clock,
+        invoice_id=invoice_id,
+        attempt=attempt,
+    )
+
+
+def give_back(place: Workplace, _now: datetime, *, refund_id: int) -> None:
+    """Have a gateway give a refund back."""
+    send_refund(
+        place.database.transaction,
+        lambda name: open_gateway(name, place.settings, place.database),
+        place.clock,
+        refund_id=refund_id,
+    )
+
+
+def close_what_is_due(place: Workplace, now: datetime) -> None:
+    """Draft, and by the setting issue, the months whose grace period is over."""
+    close_due(place.database.transaction, place.usage, place.settings, now)
+
+
+def remind(place: Workplace, now: datetime) -> None:
+    """Remind of invoices that are overdue."""
+    with place.database.transaction() as session:
+        remind_overdue(session, now, place.settings)
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "delete_finished_jobs": delete_finished_jobs,
+    "deliver": deliver_letter,
+    "collect": collect_invoice,
+    "send_refund": give_back,
+    "close_due": close_what_is_due,
+    "remind_overdue": remind,
 }

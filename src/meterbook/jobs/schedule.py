@@ -18,4 +18,8 @@ class Periodic:
     cron: str
 
 
-SCHEDULE: Final = (Periodic("delete_finished_jobs", "17 3 * * *"),)
+SCHEDULE: Final = (
+    Periodic("delete_finished_jobs", "17 3 * * *"),
+    Periodic("close_due", "7 * * * *"),
+    Periodic("remind_overdue", "37 8 * * *"),
+)

@@ -131,7 +131,7 @@ class FakeGateway:
                 .with_for_update()
             ).one_or_none()
             if row is None or row.status != ChargeStatus.needs_action:
-                raise NotFound("No such charge waits for its cardholder.", "unknown-charge")
+                raise NotFound("No such charge waits for its cardholder.")
             status = ChargeStatus.succeeded if succeeds else ChargeStatus.declined
             row.status, row.message = status.value, _MESSAGES[status]
         kind = "charge_succeeded" if succeeds else "charge_failed"

@@ -20,6 +20,12 @@ GATEWAYS: Final = ("stripe", "bank_transfer", "send_invoice", "fake")
 FAKE_SECRET_FILE: Final = "fake-gateway.secret"  # noqa: S105 - a file's name
 
 
+def takes_fake_cards(settings: Settings) -> bool:
+    """Whether the fake gateway may be used: by its setting, else with the embedded database; never beside Stripe."""
+    wanted = settings.database_url is None if settings.fake_gateway is None else settings.fake_gateway
+    return wanted and settings.stripe_secret_key is None
+
+
 def default_gateway(settings: Settings) -> str:
     """Return the gateway that takes cards when none is named."""
     return "stripe" if settings.stripe_secret_key is not None else "fake"
@@ -41,9 +47,9 @@ def open_gateway(name: str, settings: Settings, database: Database) -> Gateway:
         case "bank_transfer" | "send_invoice":
             return BankTransfer(name)
         case "fake":
-            if settings.stripe_secret_key is not None or not settings.fake_gateway:
+            if not takes_fake_cards(settings):
                 raise Invalid(
-                    "The fake gateway moves no money and is off here: set a real one up.",
+                    "The fake gateway moves no money and is off here: set METERBOOK_STRIPE_SECRET_KEY up for cards.",
                     "gateway-not-set-up",
                 )
             return FakeGateway(database, fake_secret(settings.data_dir))

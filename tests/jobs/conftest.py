@@ -1,0 +1,60 @@
+"""A workplace on the real stores, and ways to look at the queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from meterbook.database import Database
+from meterbook.jobs.workplace import Workplace
+from meterbook.mail import FolderMailer
+from meterbook.outbox import defer
+from meterbook.settings import Settings
+from meterbook.usage.store import UsageStore, open_usage
+
+WAIT_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
+    store = open_usage(tmp_path_factory.mktemp("usage"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def place(database: Database, usage: UsageStore, tmp_path: Path) -> Workplace:
+    mailer = FolderMailer(tmp_path / "mail", "billing@localhost")
+    return Workplace(Settings(data_dir=tmp_path), database, usage, mailer, lambda: datetime.now(UTC))
+
+
+def queue(database: Database, task: str, **how: Any) -> int:
+    with database.transaction() as session:
+        made = defer(session, task, **how)
+    assert made is not None
+    return made
+
+
+def jobs(database: Database) -> list[tuple[str, str, int]]:
+    """Return name, status and attempts of every job, in the order they were queued."""
+    with database.transaction() as session:
+        found = session.execute(text("select task_name, status, attempts from procrastinate_jobs order by id"))
+        return [(row.task_name, row.status, row.attempts) for row in found]
+
+
+def change(database: Database, statement: str, **values: object) -> None:
+    with database.transaction() as session:
+        session.execute(text(statement), values)
+
+
+def await_that(is_so: Callable[[], object]) -> None:
+    until = time.monotonic() + WAIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.02)
