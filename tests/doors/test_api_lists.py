@@ -21,6 +21,7 @@ def test_accounts(served: Served) -> None:
             "time_zone": "Asia/Seoul",
             "language": "ko",
             "tax_percent": "10.50",
+            "tax_class": "standard",
             "rounding": "half_up",
             "billing_email": "Bills@Example.COM",
         },
@@ -34,6 +35,7 @@ def test_accounts(served: Served) -> None:
         "time_zone": "Asia/Seoul",
         "language": "ko",
         "tax_percent": "10.5",
+        "tax_class": "standard",
         "rounding": "half_up",
         "billing_email": "bills@example.com",
     }

@@ -107,6 +107,7 @@ class Browser:
 def house(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """An installation of two accounts and four projects, in use since the first of June."""
     with migrated.transaction() as session:
+        session.execute(text("set local session_replication_role = replica"))
         session.execute(text('truncate account, "user", product cascade'))
     furnish(migrated)
     folder = tmp_path_factory.mktemp("console")

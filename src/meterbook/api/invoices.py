@@ -23,15 +23,14 @@ from meterbook.errors import Denied, Invalid
 from meterbook.invoicing.billed_usage import billed_usage
 from meterbook.invoicing.correct import credit
 from meterbook.invoicing.draft import draft_month
-from meterbook.invoicing.narrow import narrowed
 from meterbook.invoicing.paper import credit_note_pdf, invoice_pdf
 from meterbook.invoicing.queries import (
     credit_note_by_number,
     draft_of,
     invoice_by_number,
-    invoices_of_month,
     issued_invoices,
 )
+from meterbook.invoicing.show import show_month
 from meterbook.invoicing.write_off import write_off
 
 router = APIRouter(tags=["invoices"])
@@ -90,14 +89,11 @@ def get_preview(
     projects = visible_projects(session, payer.id, access, need="billing")
     whole = access.billing_projects(payer.id) is ALL
     asked = month_of(month, payer, moment)
-    issued = invoices_of_month(session, [payer.id], asked).get(payer.id)
-    if issued is None or issued.number is None or issued.issued_at is None or moment < issued.issued_at:
-        draft = draft_month(session, usage, payer, projects, asked, moment, whole)
-        return answer(preview(draft, group_by))
-    draft = draft_of(issued, payer.code)
-    if not whole:
-        draft = narrowed(draft, [project.code for project in projects])
-    return answer(preview(draft, group_by) | {"status": "final", "number": issued.number if whole else None})
+    shown = show_month(session, usage, payer, projects, asked, moment, whole=whole)
+    body = preview(shown.draft, group_by)
+    if shown.issued is not None:
+        body |= {"status": "final", "number": shown.issued.number if whole else None}
+    return answer(body)
 
 
 @router.get("/project-usage", summary="What every project used in a month")

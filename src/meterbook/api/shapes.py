@@ -46,7 +46,7 @@ def preview(draft: InvoiceDraft, by: GroupBy) -> Json:
         "discounts": [_discount(discount) for discount in draft.discounts],
         "net": str(draft.net),
         "tax_class": draft.account.tax_class,
-        "tax": [{"rate": plain(tax.rate), "base": str(tax.base), "amount": str(tax.amount)} for tax in draft.tax],
+        "tax": [{"rate": plain(tax.rate), "amount": str(tax.amount)} for tax in draft.tax],
         "total": str(draft.total),
         "unpaid": str(draft.unpaid),
         "amount_including_unpaid": str(draft.amount_including_unpaid),
@@ -143,6 +143,7 @@ def project_usage(draft: InvoiceDraft, by: GroupBy, with_costs: Collection[str])
                 "total_time": None if group.total_time is None else plain(group.total_time),
                 "average_cost": str(group.average_cost) if open_to and group.average_cost is not None else None,
                 "total_cost": str(group.total_cost) if open_to else None,
+                "net_cost": str(group.net_cost) if open_to else None,
                 "lines": [
                     {**use_of(line, zone), **(cost_of(line) if line.project.code in with_costs else {})}
                     for line in group.lines

@@ -125,19 +125,21 @@ def _bill(client: Client, now: datetime) -> None:
     """Register payment information and promotions, close the months that are over, and pay some of what is due."""
     from meterbook.demo.billing import demo_billing
 
-    for account in demo_billing(now):
+    accounts = demo_billing(now)
+    for account in accounts:
         client.put("/payment-information", account.information)
         for promotion in account.promotions:
             client.post("/promotion-codes", promotion)
             if promotion["code"] not in {known["code"] for known in _registered(client, account.code)}:
                 client.post("/promotions/redeem", {"account": account.code, "code": promotion["code"]})
-        for month in account.months:
-            body = {"month": month.month, "account": account.code, "at": month.closed_at, "confirm": True}
-            (invoice,) = client.post("/closes", body)["issued"]
-            if month.paid_on:
-                paid = {"account": account.code, "amount": invoice["total"], "received_on": month.paid_on}
-                key = {"Idempotency-Key": f"demo-{invoice['number']}"}
-                client.post("/payments/record", {**paid, "reference": invoice["number"]}, key)
+    closes = [(month.closed_at, account.code, month) for account in accounts for month in account.months]
+    for closed_at, code, month in sorted(closes, key=lambda close: datetime.fromisoformat(close[0])):
+        body = {"month": month.month, "account": code, "at": closed_at, "confirm": True}
+        (invoice,) = client.post("/closes", body)["issued"]
+        if month.paid_on and invoice["status"] != "paid":
+            paid = {"account": code, "amount": invoice["unpaid_now"], "received_on": month.paid_on}
+            client.post("/payments/record", {**paid, "reference": invoice["number"]})
+    for account in accounts:
         for top_up in account.top_ups:
             body = {"account": account.code, "amount": top_up, "reference": "paid ahead"}
             client.post("/balance/top-ups", body, {"Idempotency-Key": f"demo-{account.code}-{top_up}"})

@@ -5,11 +5,12 @@ Copies figures out of the draft and decides what stands where; it computes no am
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 from meterbook.console.address import PreviewState
 from meterbook.console.chart import Chart, colour_of, present_chart
@@ -20,6 +21,8 @@ from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.core.rating import Waiver
 from meterbook.core.tax import TaxLine
 
+BAR: Final = 1000  # what the longest bar of a waterfall measures
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -27,6 +30,38 @@ class Scope:
 
     project_count: int
     whole_account: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step from gross to due: what it is, what it adds (or takes: below zero), and its bar.
+
+    `kind` is subtotal, discount, net, tax, total, unpaid, credit, balance or due; `name` is a promotion's, `detail` a
+    tax rate or a promotion's code. The bar lies at `bar_from` of `BAR` and is `bar_length` long.
+    """
+
+    kind: str
+    amount: Money
+    name: str
+    detail: str
+    rate: Decimal | None
+    bar_from: int
+    bar_length: int
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it is a level and not a change."""
+        return self.kind in ("subtotal", "net", "total", "due")
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewAdjustment:
+    """What late usage added to an earlier month, as a row."""
+
+    name: str
+    month: BillingMonth
+    formula: str
+    amount: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +102,7 @@ class PreviewGroup:
     total_cost: Money
     waiver: Waiver | None
     lines: tuple[PreviewLine, ...]
+    adjustments: tuple[PreviewAdjustment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +122,13 @@ class Preview:
     current: BillingMonth
     groups: tuple[PreviewGroup, ...]
     subtotal: Money
+    net: Money
     tax: tuple[TaxLine, ...]
     total: Money
+    due: Money
     forecast: Money
+    is_final: bool
+    waterfall: tuple[Step, ...]
     chart: Chart | None
 
     @property
@@ -105,8 +145,12 @@ def present_preview(
     language: str,
     now: datetime,
     positions: Mapping[str, int],
+    is_final: bool = False,
 ) -> Preview:
-    """Present a draft; `positions` gives each product's place in the catalog, which fixes its colour."""
+    """Present a draft, `is_final` when it was issued.
+
+    `positions` gives each product's place in the catalog, which fixes its colour.
+    """
     frame, zone = draft.frame, draft.frame.zone
     is_open = draft.until < frame.ends_at
     current = BillingMonth.of(now, zone)
@@ -127,9 +171,13 @@ def present_preview(
             for number, group in enumerate(draft.groups(state.by), start=1)
         ),
         subtotal=draft.subtotal,
+        net=draft.net,
         tax=draft.tax,
         total=draft.total,
+        due=draft.due,
         forecast=draft.forecast,
+        is_final=is_final,
+        waterfall=waterfall(draft),
         chart=present_chart(daily, language, positions, zone.local(now).date() if is_open else None),
     )
 
@@ -142,21 +190,60 @@ def _group(
     language: str,
     positions: Mapping[str, int],
 ) -> PreviewGroup:
-    first = group.lines[0]
     by_product = state.by == "product"
+    first = group.lines[0] if group.lines else None
+    project = first.project if first else group.adjustments[0].project
+    product = first.charge.product if first else group.adjustments[0].product
     waivers = {line.charge.waiver for line in group.lines}
     return PreviewGroup(
         key=group.key,
         anchor=f"group-{number}",
-        name=first.charge.product.name_in(language) if by_product else first.project.name,
+        name=product.name_in(language) if by_product else project.name,
         colour=colour_of(group.key, positions) if by_product else None,
         is_open=state.everything_is_open or group.key in state.opened,
         total_time=group.total_time,
         average_cost=group.average_cost,
         total_cost=group.total_cost,
-        waiver=waivers.pop() if len(waivers) == 1 else None,
+        waiver=waivers.pop() if len(waivers) == 1 and not group.adjustments else None,
         lines=tuple(_line(line, draft, state.by, language, positions) for line in group.lines),
+        adjustments=tuple(
+            PreviewAdjustment(
+                late.project.name if by_product else late.product.name_in(language),
+                late.month,
+                late.formula,
+                late.amount,
+            )
+            for late in group.adjustments
+        ),
     )
+
+
+def waterfall(draft: InvoiceDraft) -> tuple[Step, ...]:
+    """Return the steps from what was used to what is due; a change of nothing is left out, but for the tax."""
+    changes: list[tuple[str, Money, str, str, Decimal | None]] = [("subtotal", draft.subtotal, "", "", None)]
+    for discount in draft.discounts:
+        promotion = discount.promotion
+        changes.append(("discount", -discount.amount, promotion.name, promotion.code, None))
+    if draft.discounts:
+        changes.append(("net", draft.net, "", "", None))
+    changes += [("tax", tax.amount, "", "", tax.rate) for tax in draft.tax]
+    changes.append(("total", draft.total, "", "", None))
+    after = (("unpaid", draft.unpaid), ("credit", -draft.credit_used), ("balance", -draft.balance_used))
+    changes += [(kind, amount, "", "", None) for kind, amount in after if amount.minor]
+    changes.append(("due", draft.due, "", "", None))
+    return tuple(_steps(changes))
+
+
+def _steps(changes: list[tuple[str, Money, str, str, Decimal | None]]) -> Iterator[Step]:
+    levels, level = [], 0
+    for kind, amount, *_ in changes:
+        start = 0 if kind in ("subtotal", "net", "total", "due") else level
+        level = start + amount.minor
+        levels.append((min(start, level), max(start, level)))
+    most = max((high for _, high in levels), default=0) or 1
+    for (kind, amount, name, detail, rate), (low, high) in zip(changes, levels, strict=True):
+        begin, end = max(0, low) * BAR // most, max(0, high) * BAR // most
+        yield Step(kind, amount, name, detail, rate, begin, max(end - begin, 2 if amount.minor else 0))
 
 
 def _line(line: Line, draft: InvoiceDraft, by: GroupBy, language: str, positions: Mapping[str, int]) -> PreviewLine:

@@ -23,7 +23,7 @@ from meterbook.console.protection import form_token
 from meterbook.console.requests import Books, Now, Reader, SignedIn
 from meterbook.core.period import BillingMonth
 from meterbook.errors import Invalid
-from meterbook.invoicing.draft import draft_month_by_day
+from meterbook.invoicing.show import show_month
 
 router = APIRouter(include_in_schema=False)
 
@@ -110,10 +110,12 @@ def _page(
 ) -> Preview:
     projects = visible_projects(session, account.id, reader.access, need="billing")
     whole = reader.access.has_account_billing(account.id)
-    draft, daily = draft_month_by_day(session, request.app.state.usage, account, projects, state.month, now, whole)
+    shown = show_month(session, request.app.state.usage, account, projects, state.month, now, whole=whole, by_day=True)
+    assert shown.daily is not None, "the days were asked for"
     positions = {product.code: position for position, product in enumerate(current_catalog(session))}
     scope = Scope(len(projects), whole)
-    return present_preview(draft, daily, state, scope, reader.language, now, positions)
+    is_final = shown.issued is not None
+    return present_preview(shown.draft, shown.daily, state, scope, reader.language, now, positions, is_final)
 
 
 def _heading(reader: Reader, account: Account | None, state: PreviewState | None, accounts: list[Account]) -> Heading:

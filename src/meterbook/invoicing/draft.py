@@ -13,7 +13,6 @@ from meterbook.accounts.tables import Account, Project
 from meterbook.catalog.queries import current_catalog
 from meterbook.core import invoice
 from meterbook.core.credits import Books
-from meterbook.core.daily import DailyCosts, daily_costs
 from meterbook.core.discounts import Promotion
 from meterbook.core.invoice import AccountTerms, Adjustment, InvoiceDraft, ProjectTerms, TaxClass, Use
 from meterbook.core.period import BillingMonth
@@ -59,20 +58,6 @@ def draft_month(
     only the promotions that tell nothing about other projects. Raises `Invalid` for a month that has not begun at `at`.
     """
     return draft_months(session, usage, [Payer(account, projects, whole)], month, at)[0].draft
-
-
-def draft_month_by_day(
-    session: Session,
-    usage: UsageStore,
-    account: Account,
-    projects: Sequence[Project],
-    month: BillingMonth,
-    at: datetime,
-    whole: bool = False,
-) -> tuple[InvoiceDraft, DailyCosts]:
-    """Return the same draft as `draft_month` with its amounts spread over the month's days."""
-    drafted = draft_months(session, usage, [Payer(account, projects, whole)], month, at, by_day=True)[0]
-    return drafted.draft, daily_costs(drafted.draft, drafted.uses)
 
 
 def draft_months(

@@ -25,6 +25,10 @@ from meterbook.jobs.workplace import Handler, Workplace
 CONNECTIONS_MAX: Final = 4
 # A run missed by longer than this waits for its next time.
 MISSED_SECONDS_MAX: Final = 25 * 3_600
+# What Procrastinate itself tells of a new job; the number is not looked at.
+_LOOK_AGAIN: Final = """
+    select pg_notify('procrastinate_any_queue_v1', '{"type": "job_inserted", "job_id": 0}')
+"""
 _LIBRARIES: Final = ("procrastinate", "psycopg.pool")
 # What this module says itself, with less of the arguments.
 _TOLD_HERE: Final = frozenset({"job_error", "job_error_retry"})
@@ -90,7 +94,13 @@ class _Retries(BaseRetryStrategy):
 
 
 class _Jobs(JobManager):
-    """The queue, but for a job that cannot wait again, as one with its queueing lock waits already."""
+    """The queue, and two things that it leaves open: what of one lock waits is told of, and none is left half done."""
+
+    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
+        """Write down how the job ended; the next one of its lock need not wait until a worker comes to look."""
+        await super().finish_job(job, status, delete_job)
+        if job.lock is not None:
+            await self.connector.execute_query_async(_LOOK_AGAIN)
 
     async def retry_job(
         self,
@@ -100,7 +110,7 @@ class _Jobs(JobManager):
         queue: str | None = None,
         lock: str | None = None,
     ) -> None:
-        """Let the job wait for its next attempt; or leave the work to the other one."""
+        """Let the job wait for its next attempt; or leave the work to one with its queueing lock that waits already."""
         try:
             await super().retry_job(job, retry_at, priority, queue, lock)
         except UniqueViolation:

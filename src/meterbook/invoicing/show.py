@@ -1,0 +1,59 @@
+"""Show a month: the invoice that was issued for it, or else its draft; whole, or as some projects may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.tables import Account, Project
+from meterbook.core.daily import DailyCosts, daily_costs
+from meterbook.core.invoice import InvoiceDraft
+from meterbook.core.period import BillingMonth
+from meterbook.invoicing.draft import Payer, draft_months
+from meterbook.invoicing.narrow import narrowed
+from meterbook.invoicing.queries import draft_of, invoices_of_month
+from meterbook.invoicing.tables import Invoice
+from meterbook.usage.store import UsageStore
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMonth:
+    """A month's draft, with `issued` when it is what was issued; `daily` only if it was asked for."""
+
+    draft: InvoiceDraft
+    issued: Invoice | None
+    daily: DailyCosts | None
+
+
+def show_month(
+    session: Session,
+    usage: UsageStore,
+    account: Account,
+    projects: Sequence[Project],
+    month: BillingMonth,
+    at: datetime,
+    *,
+    whole: bool,
+    by_day: bool = False,
+) -> ShownMonth:
+    """Return what a reader of these projects is shown of a month at a moment; `whole` when they may see the account.
+
+    Raises `Invalid` for a month that has not begun.
+    """
+    issued = invoices_of_month(session, [account.id], month).get(account.id)
+    payers = [Payer(account, projects, whole)]
+    if issued is None or issued.issued_at is None or at < issued.issued_at:
+        drafted = draft_months(session, usage, payers, month, at, by_day=by_day)[0]
+        return ShownMonth(drafted.draft, None, daily_costs(drafted.draft, drafted.uses) if by_day else None)
+    draft = draft_of(issued, account.code)
+    if not whole:
+        draft = narrowed(draft, [project.code for project in projects])
+    daily = None
+    if by_day:
+        through = issued.usage_through
+        uses = draft_months(session, usage, payers, month, at, received_through=through, by_day=True)[0].uses
+        daily = daily_costs(draft, uses)
+    return ShownMonth(draft, issued, daily)
