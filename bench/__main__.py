@@ -14,12 +14,18 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import importing, ingest, limits, preview
+from bench import closing, importing, ingest, limits, preview
 
 
 def main() -> None:
     """Run the chosen parts, all by default."""
-    parts = {"limits": limits.run, "ingest": ingest.run, "preview": preview.run, "import": importing.run}
+    parts = {
+        "limits": limits.run,
+        "ingest": ingest.run,
+        "preview": preview.run,
+        "import": importing.run,
+        "close": closing.run,
+    }
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[*parts, []], help="which parts to run; all if none is named")
     chosen = parser.parse_args().part or list(parts)
