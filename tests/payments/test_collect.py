@@ -1,0 +1,222 @@
+"""Cards are charged on the due date, tried again on days 1, 3 and 7, and then the account is limited (DOMAIN 6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from meterbook.accounts.queries import all_projects
+from meterbook.core.money import Money
+from meterbook.database import Database
+from meterbook.errors import Denied, Refused
+from meterbook.invoicing.queries import status_of
+from meterbook.invoicing.tables import Invoice
+from meterbook.ledger.queries import balance_through, paid_with, unpaid_of
+from meterbook.payments.collect import attempts_of
+from meterbook.payments.news import take_news
+from meterbook.payments.queries import payments_of
+from meterbook.payments.record import record, top_up
+from meterbook.payments.refund import refund, refunded
+from meterbook.payments.remind import remind_overdue
+from meterbook.payments.tables import Refund
+from meterbook.settings import Settings
+from meterbook.usage.store import UsageStore, open_usage
+from tests.office import Office, usd, utc
+
+
+@pytest.fixture(scope="module")
+def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
+    store = open_usage(tmp_path_factory.mktemp("usage"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def office(database: Database, usage: UsageStore, tmp_path: Path) -> Office:
+    return Office(database, usage, Settings(data_dir=tmp_path))
+
+
+def unpaid(office: Office, invoice: Invoice) -> str:
+    with office.database.transaction() as session:
+        return str(usd("0.00") + Money(unpaid_of(session, invoice.id, invoice.account_id), usd("0.00").currency))
+
+
+def tries(office: Office, invoice: Invoice) -> list[tuple[int, str]]:
+    with office.database.transaction() as session:
+        return [(each.number, each.status) for each in attempts_of(session, invoice.id)]
+
+
+def limited(office: Office, code: str) -> list[str | None]:
+    with office.database.transaction() as session:
+        account_id = office.row(code).id
+        return [project.limited_for for project in all_projects(session, [account_id])[account_id]]
+
+
+def test_a_card_is_charged_on_the_due_date(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_succeeds")
+    invoice = office.issued(code, "100.00")
+    assert str(invoice.due_on) == "2027-07-25"
+    office.work("2027-07-24T23:59Z")
+    assert (unpaid(office, invoice), tries(office, invoice)) == ("100.00", [])
+    office.work("2027-07-25T00:00Z")
+    assert (unpaid(office, invoice), tries(office, invoice)) == ("0.00", [(1, "succeeded")])
+    office.work("2027-08-25T00:00Z")
+    assert tries(office, invoice) == [(1, "succeeded")]
+    office.check()
+
+
+def test_a_declined_card_is_tried_on_days_1_3_and_7_then_the_account_is_limited(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_declines")
+    invoice = office.issued(code, "100.00")
+    for day, count in (("25", 1), ("26", 2), ("27", 2), ("28", 3), ("31", 3)):
+        office.work(f"2027-07-{day}T01:00Z")
+        assert len(tries(office, invoice)) == count, day
+        assert limited(office, code) == [None]
+    office.work("2027-08-01T01:00Z")
+    assert tries(office, invoice) == [(number, "declined") for number in (1, 2, 3, 4)]
+    assert limited(office, code) == ["overdue"]
+    office.work("2027-09-01T00:00Z")
+    assert len(tries(office, invoice)) == 4
+    # the invoice itself, and a letter of each try
+    assert len(office.letters()) == 5
+    with office.database.transaction() as session:
+        record(
+            session,
+            office.now,
+            account=office.row(code),
+            amount=usd("100.00"),
+            received_on=office.now.date(),
+            reference="",
+        )
+    assert (unpaid(office, invoice), limited(office, code)) == ("0.00", [None])
+    office.check()
+
+
+def test_a_charge_whose_answer_was_lost_is_made_once(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_times_out_then_succeeds")
+    invoice = office.issued(code, "100.00")
+    office.work("2027-07-25T00:00Z")
+    assert tries(office, invoice) == [(1, "pending")]
+    office.work("2027-07-25T02:00Z")
+    assert (tries(office, invoice), unpaid(office, invoice)) == ([(1, "succeeded")], "0.00")
+    with office.database.transaction() as session:
+        assert len(payments_of(session, invoice.account_id)) == 1
+        assert session.scalar(text("select count(*) from fake_gateway_charge where status = 'succeeded'")) == 1
+    office.check()
+
+
+def test_news_of_a_confirmed_charge_counts_once_and_only_signed(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_needs_action")
+    invoice = office.issued(code, "100.00")
+    office.work("2027-07-25T00:00Z")
+    assert tries(office, invoice) == [(1, "needs_action")]
+    gateway = office.gateway()
+    with office.database.transaction() as session:
+        (attempt,) = attempts_of(session, invoice.id)
+    assert attempt.gateway_reference is not None
+    body = gateway.confirm(attempt.gateway_reference, office.now)
+    with pytest.raises(Denied, match="signature"):
+        gateway.news_of(body + b" ", gateway.signed(body, office.now), office.now)
+    headers = {name.lower(): value for name, value in gateway.signed(body, office.now).items()}
+    news = gateway.news_of(body, headers, office.now)
+    for is_new in (True, False):
+        with office.database.transaction() as session:
+            assert take_news(session, office.now, office.settings, "fake", news) is is_new
+    assert (tries(office, invoice), unpaid(office, invoice)) == ([(1, "succeeded")], "0.00")
+    office.work("2027-07-27T00:00Z")
+    assert tries(office, invoice) == [(1, "succeeded")]
+    assert json.loads(body)
+    office.check()
+
+
+def test_partial_payments_and_an_overpayment(office: Office) -> None:
+    code = office.account("10")
+    first, second = office.issued(code, "100.00"), None
+    office.now = utc("2027-08-03T00:00Z")
+    second = office.issued(code, "50.00", "2027-07")
+    for amount, left in (("30.00", ("80.00", "55.00")), ("100.00", ("0.00", "35.00")), ("40.00", ("0.00", "0.00"))):
+        with office.database.transaction() as session:
+            record(
+                session,
+                office.now,
+                account=office.row(code),
+                amount=usd(amount),
+                received_on=office.now.date(),
+                reference=amount,
+            )
+        assert (unpaid(office, first), unpaid(office, second)) == left
+    with office.database.transaction() as session:
+        assert balance_through(session, first.account_id) == 500
+        assert paid_with(session, first.id) == ({}, {}, 11_000)
+        assert status_of(first, 0, office.now.date()) == "paid"
+    office.check()
+
+
+def test_refunds_come_out_of_the_cash_balance_and_no_further(office: Office) -> None:
+    code = office.account()
+    with office.database.transaction() as session:
+        payment = top_up(session, office.now, account=office.row(code), amount=usd("100.00"), reference="ahead")
+    invoice = office.issued(code, "60.00")
+    assert unpaid(office, invoice) == "0.00"
+    account = office.row(code)
+    with pytest.raises(Refused, match=r"40\.00 can be refunded"), office.database.transaction() as session:
+        refund(session, office.now, account=account, payment=payment, amount=usd("40.01"), reason="")
+    with office.database.transaction() as session:
+        refund(session, office.now, account=account, payment=payment, amount=usd("25.00"), reason="asked for")
+    with office.database.transaction() as session:
+        assert (balance_through(session, account.id), refunded(session, payment.id)) == (1500, 2500)
+    office.check()
+
+
+def test_a_cards_overpayment_is_refunded_through_its_gateway(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_succeeds")
+    invoice = office.issued(code, "80.00")
+    # a credit note after the charge puts money into the balance
+    office.work("2027-07-25T00:00Z")
+    from meterbook.invoicing.correct import credit
+
+    with office.database.transaction() as session:
+        stored = session.get_one(Invoice, invoice.id)
+        credit(
+            session,
+            office.now,
+            office.settings,
+            account=office.row(code),
+            invoice=stored,
+            reason="agreed",
+            nets={1: usd("30.00")},
+        )
+    with office.database.transaction() as session:
+        (payment,) = payments_of(session, invoice.account_id)
+        row = refund(session, office.now, account=office.row(code), payment=payment, amount=usd("30.00"), reason="")
+        assert row.status == "pending"
+    office.work()
+    with office.database.transaction() as session:
+        assert session.get_one(Refund, row.id).status == "succeeded"
+        assert balance_through(session, invoice.account_id) == 0
+    office.check()
+
+
+def test_what_is_overdue_is_reminded_of_once(office: Office) -> None:
+    code = office.account(language="ja")
+    office.register(code)
+    office.issued(code, "80.00")
+    office.work()
+    assert len(office.letters()) == 1
+    for day in ("25", "26", "27"):
+        office.now = utc(f"2027-07-{day}T09:00Z")
+        with office.database.transaction() as session:
+            remind_overdue(session, office.now, office.settings)
+        office.work()
+    names = [path.name for path in office.letters()]
+    assert len(names) == 2
+    assert any(".overdue." in name for name in names)
