@@ -53,6 +53,12 @@ class Sample:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: object = None
+    # what was done once may be refused for its state (409), never for its caller
+    only_once: bool = False
+
+    @property
+    def where(self) -> str:
+        return re.sub("|".join(MADE) or "^$", lambda match: MADE[match[0]], self.path)
 
     def how(self) -> dict[str, Any]:
         if isinstance(self.body, bytes):
@@ -60,6 +66,9 @@ class Sample:
         return {"params": self.query} if self.body is None else {"params": self.query, "json": self.body}
 
 
+ACCOUNT = {"account": "access"}
+# What the fixture `keys` made for the samples: INVOICE, NOTE and PAYMENT stand for their numbers in paths.
+MADE: dict[str, str] = {}
 SAMPLES = {
     ("POST", "/accounts"): Sample("/accounts", body={"code": "access", "currency": "USD"}),
     ("GET", "/accounts"): Sample("/accounts"),
@@ -86,7 +95,38 @@ SAMPLES = {
     ("GET", "/usage"): Sample("/usage", {"project": "alpha", "from": "2026-06-01", "until": "2026-07-01"}),
     ("GET", "/invoices/preview"): Sample("/invoices/preview", JUNE),
     ("GET", "/project-usage"): Sample("/project-usage", JUNE),
+    ("GET", "/invoices"): Sample("/invoices", ACCOUNT),
+    ("GET", "/invoices/{number}"): Sample("/invoices/INVOICE"),
+    ("GET", "/invoices/{number}/pdf"): Sample("/invoices/INVOICE/pdf"),
+    ("GET", "/invoices/{number}/lines/{line}/usage"): Sample("/invoices/INVOICE/lines/1/usage"),
+    ("POST", "/invoices/{number}/credit-notes"): Sample(
+        "/invoices/INVOICE/credit-notes",
+        body={"reason": "walked", "lines": [{"line": 1, "net": "0.01"}]},
+        only_once=True,
+    ),
+    ("POST", "/invoices/{number}/write-off"): Sample("/invoices/INVOICE/write-off", body={}, only_once=True),
+    ("POST", "/invoices/{number}/payments"): Sample("/invoices/INVOICE/payments", body={}, only_once=True),
+    ("GET", "/credit-notes/{number}"): Sample("/credit-notes/NOTE"),
+    ("GET", "/credit-notes/{number}/pdf"): Sample("/credit-notes/NOTE/pdf"),
+    ("POST", "/closes"): Sample("/closes", body={"month": "2026-05", "account": "access"}),
+    ("POST", "/verifications"): Sample("/verifications", body={}),
+    ("POST", "/promotion-codes"): Sample("/promotion-codes", body={"code": "ACCESS", "kind": "percent", "value": "1"}),
+    ("GET", "/promotion-codes"): Sample("/promotion-codes"),
+    ("POST", "/promotions/redeem"): Sample("/promotions/redeem", body={**ACCOUNT, "code": "ACCESS"}, only_once=True),
+    ("GET", "/promotions"): Sample("/promotions", ACCOUNT),
+    ("PUT", "/payment-information"): Sample(
+        "/payment-information", body={**ACCOUNT, "method": "send_invoice", "email": "pay@access.example"}
+    ),
+    ("GET", "/payment-information"): Sample("/payment-information", ACCOUNT),
+    ("GET", "/payments"): Sample("/payments", ACCOUNT),
+    ("POST", "/payments/record"): Sample("/payments/record", body={**ACCOUNT, "amount": "0.01"}),
+    ("POST", "/payments/{payment}/refunds"): Sample("/payments/PAYMENT/refunds", body={"amount": "0.01"}),
+    ("POST", "/balance/top-ups"): Sample("/balance/top-ups", body={**ACCOUNT, "amount": "0.01"}),
+    ("GET", "/balance"): Sample("/balance", ACCOUNT),
+    ("GET", "/billing-history"): Sample("/billing-history", ACCOUNT),
 }
+# A gateway proves itself by its signature (tests/payments).
+SIGNED = "/gateways/{gateway}/events"
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +199,7 @@ def keys(served: Served) -> Keys:
         revoked=revoked,
         expired=expired,
     )
+    _bill(served)
     # the one revoked proved something a moment ago, which must not be remembered
     assert served.api("POST", "/events", revoked, json=[]).status_code == 200
     assert served.api("DELETE", f"/keys/{revoked[:16]}").status_code == 204
@@ -166,10 +207,27 @@ def keys(served: Served) -> Keys:
     return made
 
 
+def _bill(served: Served) -> None:
+    """Issue an invoice of the month before, with a credit note and a payment."""
+    may = {**event("alpha", "alpha-0"), "time": "2026-05-10T10:30:00Z"}
+    assert served.send([may, {**may, "id": "may", "data": {"resource": "alpha-1"}}])["rejected"] == []
+
+    def post(path: str, body: object) -> Any:
+        answer = served.api("POST", path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    (row,) = post("/closes", {"month": "2026-05", "account": "access", "confirm": True})["issued"]
+    lines = [{"line": 1, "net": "0.01"}]
+    note = post(f"/invoices/{row['number']}/credit-notes", {"reason": "agreed", "lines": lines})
+    paid = post("/payments/record", {"account": "access", "amount": "1.00"})
+    MADE.update(INVOICE=row["number"], NOTE=note["number"], PAYMENT=paid["id"])
+
+
 def test_every_route_names_its_permission(routes: Mapping[tuple[str, str], Permission | None]) -> None:
     api = {(method, path): named for (method, path), named in routes.items() if path.startswith(API)}
     unnamed = {path for (_, path), named in api.items() if named is None}
-    assert unnamed == {f"{API}/openapi.json"}
+    assert unnamed == {f"{API}/openapi.json", API + SIGNED}
     assert {path for _, path in routes} >= PUBLIC
     assert {(method, path.removeprefix(API)) for (method, path), named in api.items() if named} == SAMPLES.keys()
 
@@ -187,7 +245,7 @@ def test_without_a_proof_every_route_says_the_same(
             absent = re.sub(r"\{\w+\}", "nobody", path)
             for bearer in bearers:
                 headers = {} if bearer is None else {b"Authorization": bearer.encode("latin-1")}
-                for where, how in ((sample.path, sample.how()), (absent, {})):
+                for where, how in ((sample.where, sample.how()), (absent, {})):
                     answer = client.request(method, where, **(how | {"headers": how.get("headers", {}) | headers}))
                     assert answer.status_code == 401, f"{method} {where} with {bearer}: {answer.text}"
                     said.add((answer.headers["www-authenticate"], answer.headers["content-type"], answer.text))
@@ -218,15 +276,38 @@ def test_every_route_by_every_scope(
         assert permission is not None
         # the operator last: it takes away what others may not
         for caller in sorted(holders[Permission.send_events], key=lambda name: name == "operator"):
-            answer = served.api(method, sample.path, getattr(keys, caller), **sample.how())
+            answer = served.api(method, sample.where, getattr(keys, caller), **sample.how())
             if caller not in holders[permission]:
                 assert answer.status_code == 403, f"{method} {path} by {caller}: {answer.text}"
                 assert answer.json()["type"] == "urn:meterbook:problem:forbidden"
                 assert answer.headers["content-type"] == "application/problem+json"
+            elif caller in ("account", "operator") and sample.only_once:
+                assert answer.is_success or answer.status_code == 409, f"{method} {path} by {caller}: {answer.text}"
             elif caller in ("account", "operator", "events") and path != "/keys/{prefix}":
                 assert answer.is_success, f"{method} {path} by {caller}: {answer.text}"
             else:
                 assert answer.status_code in (200, 404), f"{method} {path} by {caller}: {answer.text}"
+
+
+BOOKS = ("billing-history", "balance", "payments", "payment-information", "promotions", "invoices")
+PAPERS = (
+    ("invoices/{}", "INVOICE"),
+    ("invoices/{}/pdf", "INVOICE"),
+    ("invoices/{}/lines/1/usage", "INVOICE"),
+    ("credit-notes/{}", "NOTE"),
+    ("credit-notes/{}/pdf", "NOTE"),
+)
+
+
+def test_the_books_are_closed_to_a_key_of_one_project(served: Served, keys: Keys) -> None:
+    for page in BOOKS:
+        if page == "invoices":
+            assert served.get("/invoices", keys.narrowed)["items"] == []
+        else:
+            assert served.api("GET", f"/{page}", keys.narrowed).status_code == 404, page
+    body = {"method": "send_invoice", "email": "mine@access.example"}
+    assert served.api("PUT", "/payment-information", keys.narrowed, json=body).status_code == 404
+    assert served.api("POST", "/promotions/redeem", keys.narrowed, json={"code": "ACCESS"}).status_code == 404
 
 
 def test_what_is_foreign_answers_as_if_it_did_not_exist(served: Served, keys: Keys) -> None:
@@ -241,6 +322,10 @@ def test_what_is_foreign_answers_as_if_it_did_not_exist(served: Served, keys: Ke
         ("/accounts/{}", {}, "access", keys.foreign_account),
         ("/usage?project={}", between, "alpha", keys.foreign_account),
         ("/usage?project={}", between, "alpha", keys.narrowed),
+        *((f"/{page}?account={{}}", {}, "access-rival", keys.account) for page in BOOKS),
+        *((f"/{page}?account={{}}", {}, "access", keys.foreign_account) for page in BOOKS),
+        *((f"/{path}", {}, MADE[made], keys.foreign_account) for path, made in PAPERS),
+        *((f"/{path}", {}, MADE[made], keys.narrowed) for path, made in PAPERS),
     ]
     for path, query, foreign, key in places:
         answers = []
