@@ -33,7 +33,7 @@ def queue_letter(
     subject = credit_note.number if credit_note else invoice.number
     kind = "reminder" if reminder else "credit_note" if credit_note else "invoice"
     host = urlsplit(settings.public_url or "").hostname or settings.mail_from.rpartition("@")[2] or "localhost"
-    message_id = f"<{subject}{f'.{reminder}' if reminder else ''}.{invoice.id}@{host}>"
+    message_id = f"<{subject}{f'.{reminder}' if reminder else ''}@{host}>"
     made = session.execute(
         insert(Delivery)
         .values(

@@ -1,0 +1,211 @@
+"""What is refused says why in words of its own, and leaves everything as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from meterbook.payments.gateways.open import fake_secret
+from meterbook.payments.signature import signature_of
+from tests.doors.asking import check_problem
+from tests.doors.conftest import Served
+from tests.doors.money import code_of, hourly, issued, payer, post, promote, register, top_up
+
+DAYS = ("2026-06-01T00:00Z", "2026-06-16T00:00Z")
+CARD = "4242424242424242"
+
+
+def hosts(served: Served, currency: str = "USD") -> str:
+    return payer(served, currency, hourly("host.seen", ["a", "b"], *DAYS), prefix="refused")
+
+
+def books(served: Served, account: str) -> list[Any]:
+    pages = ("/billing-history", "/balance", "/payments", "/promotions", "/invoices")
+    return [served.get(page, account=account) for page in pages]
+
+
+@contextmanager
+def unchanged(served: Served, account: str) -> Iterator[None]:
+    before = books(served, account)
+    yield
+    assert books(served, account) == before
+
+
+def code(served: Served, **more: Any) -> str:
+    made = code_of("REFUSED")
+    post(served, "/promotion-codes", {"code": made, "kind": "percent", "value": "10", **more})
+    return made
+
+
+def redeem(served: Served, account: str, text: str, **more: str) -> Any:
+    return served.api("POST", "/promotions/redeem", json={"account": account, "code": text, **more})
+
+
+def test_a_code_needs_payment_information(served: Served) -> None:
+    account, made = hosts(served), code(served)
+    with unchanged(served, account):
+        check_problem(redeem(served, account, made), 409, "payment-information-missing", "payment information first")
+    register(served, account)
+    assert redeem(served, account, made).status_code == 200
+
+
+def test_each_reason_to_refuse_a_code_has_its_own_words(served: Served) -> None:
+    account = hosts(served)
+    register(served, account)
+    held = promote(served, account, "percent", "5")
+    cases = [
+        ("NOBODY-HAS-THIS", 404, "promotion-unknown", "how it is written"),
+        (code(served, **{"from": "2099-01-01T00:00:00Z"}), 409, "promotion-not-yet-valid", "2099-01-01"),
+        (
+            code(served, **{"from": "2020-01-01T00:00:00Z", "until": "2021-01-01T00:00:00Z"}),
+            409,
+            "promotion-expired",
+            "2021-01-01",
+        ),
+        (held, 409, "promotion-already-used", "registered already"),
+        (code(served, kind="amount", currency="KRW", value="100"), 409, "promotion-wrong-currency", "KRW"),
+        (code(served, projects=["of-others"]), 409, "promotion-not-applicable", "none of your projects"),
+        (code(served, stackable=False), 409, "promotion-not-combinable", held),
+    ]
+    used_up = code(served, redemptions_max=1)
+    other = hosts(served)
+    register(served, other)
+    assert redeem(served, other, used_up).status_code == 200
+    cases.append((used_up, 409, "promotion-used-up", "used up"))
+    said = set()
+    for text, status, slug, words in cases:
+        with unchanged(served, account):
+            said.add(check_problem(redeem(served, account, f" {text.lower()} "), status, slug, words)["detail"])
+    assert len(said) == len(cases)
+
+
+def test_guessing_codes_is_slowed_down(served: Served) -> None:
+    account = hosts(served)
+    register(served, account)
+    answers = [redeem(served, account, f"GUESS-{number}") for number in range(12)]
+    assert [answer.status_code for answer in answers] == [404] * 10 + [429] * 2
+    assert int(answers[-1].headers["retry-after"]) > 0
+    check_problem(answers[-1], 429, "too-many-guesses", "ten minutes")
+
+
+def test_a_running_month_is_not_closed(served: Served) -> None:
+    account = hosts(served)
+    running = f"{datetime.now(UTC):%Y-%m}"
+    for more in ({}, {"confirm": True}):
+        answer = served.api("POST", "/closes", json={"month": running, "account": account, **more})
+        check_problem(answer, 409, "month-running", "still running")
+    replayed = {"month": "2026-06", "account": account, "at": "2026-06-30T23:59:59Z", "confirm": True}
+    check_problem(served.api("POST", "/closes", json=replayed), 409, "month-running")
+    assert served.get("/invoices", account=account)["items"] == []
+
+
+def test_months_are_closed_in_order(served: Served) -> None:
+    account = hosts(served)
+    issued(served, account, "2026-06")
+    early = served.api("POST", "/closes", json={"month": "2026-05", "account": account})
+    check_problem(early, 409, "month-out-of-order", "2026-06 is issued already")
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "slug"),
+    [
+        ([{"line": 1, "net": "12.01"}], 409, "over-credited"),
+        ([{"line": 2, "net": "1.00"}], 422, "wrong-lines"),
+        ([{"line": 1, "net": "0.00"}], 422, "wrong-lines"),
+        ([{"line": 1, "net": "-1.00"}], 422, "wrong-lines"),
+        ([{"line": 1, "net": "1.001"}], 422, "wrong-amount"),
+        ([{"line": 1, "net": "NaN"}], 422, "wrong-amount"),
+        ([{"line": 1, "net": "1.00"}, {"line": 1, "net": "1.00"}], 422, "wrong-lines"),
+        ([], 422, "invalid"),
+    ],
+)
+def test_no_more_is_given_back_than_a_line_has(served: Served, lines: Any, status: int, slug: str) -> None:
+    account = hosts(served)
+    invoice = issued(served, account, "2026-06")
+    with unchanged(served, account):
+        body = {"reason": "agreed", "lines": lines}
+        check_problem(served.api("POST", f"/invoices/{invoice['number']}/credit-notes", json=body), status, slug)
+
+
+def test_only_cash_is_refunded_and_no_more_than_was_paid(served: Served) -> None:
+    account = hosts(served)
+    register(served, account)
+    promote(served, account, "credit", "100.00", currency="USD")
+    payment = top_up(served, account, "20.00")
+    path = f"/payments/{payment['id']}/refunds"
+    with unchanged(served, account):
+        for amount in ("20.01", "120.00"):
+            answer = served.api("POST", path, json={"amount": amount})
+            check_problem(answer, 409, "over-refunded", "20.00 can be refunded")
+    # the credit pays the invoice, the cash stays
+    issued(served, account, "2026-06")
+    assert served.api("POST", path, json={"amount": "20.00"}).status_code == 201
+    with unchanged(served, account):
+        check_problem(served.api("POST", path, json={"amount": "0.01"}), 409, "over-refunded", "0.00 can be refunded")
+    check_problem(served.api("POST", "/payments/999999/refunds", json={"amount": "1.00"}), 404, "unknown-payment")
+
+
+@pytest.mark.parametrize("path", ["/payments/record", "/balance/top-ups"])
+def test_amounts_are_of_the_accounts_currency(served: Served, path: str) -> None:
+    account = hosts(served)
+    with unchanged(served, account):
+        answer = served.api("POST", path, json={"account": account, "amount": "5", "currency": "KRW"})
+        check_problem(answer, 409, "wrong-currency", "USD")
+        for amount in ("1.234", "-1", "0", "NaN", "Infinity", "1e400", "1" * 40, "", "1,00", "one"):
+            check_problem(served.api("POST", path, json={"account": account, "amount": amount}), 422, "wrong-amount")
+
+
+def test_a_card_number_is_refused_and_forgotten(served: Served) -> None:
+    account = hosts(served)
+    for token in (CARD, "4242 4242 4242 4242", f"tok_{CARD}"):
+        body = {"account": account, "method": "card", "gateway": "fake", "token": token, "email": "a@b.example"}
+        answer = served.api("PUT", "/payment-information", json=body)
+        check_problem(answer, 422, "card-number-refused", "gateway's own form")
+        assert token not in answer.text
+    assert CARD not in served.log
+    check_problem(
+        served.api("GET", "/payment-information", params={"account": account}), 404, "payment-information-missing"
+    )
+    body = {"account": account, "method": "card", "gateway": "fake", "token": "nothing", "email": "a@b.example"}
+    check_problem(served.api("PUT", "/payment-information", json=body), 409, "card-refused")
+    del body["token"]
+    check_problem(served.api("PUT", "/payment-information", json=body), 422, "card-missing")
+    del body["email"]
+    check_problem(served.api("PUT", "/payment-information", json=body), 422, "wrong-email")
+
+
+def test_a_callback_needs_a_right_and_recent_signature(served: Served) -> None:
+    account = hosts(served)
+    secret, now = fake_secret(served.folder), datetime.now(UTC)
+    body = json.dumps({"id": "fake_evt_1"}).encode()
+    path = "/gateways/fake/events"
+
+    def send(headers: dict[str, str], content: bytes = body) -> Any:
+        return served.api("POST", path, "nobody", content=content, headers=headers)
+
+    name = "Meterbook-Fake-Signature"
+    with unchanged(served, account):
+        check_problem(send({}), 403, "wrong-signature")
+        check_problem(send({name: "t=1,v1=00"}), 403, "wrong-signature")
+        check_problem(send({name: signature_of(body, "another secret", now)}), 403, "wrong-signature")
+        check_problem(send({name: signature_of(body, secret, now)}, body + b" "), 403, "wrong-signature")
+        old = signature_of(body, secret, now - timedelta(minutes=6))
+        check_problem(send({name: old}), 403, "old-signature")
+        check_problem(served.api("POST", "/gateways/nobody/events", "nobody", content=body), 422, "unknown-gateway")
+
+
+def test_what_is_paid_is_not_charged_and_what_has_no_card_neither(served: Served) -> None:
+    account = hosts(served)
+    invoice = issued(served, account, "2026-06")
+    path = f"/invoices/{invoice['number']}/payments"
+    check_problem(served.api("POST", path, json={}), 409, "no-card", "register one")
+    top_up(served, account, "12.00")
+    check_problem(served.api("POST", path, json={}), 409, "nothing-unpaid")
+    check_problem(served.api("POST", f"/invoices/{invoice['number']}/write-off", json={}), 409, "nothing-unpaid")
+    check_problem(served.api("GET", "/invoices/INV-2026-999999"), 404, "unknown-invoice")
+    check_problem(served.api("GET", f"/invoices/{invoice['number']}/lines/9/usage"), 404, "unknown-line")
