@@ -8,7 +8,8 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from meterbook.core.invoice import AccountTerms, InvoiceDraft, ProjectTerms, Use, draft, use_boundaries
+from meterbook.core.discounts import Promotion
+from meterbook.core.invoice import AccountTerms, Adjustment, InvoiceDraft, ProjectTerms, Use, draft, use_boundaries
 from meterbook.core.metering import Hourly, Meter, MeterKind
 from meterbook.core.money import currency
 from meterbook.core.period import HOUR, BillingMonth, billing_zone, hour_count
@@ -59,19 +60,21 @@ def drafted(
     at: datetime | None = None,
     projects: Sequence[ProjectTerms] = (),
     extra_cuts: Sequence[datetime] = (),
+    promotions: Sequence[Promotion] = (),
+    adjustments: Sequence[Adjustment] = (),
 ) -> InvoiceDraft:
     """Draft a month in which each spell's units are on in every whole hour of it."""
     until = min(at or frame.ends_at, frame.ends_at)
     terms = {spell[0]: ProjectTerms(spell[0], spell[0]) for spell in spells} | {p.code: p for p in projects}
     money = currency(code)
-    cuts = use_boundaries(frame, products, terms.values(), money) | {frame.starts_at, *extra_cuts}
+    cuts = use_boundaries(frame, products, terms.values(), money, promotions) | {frame.starts_at, *extra_cuts}
     bounds = [*sorted(cut for cut in cuts if frame.starts_at <= cut < until), until]
     uses = [
         _use(project, item, [s for s in spells if (s[0], s[1]) == (project.code, item.code)], bounds)
         for project in terms.values()
         for item in products
     ]
-    return draft(AccountTerms("acme", money, Decimal(tax)), frame, uses, until, None)
+    return draft(AccountTerms("acme", money, Decimal(tax)), frame, uses, until, None, promotions, adjustments)
 
 
 def _use(project: ProjectTerms, item: Product, spells: Sequence[Spell], bounds: Sequence[datetime]) -> Use:
