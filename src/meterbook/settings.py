@@ -97,10 +97,10 @@ class Settings(BaseSettings):
         pattern=r"^https?://[^\s/]+(/[^\s]*)?$",
         description="Address of a server to use in place of Stripe's own, for tests.",
     )
-    fake_gateway: bool = Field(
-        default=True,
-        description="Whether cards may be tokens of the fake gateway, which moves no money; "
-        "off where Stripe is set up.",
+    fake_gateway: bool | None = Field(
+        default=None,
+        description="Whether cards may be tokens of the fake gateway, which moves no money; if left out, with the "
+        "embedded database alone. Off where Stripe is set up.",
     )
     retry_days: Annotated[tuple[int, ...], NoDecode] = Field(
         default=(1, 3, 7),

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
-from meterbook.core.discounts import Promotion
+from meterbook.core.credits import Books
+from meterbook.core.discounts import AppliesTo, Promotion, PromotionKind
 from meterbook.core.invoice import AccountTerms, Adjustment, InvoiceDraft, ProjectTerms, Use, draft, use_boundaries
 from meterbook.core.metering import Hourly, Meter, MeterKind
 from meterbook.core.money import currency
@@ -50,6 +52,12 @@ def product(code: str, *prices: Price, kind: MeterKind = MeterKind.presence, uni
     return Product(code, {"en": code.title()}, unit, Meter(f"{code}.seen", kind, Hourly.max, retention), prices)
 
 
+def promotion(kind: str, value: str, key: int = 1, *, applies_to: str = "line", **more: Any) -> Promotion:
+    return Promotion(
+        key, f"CODE{key}", "A promotion", PromotionKind(kind), AppliesTo(applies_to), Decimal(value), **more
+    )
+
+
 def drafted(
     frame: Frame,
     products: Sequence[Product],
@@ -62,6 +70,7 @@ def drafted(
     extra_cuts: Sequence[datetime] = (),
     promotions: Sequence[Promotion] = (),
     adjustments: Sequence[Adjustment] = (),
+    books: Books = Books(),  # noqa: B008 - a frozen value
 ) -> InvoiceDraft:
     """Draft a month in which each spell's units are on in every whole hour of it."""
     until = min(at or frame.ends_at, frame.ends_at)
@@ -74,7 +83,7 @@ def drafted(
         for project in terms.values()
         for item in products
     ]
-    return draft(AccountTerms("acme", money, Decimal(tax)), frame, uses, until, None, promotions, adjustments)
+    return draft(AccountTerms("acme", money, Decimal(tax)), frame, uses, until, None, promotions, adjustments, books)
 
 
 def _use(project: ProjectTerms, item: Product, spells: Sequence[Spell], bounds: Sequence[datetime]) -> Use:

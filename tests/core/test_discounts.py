@@ -1,4 +1,4 @@
-"""Promotions through the pure core: the examples of DOMAIN 7, each kind, and the laws of every combination."""
+"""Promotions through the pure core: the examples of DOMAIN 7, each kind with each price, and laws of any of them."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import groupby
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from meterbook.core.credits import Books, Credit, Owed, Prepayment, settle
-from meterbook.core.discounts import AppliesTo, Promotion, PromotionKind
+from meterbook.core.allocation import allocate
+from meterbook.core.discounts import Promotion
 from meterbook.core.invoice import Adjustment, InvoiceDraft, ProjectTerms
-from meterbook.core.journal import Entry, LedgerAccount, Posting, Reason, entry
 from meterbook.core.metering import MeterKind
 from meterbook.core.money import Money, currency
 from meterbook.core.period import BillingMonth
-from meterbook.core.pricing import FreeUnit, Per, PriceModel
-from tests.core.months import Spell, drafted, frame_of, price, product, utc
+from meterbook.core.pricing import FreeUnit, Per, Price, PriceModel, Product
+from tests.core.months import Spell, drafted, frame_of, price, product, promotion, trial, utc
 
 JUNE = frame_of("2026-06")
-USD, KRW = currency("USD"), currency("KRW")
-SERVER = product("server", price("12.00"), price("14000", currency="KRW"))
+MIDDLE = utc("2026-06-16T00:00+00:00")  # after 360 of the 720 hours
+USD = currency("USD")
+SERVER = product("server", price("12.00"), price("14000", currency="KRW"), price("1500", currency="JPY"))
 APM = product("apm", price("40.00"), kind=MeterKind.gauge)
-
-
-def promotion(kind: str, value: str, key: int = 1, **more: Any) -> Promotion:
-    applies_to = AppliesTo(more.pop("applies_to", "line"))
-    return Promotion(key, f"CODE{key}", "A promotion", PromotionKind(kind), applies_to, Decimal(value), **more)
+TIERS = [("10", "5"), ("50", "4"), (None, "3")]
 
 
 def all_june(code: str, units: str, project: str = "web") -> Spell:
     return (project, code, JUNE.starts_at, JUNE.ends_at, Decimal(units))
+
+
+def counted(code: str, amount: str, at: datetime = JUNE.starts_at, project: str = "web") -> Spell:
+    return (project, code, at, JUNE.ends_at, Decimal(amount))
 
 
 def bill(*promotions: Promotion, spells: list[Spell], products: Any = (SERVER, APM), **more: Any) -> InvoiceDraft:
@@ -43,6 +44,10 @@ def bill(*promotions: Promotion, spells: list[Spell], products: Any = (SERVER, A
 
 def took(draft: InvoiceDraft) -> list[str]:
     return [str(discount.amount) for discount in draft.discounts]
+
+
+def nets(draft: InvoiceDraft) -> list[str]:
+    return [str(line.net) for line in draft.lines]
 
 
 def test_e07_percents_on_lines_then_on_the_invoice_then_an_amount() -> None:
@@ -58,17 +63,72 @@ def test_e07_percents_on_lines_then_on_the_invoice_then_an_amount() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "until", "net"), [("1000", None, "19.33"), ("1200", "2026-06-16T00:00+00:00", "18.00")]
+    ("value", "until", "net", "used"), [("1000", None, "19.33", 1000), ("1200", MIDDLE, "18.00", 1080)]
 )
-def test_e08_free_host_hours(value: str, until: str | None, net: str) -> None:
-    free = promotion("free_quantity", value, ends_at=None if until is None else utc(until))
-    assert str(bill(free, spells=[all_june("server", "3")]).net) == net
+def test_e08_free_host_hours(value: str, until: datetime | None, net: str, used: int) -> None:
+    draft = bill(promotion("free_quantity", value, ends_at=until), spells=[all_june("server", "3")])
+    assert str(draft.net) == net
+    assert draft.discounts[0].quantity == used
 
 
 def test_percents_apply_one_after_the_other() -> None:
-    tens = [promotion("percent", "10", key, applies_to="invoice") for key in (1, 2)]
-    draft = bill(*tens, spells=[all_june("apm", "10")])
-    assert (took(draft), str(draft.net)) == (["40.00", "36.00"], "324.00")
+    for applies_to in ("line", "invoice"):
+        tens = [promotion("percent", "10", key, applies_to=applies_to) for key in (1, 2)]
+        draft = bill(*tens, spells=[all_june("apm", "10")])
+        assert (took(draft), str(draft.net)) == (["40.00", "36.00"], "324.00")
+
+
+def test_steps_come_in_their_order_and_within_one_by_priority_then_by_redemption() -> None:
+    draft = bill(
+        promotion("amount", "1", 1, applies_to="invoice", priority=-5),
+        promotion("percent", "10", 2, applies_to="invoice"),
+        promotion("amount", "2", 3),
+        promotion("percent", "20", 4, priority=1),
+        promotion("percent", "50", 6),
+        promotion("percent", "25", 5),
+        promotion("fixed_price", "10", 7),
+        promotion("free_quantity", "720", 8, priority=9),
+        spells=[all_june("server", "3")],
+    )
+    # 36.00 - 12.00 = 24.00, 2 x 10 = 20.00, less 25% 15.00, less 50% 7.50, less 20% 6.00, 4.00, less 10% 3.60, 2.60
+    assert [each.promotion.key for each in draft.discounts] == [8, 7, 5, 6, 4, 3, 2, 1]
+    assert took(draft) == ["12.00", "4.00", "5.00", "7.50", "1.50", "2.00", "0.40", "1.00"]
+    assert str(draft.net) == "2.60"
+
+
+def test_products_and_projects_narrow_a_promotion() -> None:
+    spells = [all_june("apm", "1", "a"), all_june("server", "1", "a"), all_june("server", "1", "b")]
+    half = promotion("percent", "50")
+    for narrow, expected in (
+        ({}, ["6.00", "20.00", "6.00"]),
+        ({"products": {"server"}}, ["6.00", "40.00", "6.00"]),
+        ({"projects": {"a"}}, ["6.00", "20.00", "12.00"]),
+        ({"products": {"server"}, "projects": {"a"}}, ["6.00", "40.00", "12.00"]),
+        ({"projects": {"c"}}, ["12.00", "40.00", "12.00"]),
+    ):
+        chosen = replace(half, **{name: frozenset(codes) for name, codes in narrow.items()})
+        assert nets(bill(chosen, spells=spells)) == expected
+
+
+def test_nothing_goes_below_nothing() -> None:
+    draft = bill(
+        promotion("amount", "100"),
+        promotion("amount", "100", 2, applies_to="invoice"),
+        promotion("percent", "100", 3, applies_to="invoice"),
+        spells=[all_june("server", "3")],
+        tax="10",
+    )
+    assert (took(draft), str(draft.net), str(draft.total)) == (["36.00"], "0.00", "0.00")
+
+
+def test_what_costs_nothing_anyway_is_not_discounted() -> None:
+    spells = [all_june("server", "1")]
+    for given_away in (
+        {"projects": [trial("web", JUNE.ends_at)]},
+        {"products": [product("server", price("14000", currency="KRW"))]},
+    ):
+        draft = bill(promotion("free_quantity", "5"), promotion("percent", "50", 2), spells=spells, **given_away)
+        assert (took(draft), str(draft.net)) == ([], "0.00")
 
 
 def test_units_free_for_the_whole_month() -> None:
@@ -79,8 +139,31 @@ def test_units_free_for_the_whole_month() -> None:
 def test_a_free_quantity_is_one_pool_for_all_lines() -> None:
     free = promotion("free_quantity", "1000")
     draft = bill(free, spells=[all_june("server", "1", "a"), all_june("server", "1", "b")])
-    assert [str(line.net) for line in draft.lines] == ["0.00", "7.33"]
+    assert nets(draft) == ["0.00", "7.33"]
     assert draft.discounts[0].quantity == 1000
+
+
+def test_a_free_quantity_is_spent_on_what_costs_something() -> None:
+    free = promotion("free_quantity", "720")
+    flat = product("aid", price("15.00", model=PriceModel.flat))
+    allowed = product("cache", price("12.00", free_quantity=Decimal(720), free_unit=FreeUnit.unit_hours))
+    committed = product("disk", price("12.00", minimum_amount=Decimal(50)))
+    for other, untouched in ((flat, "15.00"), (allowed, "0.00"), (committed, "50.00")):
+        spells = [all_june(other.code, "1"), all_june("server", "2")]
+        draft = bill(free, spells=spells, products=[other, SERVER])
+        assert {line.charge.product.code: str(line.net) for line in draft.lines} == {
+            other.code: untouched,
+            "server": "12.00",
+        }
+    # of 1,080 h 720 are free by the price: 360 more are all that can be
+    draft = bill(free, spells=[all_june("cache", "1.5")], products=[allowed])
+    assert (str(draft.net), draft.discounts[0].quantity) == ("0.00", 360)
+
+
+def test_two_free_quantities_do_not_free_the_same_hours() -> None:
+    frees = [promotion("free_quantity", "1500", key) for key in (1, 2)]
+    draft = bill(*frees, spells=[all_june("server", "3")])
+    assert ([each.quantity for each in draft.discounts], str(draft.net)) == ([1500, 660], "0.00")
 
 
 def test_a_fixed_price_replaces_the_list_price_and_never_raises_it() -> None:
@@ -91,69 +174,195 @@ def test_a_fixed_price_replaces_the_list_price_and_never_raises_it() -> None:
     assert str(free_first.net) == "20.00"
 
 
-def test_a_promotion_for_a_part_of_the_month_takes_its_part() -> None:
-    half = {"starts_at": utc("2026-06-16T00:00+00:00")}
-    spells = [all_june("server", "3")]
-    assert str(bill(promotion("percent", "50", **half), spells=spells).net) == "27.00"
-    assert str(bill(promotion("fixed_price", "6", **half), spells=spells).net) == "27.00"
-    assert str(bill(promotion("amount", "100", **half), spells=spells).net) == "18.00"
-    assert str(bill(promotion("amount", "100", applies_to="invoice", **half), spells=spells).net) == "18.00"
+def priced(price: Price, kind: MeterKind = MeterKind.gauge) -> Product:
+    return product("thing", price, kind=kind)
 
 
-def test_won_rounds_each_discount_down() -> None:
-    draft = bill(promotion("percent", "3"), spells=[all_june("server", "1")], products=[SERVER], code="KRW")
-    assert (took(draft), str(draft.net)) == (["420"], "13580")
-    draft = bill(promotion("percent", "0.01"), spells=[all_june("server", "1")], products=[SERVER], code="KRW")
-    assert (took(draft), str(draft.net)) == (["1"], "13999")
+GRADUATED = priced(price(model=PriceModel.graduated, tiers=TIERS))
+VOLUME = priced(price(model=PriceModel.volume, tiers=TIERS))
+HOURLY = priced(price("0.05", per=Per.hour))
+PACKAGES = priced(
+    price("0.90", model=PriceModel.package, per=Per.quantity, package_size=Decimal(1000)), MeterKind.counter
+)
+FLAT = priced(price("15.00", model=PriceModel.flat))
+FLAT_BY_HOUR = priced(price("0.02", model=PriceModel.flat, per=Per.hour))
+COMMITTED = priced(price("12.00", minimum_amount=Decimal(30)))
+ALLOWED = priced(price("12.00", free_quantity=Decimal(1000), free_unit=FreeUnit.unit_hours))
 
 
-def test_tiers_begin_after_the_free_part_and_a_commitment_stays() -> None:
-    tiers = [("10", "5"), ("50", "4"), (None, "3")]
-    log = product("log", price(model=PriceModel.graduated, tiers=tiers), kind=MeterKind.gauge)
-    free = promotion("free_quantity", "4", free_unit=FreeUnit.quantity)
-    assert str(bill(free, spells=[all_june("log", "12")], products=[log]).net) == "40.00"
-    committed = product("server", price("12.00", minimum_amount=Decimal(30)))
-    draft = bill(promotion("free_quantity", "1000000"), spells=[all_june("server", "3")], products=[committed])
-    assert str(draft.net) == "30.00"
-    flat = product("server", price("15.00", model=PriceModel.flat))
-    assert str(bill(promotion("free_quantity", "9"), spells=[all_june("server", "3")], products=[flat]).net) == "15.00"
+@pytest.mark.parametrize(
+    ("item", "units", "gross", "percent", "amount", "fixed", "free"),
+    [
+        # 25% off; 10.00 off; a unit price of 2; 4 units (for 720 h each) or pieces free
+        (priced(price("12.00")), "6", "72.00", "54.00", "62.00", "12.00", "24.00"),
+        # 10 x 5 + 2 x 4 = 58; the four on top are 2 x 4 + 2 x 5, so tiers begin after the free part
+        (GRADUATED, "12", "58.00", "43.50", "48.00", "24.00", "40.00"),
+        (VOLUME, "12", "48.00", "36.00", "38.00", "24.00", "32.00"),
+        # 0.05 x 4,320 h; free are 4 x 720 h; a fixed price of 2 an hour is no gain
+        (HOURLY, "6", "216.00", "162.00", "206.00", "216.00", "72.00"),
+        # 3 packages begun; four sessions less are still three; 2 a package is no gain
+        (PACKAGES, "2005", "2.70", "2.02", "0.00", "2.70", "2.70"),
+        (FLAT, "6", "15.00", "11.25", "5.00", "2.00", "15.00"),
+        (FLAT_BY_HOUR, "6", "14.40", "10.80", "4.40", "14.40", "14.40"),
+        # a commitment of 30 stays when units cost less or nothing
+        (COMMITTED, "6", "72.00", "54.00", "62.00", "30.00", "30.00"),
+        (COMMITTED, "1", "30.00", "22.50", "20.00", "30.00", "30.00"),
+        # 12 x (4,320 - 1,000) / 720 = 55.33; 2 x 3,320 / 720 = 9.22; 12 x (3,320 - 2,880) / 720 = 7.33
+        (ALLOWED, "6", "55.33", "41.50", "45.33", "9.22", "7.33"),
+    ],
+)
+def test_each_kind_with_each_price(
+    item: Product, units: str, gross: str, percent: str, amount: str, fixed: str, free: str
+) -> None:
+    spells = [all_june("thing", units)]
+    pieces = promotion("free_quantity", "4", free_unit=FreeUnit.quantity)
+    made = [promotion("percent", "25"), promotion("amount", "10"), promotion("fixed_price", "2"), pieces]
+    assert str(bill(spells=spells, products=[item]).net) == gross
+    found = [str(bill(each, spells=spells, products=[item]).net) for each in made]
+    assert found == [percent, amount, fixed, free]
+
+
+def test_a_fixed_price_of_a_package_is_that_of_one_package() -> None:
+    draft = bill(promotion("fixed_price", "0.50"), spells=[counted("thing", "2001")], products=[PACKAGES])
+    assert (str(draft.subtotal), str(draft.net)) == ("2.70", "1.50")
+    free = promotion("free_quantity", "1001", 2)
+    draft = bill(promotion("fixed_price", "0.50"), free, spells=[counted("thing", "2001")], products=[PACKAGES])
+    assert (took(draft), str(draft.net)) == (["1.80", "0.40"], "0.50")
+
+
+HALF = {"starts_at": MIDDLE}
+
+
+@pytest.mark.parametrize(
+    ("made", "net"),
+    [
+        (promotion("percent", "50", **HALF), "27.00"),
+        (promotion("percent", "50", applies_to="invoice", **HALF), "27.00"),
+        (promotion("fixed_price", "6", **HALF), "27.00"),
+        (promotion("amount", "100", **HALF), "18.00"),
+        (promotion("amount", "100", applies_to="invoice", **HALF), "18.00"),
+        (promotion("amount", "5", **HALF), "31.00"),
+        (promotion("free_quantity", "5000", **HALF), "18.00"),
+        (promotion("free_quantity", "2", free_unit=FreeUnit.quantity, **HALF), "18.00"),
+        (promotion("percent", "50", ends_at=MIDDLE), "27.00"),
+        # begins at 00:20: the hour that is begun is not its own; 359 of 720 hours are 17.95, half of it 8.975
+        (promotion("percent", "50", starts_at=MIDDLE + timedelta(minutes=20)), "27.02"),
+        (promotion("percent", "50", starts_at=JUNE.ends_at), "36.00"),
+    ],
+)
+def test_a_promotion_for_a_part_of_the_month_takes_its_part(made: Promotion, net: str) -> None:
+    assert str(bill(made, spells=[all_june("server", "3")]).net) == net
+
+
+def test_a_part_of_the_month_counts_by_what_was_used_in_it_and_a_fee_by_hours() -> None:
+    # one host before and three after: 360 h and 1,080 h, 24.00 in all, of which 18.00 are in the promotion's time
+    spells = [("web", "server", JUNE.starts_at, MIDDLE, Decimal(1)), counted("server", "3", MIDDLE)]
+    assert str(bill(promotion("percent", "50", **HALF), spells=spells).net) == "15.00"
+    draft = bill(promotion("percent", "50", **HALF), spells=[all_june("thing", "6")], products=[FLAT])
+    assert str(draft.net) == "11.25"
+
+
+def test_a_price_change_and_a_promotion_inside_one_month() -> None:
+    item = product("server", price("12.00"), price("24.00", since=MIDDLE))
+    # 6.00 and 12.00 for one host; the last ten days are 240 of the 360 hours of the second price
+    late = promotion("percent", "50", starts_at=utc("2026-06-21T00:00+00:00"))
+    assert nets(bill(late, spells=[all_june("server", "1")], products=[item])) == ["6.00", "8.00"]
+    free = promotion("free_quantity", "400")
+    assert nets(bill(free, spells=[all_june("server", "1")], products=[item])) == ["0.00", "10.67"]
+
+
+@pytest.mark.parametrize(
+    ("code", "gross", "percent", "amount", "net"),
+    [("KRW", "14000", "3.33", "466", "13534"), ("JPY", "1500", "3.33", "49", "1451")],
+)
+def test_won_and_yen_round_each_discount_down(code: str, gross: str, percent: str, amount: str, net: str) -> None:
+    for applies_to in ("line", "invoice"):
+        draft = bill(
+            promotion("percent", percent, applies_to=applies_to), spells=[all_june("server", "1")], code=code, tax="10"
+        )
+        assert (str(draft.subtotal), took(draft), str(draft.net)) == (gross, [amount], net)
+    # 14,000 x 247 / 720 = 4,802.8 and 1,500 x 247 / 720 = 514.6
+    free = bill(promotion("free_quantity", "247"), spells=[all_june("server", "1")], code=code)
+    assert took(free) == [{"KRW": "4802", "JPY": "514"}[code]]
 
 
 def test_what_is_carried_adds_to_the_month() -> None:
+    spells = [all_june("server", "3")]
     carried = replace(promotion("amount", "5", applies_to="invoice"), carried=Fraction(7))
-    assert took(bill(carried, spells=[all_june("server", "3")])) == ["12.00"]
+    assert took(bill(carried, spells=spells)) == ["12.00"]
+    hours = replace(promotion("free_quantity", "100"), carried=Fraction(620))
+    assert took(bill(hours, spells=spells)) == ["12.00"]
 
 
-KINDS = st.sampled_from(["percent", "amount", "fixed_price", "free_quantity"])
-PRODUCTS = (
-    SERVER,
-    APM,
-    product("requests", price("0.0007", per=Per.quantity), kind=MeterKind.counter),
-    product("log", price(model=PriceModel.volume, tiers=[("10", "5"), (None, "3")]), kind=MeterKind.gauge),
-)
+def test_all_off_for_a_part_of_the_month_takes_no_line_below_nothing() -> None:
+    # 10 cents lie in the promotion's time whole, a tenth of a cent of each of five others: 10.5 cents, rounded to 11
+    cents = product("calls", price("0.01", per=Per.quantity), kind=MeterKind.counter)
+    spells = [counted("calls", "10", MIDDLE, "a")]
+    for project in ("b", "c", "d", "e", "f"):
+        spells += [counted("calls", "0.9", project=project), counted("calls", "0.1", MIDDLE, project)]
+    draft = bill(promotion("percent", "100", applies_to="invoice", **HALF), spells=spells, products=[cents])
+    assert (took(draft), nets(draft)) == (["0.11"], ["0.00", "0.00", "0.01", "0.01", "0.01", "0.01"])
+
+
+@given(st.lists(st.fractions(0, 200), min_size=1, max_size=8))
+@example([Fraction(10), *[Fraction(1, 10)] * 5])
+def test_no_part_is_above_its_most(weights: list[Fraction]) -> None:
+    most = [-(-weight.numerator // weight.denominator) for weight in weights]
+    total = sum(weights, Fraction(0))
+    for minor in range(int(total), -(-total.numerator // total.denominator) + 1):
+        parts = allocate(Money(minor, USD), weights, most)
+        assert sum(part.minor for part in parts) == minor or not total
+        assert all(part.minor <= limit for part, limit in zip(parts, most, strict=True))
+
+
+def catalog(code: str) -> list[Product]:
+    """One product of each price model, in a currency."""
+
+    def per(unit_price: str | None = None, **more: Any) -> Price:
+        return price(unit_price, currency=code, **more)
+
+    allowed = {"free_quantity": Decimal(1000), "free_unit": FreeUnit.unit_hours}
+    sessions = {"model": PriceModel.package, "per": Per.quantity, "package_size": Decimal(1000)}
+    return [
+        product("server", per("12.00"), per("15.00", since=MIDDLE)),
+        product("requests", per("0.007", per=Per.quantity), kind=MeterKind.counter),
+        product("log", per(model=PriceModel.volume, tiers=TIERS), kind=MeterKind.stock),
+        product("cpu", per(model=PriceModel.graduated, tiers=TIERS), kind=MeterKind.gauge),
+        product("aid", per("15.00", model=PriceModel.flat)),
+        product("disk", per("9.00", minimum_amount=Decimal(40)), kind=MeterKind.gauge),
+        product("cache", per("12.00", **allowed), kind=MeterKind.gauge),
+        product("sessions", per("0.90", **sessions), kind=MeterKind.counter),
+    ]
+
+
+PRODUCTS = {code: catalog(code) for code in ("USD", "KRW", "JPY")}
+CODES = [item.code for item in PRODUCTS["USD"]]
+PROJECTS = ["shop", "web"]
 
 
 @st.composite
 def promotions(draw: st.DrawFn) -> list[Promotion]:
     made = []
     for key in range(1, draw(st.integers(0, 6)) + 1):
-        days = draw(st.none() | st.tuples(st.integers(0, 14), st.integers(1, 15)))
+        period = draw(st.none() | st.tuples(st.integers(-10, 29 * 24), st.integers(1, 20 * 24)))
         starts: datetime | None = None
         ends: datetime | None = None
-        if days is not None:
-            starts = JUNE.starts_at + timedelta(days=days[0])
-            ends = starts + timedelta(days=days[1])
+        if period is not None:
+            starts = JUNE.starts_at + timedelta(hours=period[0])
+            ends = starts + timedelta(hours=period[1])
         made.append(
             promotion(
-                draw(KINDS),
-                str(draw(st.decimals("0.01", "100", places=2))),
+                draw(st.sampled_from(["percent", "amount", "fixed_price", "free_quantity"])),
+                str(draw(st.just(100) | st.decimals("0.01", "100", places=2))),
                 key,
                 applies_to=draw(st.sampled_from(["line", "invoice"])),
                 starts_at=starts,
                 ends_at=ends,
-                products=frozenset(draw(st.sets(st.sampled_from(["server", "apm", "requests"]), max_size=2))),
-                projects=frozenset(draw(st.sets(st.sampled_from(["web", "shop"]), max_size=1))),
+                products=frozenset(draw(st.sets(st.sampled_from(CODES), max_size=2))),
+                projects=frozenset(draw(st.sets(st.sampled_from(PROJECTS), max_size=1))),
                 priority=draw(st.integers(0, 2)),
+                free_unit=draw(st.sampled_from(FreeUnit)),
+                carried=draw(st.sampled_from([Fraction(0), Fraction(7, 2)])),
             )
         )
     return made
@@ -162,32 +371,95 @@ def promotions(draw: st.DrawFn) -> list[Promotion]:
 @st.composite
 def use(draw: st.DrawFn) -> list[Spell]:
     spells = []
-    for project in ("web", "shop"):
-        for item in PRODUCTS:
-            if draw(st.booleans()):
-                start = JUNE.starts_at + timedelta(hours=draw(st.integers(0, 600)))
-                end = start + timedelta(hours=draw(st.integers(1, 100)))
-                spells.append((project, item.code, start, end, Decimal(draw(st.integers(1, 5_000)))))
+    for _ in range(draw(st.integers(1, 8))):
+        start = JUNE.starts_at + timedelta(hours=draw(st.integers(0, 719)))
+        end = min(start + timedelta(hours=draw(st.integers(1, 720))), JUNE.ends_at)
+        units = draw(st.decimals("0.1", "50", places=1) | st.integers(1, 5_000).map(Decimal))
+        spells.append((draw(st.sampled_from(PROJECTS)), draw(st.sampled_from(CODES)), start, end, units))
     return spells
 
 
-@given(promotions(), use(), st.sampled_from(["0", "8.25", "10"]))
-def test_any_promotions_leave_an_invoice_that_adds_up(made: list[Promotion], spells: list[Spell], tax: str) -> None:
-    plain, draft = (bill(*some, spells=spells, products=PRODUCTS, tax=tax) for some in ((), made))
-    nothing = Money.zero(USD)
+any_bill = st.tuples(promotions(), use(), st.sampled_from(list(PRODUCTS)), st.sampled_from(["0", "8.25", "10"]))
+Case = tuple[list[Promotion], list[Spell], str, str]
+
+
+def billed(case: Case, *promotions: Promotion) -> InvoiceDraft:
+    _, spells, code, tax = case
+    return bill(*promotions, spells=spells, products=PRODUCTS[code], code=code, tax=tax)
+
+
+@given(any_bill)
+def test_any_promotions_leave_an_invoice_that_adds_up(case: Case) -> None:
+    plain, draft = billed(case), billed(case, *case[0])
+    nothing = Money.zero(draft.currency)
     assert draft.subtotal == plain.subtotal
+    assert [line.amount for line in draft.lines] == [line.amount for line in plain.lines]
     assert all(nothing.minor <= line.net.minor <= line.amount.minor for line in draft.lines)
     assert sum((line.net for line in draft.lines), nothing) == draft.net
     assert sum((each.amount for each in draft.discounts), nothing) == draft.discount
+    for by in ("project", "product"):
+        assert sum((group.net_cost for group in draft.groups(by)), nothing) == draft.net
+    by_line = [0] * len(draft.lines)
     for each in draft.discounts:
         assert each.amount.minor > 0
         assert sum((share for _, share in each.shares), nothing) == each.amount
-    by_line = [
-        sum(share.minor for each in draft.discounts for place, share in each.shares if place == n)
-        for n in range(len(draft.lines))
-    ]
+        for place, share in each.shares:
+            by_line[place] += share.minor
     assert by_line == [line.discount.minor for line in draft.lines]
     assert draft.total == sum((each.amount for each in draft.tax), draft.net)
+
+
+@given(any_bill)
+def test_a_discount_stays_with_its_products_projects_and_time(case: Case) -> None:
+    draft = billed(case, *case[0])
+    for each in draft.discounts:
+        made = each.promotion
+        for place, _ in each.shares:
+            line = draft.lines[place]
+            assert not made.products or line.charge.product.code in made.products
+            assert not made.projects or line.project.code in made.projects
+            assert made.starts_at is None or made.starts_at < line.charge.ends_at
+            assert made.ends_at is None or line.charge.starts_at < made.ends_at
+
+
+@given(any_bill)
+def test_one_promotion_more_never_raises_what_is_left_of_the_invoice(case: Case) -> None:
+    made = case[0]
+    left = [billed(case, *made[:count]).net.minor for count in range(len(made) + 1)]
+    assert left == sorted(left, reverse=True)
+
+
+@given(any_bill)
+def test_a_free_quantity_is_no_more_than_was_granted_and_used(case: Case) -> None:
+    draft = billed(case, *case[0])
+    for each in draft.discounts:
+        if each.quantity is None:
+            continue
+        made = each.promotion
+        assert 0 < each.quantity <= Fraction(made.value) + made.carried
+        used = Fraction(0)
+        for line in draft.lines:
+            if made.projects <= {line.project.code} and (
+                not made.products or line.charge.product.code in made.products
+            ):
+                by_units = made.free_unit is FreeUnit.quantity and line.is_time_based
+                used += line.charge.quantity / (720 if by_units else 1)
+        assert each.quantity <= used
+
+
+@given(any_bill)
+def test_a_free_quantity_or_a_fixed_price_leaves_commitments_whole(case: Case) -> None:
+    kept = [each for each in case[0] if each.kind in ("free_quantity", "fixed_price")]
+    draft = billed(case, *kept)
+    disks = [line for line in draft.lines if line.charge.product.code == "disk"]
+    for _, lines in groupby(disks, key=lambda line: line.project.code):
+        assert sum(line.net.decimal for line in lines) >= 40
+
+
+@given(any_bill)
+def test_all_off_the_invoice_leaves_nothing(case: Case) -> None:
+    draft = billed(case, *case[0], promotion("percent", "100", 99, applies_to="invoice"))
+    assert (draft.net.minor, draft.total.minor) == (0, 0)
 
 
 def adjustment(amount: int, rate: str = "0", month: int = 5) -> Adjustment:
@@ -205,6 +477,13 @@ def test_an_adjustment_below_nothing_is_taken_as_far_as_the_invoice_reaches() ->
     assert draft.deferred_months == (BillingMonth(2026, 5),)
 
 
+def test_promotions_leave_adjustments_alone() -> None:
+    half = promotion("percent", "50", applies_to="invoice")
+    draft = bill(half, spells=[all_june("server", "1")], adjustments=[adjustment(100), adjustment(-200, month=4)])
+    assert (took(draft), str(draft.subtotal), str(draft.net)) == (["6.00"], "11.00", "5.00")
+    assert draft.deferred_months == ()
+
+
 def test_each_rate_is_taxed_once() -> None:
     draft = bill(spells=[all_june("server", "1")], adjustments=[adjustment(105, "8")], tax="10")
     assert [(str(tax.rate), str(tax.base), str(tax.amount)) for tax in draft.tax] == [
@@ -214,77 +493,28 @@ def test_each_rate_is_taxed_once() -> None:
     assert str(draft.total) == "14.33"
 
 
-def owed(key: int, minor: int, month: str = "2026-06") -> Owed:
-    frame = frame_of(month)
-    return Owed(key, Money(minor, USD), frame.starts_at, frame.ends_at)
+def test_what_an_earlier_rate_takes_back_reaches_to_nothing_with_its_tax() -> None:
+    # 12.00 without tax: 10.91 of the adjustment, with 1.09 of its tax, use it up
+    draft = bill(spells=[all_june("server", "1")], adjustments=[adjustment(-1200, "10")])
+    assert (str(draft.adjustments[0].amount), str(draft.net), str(draft.total)) == ("-10.91", "1.09", "0.00")
+    assert draft.deferred_months == (BillingMonth(2026, 5),)
 
 
-def test_e17_credit_that_ends_first_then_cash() -> None:
-    since = utc("2026-01-01T00:00+00:00")
-    books = Books(
-        (owed(1, 14_640),),
-        (
-            Credit(1, Money(5_000, USD), since, utc("2026-12-31T00:00+00:00")),
-            Credit(2, Money(2_000, USD), since, utc("2026-07-01T00:00+00:00")),
-        ),
-        (Prepayment(1, Money(10_000, USD)),),
+late = st.builds(adjustment, st.integers(-3_000, 3_000), st.sampled_from(["0", "8", "10"]), st.sampled_from([4, 5]))
+
+
+@given(any_bill, st.lists(late, max_size=4))
+def test_any_adjustments_leave_net_and_total_at_or_above_nothing(case: Case, some: list[Adjustment]) -> None:
+    _, spells, _, tax = case
+    draft = bill(*case[0], spells=spells, products=PRODUCTS["USD"], tax=tax, adjustments=some)
+    nothing = Money.zero(USD)
+    assert draft.net.minor >= 0 <= draft.total.minor
+    assert (
+        sum((each.amount for each in draft.adjustments), sum((line.net for line in draft.lines), nothing)) == draft.net
     )
-    assert [(type(each.source), each.source.id, each.amount.minor) for each in settle(books)] == [
-        (Credit, 2, 2_000),
-        (Credit, 1, 5_000),
-        (Prepayment, 1, 7_640),
-    ]
-
-
-def test_a_credit_pays_only_for_months_it_was_in_force_in() -> None:
-    july = Credit(1, Money(5_000, USD), utc("2026-07-01T00:00+00:00"))
-    assert settle(Books((owed(1, 100),), (july,))) == ()
-    ended = Credit(1, Money(5_000, USD), utc("2026-01-01T00:00+00:00"), utc("2026-06-01T00:00+00:00"))
-    assert settle(Books((owed(1, 100),), (ended,))) == ()
-
-
-@given(
-    st.lists(st.integers(1, 1_000), max_size=4),
-    st.lists(st.integers(1, 1_000), max_size=3),
-    st.lists(st.integers(1, 1_000), max_size=3),
-)
-def test_settling_never_pays_more_than_is_owed_or_there(unpaid: list[int], credit: list[int], cash: list[int]) -> None:
-    since = utc("2026-01-01T00:00+00:00")
-    books = Books(
-        tuple(owed(key, minor) for key, minor in enumerate(unpaid, 1)),
-        tuple(Credit(key, Money(minor, USD), since) for key, minor in enumerate(credit, 1)),
-        tuple(Prepayment(key, Money(minor, USD)) for key, minor in enumerate(cash, 1)),
-    )
-    applied = settle(books)
-    assert sum(each.amount.minor for each in applied) == min(sum(unpaid), sum(credit) + sum(cash))
-    for item in books.owed:
-        assert sum(each.amount.minor for each in applied if each.owed is item) <= item.unpaid.minor
-    for source in (*books.credits, *books.prepayments):
-        assert sum(each.amount.minor for each in applied if each.source is source) <= source.left.minor
-    # what is left unpaid is the newest, and cash is touched only when credit is gone
-    paid = [sum(each.amount.minor for each in applied if each.owed is item) == item.unpaid.minor for item in books.owed]
-    assert paid == sorted(paid, reverse=True)
-    if any(isinstance(each.source, Prepayment) for each in applied):
-        assert sum(each.amount.minor for each in applied if isinstance(each.source, Credit)) == sum(credit)
-
-
-def test_an_entry_balances_and_holds_no_empty_posting() -> None:
-    ten = Money(1_000, USD)
-    made = entry(
-        Reason.payment,
-        "payment:1",
-        1,
-        Posting(LedgerAccount.cash_clearing, ten),
-        Posting(LedgerAccount.receivable, -ten, invoice_id=1),
-        Posting(LedgerAccount.tax_payable, Money.zero(USD)),
-    )
-    assert [posting.amount.minor for posting in made.postings] == [1_000, -1_000]
-    with pytest.raises(AssertionError, match="balances"):
-        Entry(Reason.payment, "payment:1", 1, (Posting(LedgerAccount.cash_clearing, ten),))
-    with pytest.raises(AssertionError, match="one currency"):
-        Entry(
-            Reason.payment,
-            "x",
-            1,
-            (Posting(LedgerAccount.cash_clearing, ten), Posting(LedgerAccount.receivable, Money(-1_000, KRW))),
-        )
+    assert sum((each.base for each in draft.tax), nothing) == draft.net
+    wanted, taken = sum(each.amount.minor for each in some), sum(each.amount.minor for each in draft.adjustments)
+    assert taken >= wanted
+    if taken > wanted:
+        assert draft.deferred_months
+        assert min(draft.net.minor, draft.total.minor) <= 1, "the rest waits only when nothing more can be taken"

@@ -114,6 +114,12 @@ def verified(served: Served) -> Any:
     return answer
 
 
+def books(served: Served, account: str) -> list[Any]:
+    """Everything an account can read about its money."""
+    pages = ("/billing-history", "/balance", "/payments", "/promotions", "/invoices")
+    return [served.get(page, account=account) for page in pages]
+
+
 def lines_of(shown: Any) -> list[Any]:
     found = [line for group in shown["groups"] for line in group["lines"]]
     return sorted(found, key=lambda line: line["line"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from meterbook.api.times import Instant
 from tests.doors.conftest import Served
 from tests.doors.money import (
     close,
@@ -191,3 +193,20 @@ def test_closing_twice_changes_nothing(served: Served) -> None:
     assert [row["total"] for row in first["issued"]] == ["12.00"]
     listed = served.read("invoice", "list", "--account", account)["items"]
     assert [(row["month"], row["total"]) for row in listed] == [("2026-06", "12.00")]
+
+
+def test_credit_pays_what_is_unpaid_as_soon_as_it_is_registered(served: Served) -> None:
+    account = payer(served, "USD", hourly("host.seen", ["a", "b", "c"], *JUNE), prefix="credit")
+    register(served, account)
+    june = issued(served, account, "2026-06")
+    promote(served, account, "credit", "20.00", currency="USD")
+    assert served.get("/billing-history", account=account)["unpaid"] == "16.00"
+    (paid,) = served.get(f"/invoices/{june['number']}")["paid_by"]
+    assert (paid["reason"], paid["from_credit"], paid["amount"]) == ("settlement", "20.00", "20.00")
+    assert [each["saved"] for each in served.get("/promotions", account=account)["items"]] == ["20.00"]
+    verified(served)
+
+
+def test_a_replayed_moment_is_numbered_by_the_year_of_utc() -> None:
+    at = TypeAdapter(Instant).validate_python("2027-01-01T01:00:00+09:00")
+    assert (at, at.year) == (utc("2026-12-31T16:00Z"), 2026)

@@ -14,7 +14,7 @@ from meterbook.payments.gateways.open import fake_secret
 from meterbook.payments.signature import signature_of
 from tests.doors.asking import check_problem
 from tests.doors.conftest import Served
-from tests.doors.money import code_of, hourly, issued, payer, post, promote, register, top_up
+from tests.doors.money import books, code_of, hourly, issued, payer, post, promote, register, top_up
 
 DAYS = ("2026-06-01T00:00Z", "2026-06-16T00:00Z")
 CARD = "4242424242424242"
@@ -22,11 +22,6 @@ CARD = "4242424242424242"
 
 def hosts(served: Served, currency: str = "USD") -> str:
     return payer(served, currency, hourly("host.seen", ["a", "b"], *DAYS), prefix="refused")
-
-
-def books(served: Served, account: str) -> list[Any]:
-    pages = ("/billing-history", "/balance", "/payments", "/promotions", "/invoices")
-    return [served.get(page, account=account) for page in pages]
 
 
 @contextmanager
@@ -147,7 +142,6 @@ def test_only_cash_is_refunded_and_no_more_than_was_paid(served: Served) -> None
     assert served.api("POST", path, json={"amount": "20.00"}).status_code == 201
     with unchanged(served, account):
         check_problem(served.api("POST", path, json={"amount": "0.01"}), 409, "over-refunded", "0.00 can be refunded")
-    check_problem(served.api("POST", "/payments/999999/refunds", json={"amount": "1.00"}), 404, "unknown-payment")
 
 
 @pytest.mark.parametrize("path", ["/payments/record", "/balance/top-ups"])
@@ -158,6 +152,53 @@ def test_amounts_are_of_the_accounts_currency(served: Served, path: str) -> None
         check_problem(answer, 409, "wrong-currency", "USD")
         for amount in ("1.234", "-1", "0", "NaN", "Infinity", "1e400", "1" * 40, "", "1,00", "one"):
             check_problem(served.api("POST", path, json={"account": account, "amount": amount}), 422, "wrong-amount")
+        for number in ("1e400", "NaN", "-Infinity", "5", "5.00", "null", "[]", f'"{"1" * 41}"'):
+            raw = f'{{"account": "{account}", "amount": {number}}}'.encode()
+            sent = served.api("POST", path, content=raw, headers={"Content-Type": "application/json"})
+            check_problem(sent, 422, "invalid", "amount")
+
+
+def test_what_is_not_there_is_not_found(served: Served) -> None:
+    account = hosts(served)
+    number = issued(served, account, "2026-06")["number"]
+    credit = {"reason": "agreed", "lines": [{"line": 1, "net": "1.00"}]}
+    with unchanged(served, account):
+        for path, body in (("credit-notes", credit), ("payments", {}), ("write-off", {})):
+            answer = served.api("POST", f"/invoices/INV-2026-999999/{path}", json=body)
+            check_problem(answer, 404, "unknown-invoice", "INV-2026-999999")
+        for path in ("", "/pdf", "/lines/1/usage"):
+            check_problem(served.api("GET", f"/invoices/INV-2026-999999{path}"), 404, "unknown-invoice")
+        check_problem(served.api("GET", f"/invoices/{number}/lines/9/usage"), 404, "unknown-line")
+        check_problem(served.api("POST", "/payments/999999/refunds", json={"amount": "1.00"}), 404, "unknown-payment")
+        for path in ("/payments/record", "/balance/top-ups"):
+            answer = served.api("POST", path, json={"account": "nobody", "amount": "1.00"})
+            check_problem(answer, 404, "unknown-account")
+
+
+def test_what_another_account_writes_answers_as_if_nothing_were_there(served: Served) -> None:
+    account, other = hosts(served), hosts(served)
+    register(served, account)
+    register(served, other, method="card", gateway="fake", token="fake_succeeds")
+    invoice, made = issued(served, account, "2026-06"), code(served)
+    whole, narrowed = served.key("account", other), served.key("account", account, account)
+    # each write that a customer may make, with a word that names what is another's
+    information = {"account": "WHOSE", "method": "send_invoice", "email": "mine@money.example"}
+    writes: list[tuple[str, str, dict[str, str], str]] = [
+        ("PUT", "/payment-information", information, account),
+        ("POST", "/promotions/redeem", {"account": "WHOSE", "code": made}, account),
+        ("POST", "/invoices/WHOSE/payments", {}, invoice["number"]),
+    ]
+    registered = served.get("/payment-information", account=account)
+    with unchanged(served, account), unchanged(served, other):
+        for method, path, body, name in writes:
+            for key in (whole, narrowed):
+                said = set()
+                for whose in (name, "nobody"):
+                    sent = json.loads(json.dumps(body).replace("WHOSE", whose))
+                    answer = served.api(method, path.replace("WHOSE", whose), key, json=sent)
+                    said.add((answer.status_code, answer.text.replace(whose, "WHOSE")))
+                assert [status for status, _ in said] == [404], f"{method} {path}: {said}"
+    assert served.get("/payment-information", account=account) == registered
 
 
 def test_a_card_number_is_refused_and_forgotten(served: Served) -> None:
@@ -167,7 +208,7 @@ def test_a_card_number_is_refused_and_forgotten(served: Served) -> None:
         answer = served.api("PUT", "/payment-information", json=body)
         check_problem(answer, 422, "card-number-refused", "gateway's own form")
         assert token not in answer.text
-    assert CARD not in served.log
+        assert token not in served.log
     check_problem(
         served.api("GET", "/payment-information", params={"account": account}), 404, "payment-information-missing"
     )
@@ -207,5 +248,3 @@ def test_what_is_paid_is_not_charged_and_what_has_no_card_neither(served: Served
     top_up(served, account, "12.00")
     check_problem(served.api("POST", path, json={}), 409, "nothing-unpaid")
     check_problem(served.api("POST", f"/invoices/{invoice['number']}/write-off", json={}), 409, "nothing-unpaid")
-    check_problem(served.api("GET", "/invoices/INV-2026-999999"), 404, "unknown-invoice")
-    check_problem(served.api("GET", f"/invoices/{invoice['number']}/lines/9/usage"), 404, "unknown-line")

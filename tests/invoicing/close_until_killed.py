@@ -1,47 +1,58 @@
-"""Closes a month in children of this process, each killed at the step that its line on standard input names.
+"""Closes a month, or delivers a letter, in children of this process, each killed at the step that it is told.
 
-A line holds a database's address, a data folder and a number: before the so-manieth statement that writes, or commit,
-the child kills itself; 0 lets it finish. Its exit status, and how many steps it counted, go to standard output.
+A line of standard input is the JSON of `Order`. Before the statement that writes, or the commit, of that number the
+child kills itself; 0 lets it finish. Its exit status and how many steps it counted go to standard output.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-import numpy as np
-import psycopg
-import pyarrow as pa
 from pydantic import SecretStr
 from sqlalchemy import event
 
+from meterbook.database import open_database
+from meterbook.mail import SmtpMailer, SmtpServer
+from meterbook.settings import Settings
+
 AT = datetime(2026, 7, 3, tzinfo=UTC)
 WRITES = ("insert", "update", "delete", "select procrastinate", "select unnest(procrastinate")
-
-
 # imported here for every child, as they take long
-IMPORTED = (np, pa, psycopg)
+ROOMS = ("meterbook.invoicing.issue", "meterbook.invoicing.paper", "meterbook.promotions.redeem")
+SLOW = ("numpy", "pandas", "psycopg", "pyarrow", "structlog", *ROOMS)
 
 
-def close(url: str, folder: str, kill_at: int) -> int:
+class Order(TypedDict):
+    """What a child does: with a port of an SMTP server it delivers that letter, else it closes the month."""
+
+    url: str
+    folder: str
+    kill_at: int
+    port: int
+    delivery_id: int
+
+
+def work(order: Order) -> int:
     # the engine of ClickHouse begins threads when it is imported, which a child would not have
     from meterbook.core.period import BillingMonth
-    from meterbook.database import open_database
     from meterbook.invoicing.close import close_month
-    from meterbook.settings import Settings
+    from meterbook.invoicing.deliver import deliver
     from meterbook.usage.store import open_usage
 
-    settings = Settings(data_dir=Path(folder), database_url=SecretStr(url))
-    usage, database, steps = open_usage(settings.data_dir), open_database(settings), 0
+    settings = Settings(data_dir=Path(order["folder"]), database_url=SecretStr(order["url"]))
+    database, steps = open_database(settings), 0
 
     def step() -> None:
         nonlocal steps
         steps += 1
-        if steps == kill_at:
+        if steps == order["kill_at"]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def statement(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
@@ -50,19 +61,26 @@ def close(url: str, folder: str, kill_at: int) -> int:
 
     event.listen(database.engine, "before_cursor_execute", statement)
     event.listen(database.engine, "commit", lambda _: step())
-    close_month(database.transaction, usage, settings, BillingMonth(2026, 6), AT, confirm=True)
+    if order["port"]:
+        mailer = SmtpMailer(SmtpServer("127.0.0.1", order["port"]), settings.mail_from)
+        deliver(database.transaction, mailer, settings, lambda: AT, delivery_id=order["delivery_id"])
+    else:
+        usage = open_usage(settings.data_dir)
+        close_month(database.transaction, usage, settings, BillingMonth(2026, 6), AT, confirm=True)
+        usage.close()
     database.dispose()
-    usage.close()
     return steps
 
 
 def main() -> None:
+    for name in SLOW:
+        import_module(name)
+    assert "chdb" not in sys.modules, "the engine would hang in a child"
     for line in sys.stdin:
-        url, folder, number = line.split()
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            os.write(writing, str(close(url, folder, int(number))).encode())
+            os.write(writing, str(work(json.loads(line))).encode())
             os._exit(0)
         os.close(writing)
         _, status = os.waitpid(child, 0)

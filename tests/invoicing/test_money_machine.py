@@ -37,7 +37,7 @@ from meterbook.invoicing.show import show_month
 from meterbook.invoicing.tables import Invoice, InvoiceLine
 from meterbook.invoicing.write_off import write_off
 from meterbook.ledger import check
-from meterbook.ledger.queries import balance_through, credits_left, unpaid_by_invoice
+from meterbook.ledger.queries import balance_through, credits_left, is_written_off, unpaid_by_invoice
 from meterbook.payments.queries import payments_of
 from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund
@@ -113,6 +113,10 @@ class Machine(RuleBasedStateMachine):
         closing = self.month
         self.month = closing.next()
         self.office.now = self.month.starts_at(UTC_ZONE) + timedelta(days=2)
+        # what came late for a month that had nothing has that month closed first
+        for month in sorted(month for month in self.used if month < closing):
+            with suppress(Refused):
+                self.office.close(self.code, str(month))
         if draft_first:
             self.office.close(self.code, str(closing), confirm=False)
             self.office.close(self.code, str(closing), confirm=False)
@@ -161,7 +165,7 @@ class Machine(RuleBasedStateMachine):
             invoice = invoices[which % len(invoices)]
             left = left_to_credit(invoice, credit_notes_of(session, [invoice.id]).get(invoice.id, []))
             wanted = {place: minor * part // 100 for place, minor in left.items() if minor * part // 100 > 0}
-            if wanted:
+            if wanted and not is_written_off(session, invoice.id):
                 nets = {place: Money(minor, currency_of(self.row)) for place, minor in wanted.items()}
                 credit(
                     session,

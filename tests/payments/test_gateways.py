@@ -400,6 +400,7 @@ def test_bank_transfers_wait_for_the_operator(name: Any) -> None:
 def test_gateways_are_opened_by_name(migrated: Database, tmp_path: Path) -> None:
     plain = Settings(data_dir=tmp_path / "data")
     off = Settings(data_dir=tmp_path, fake_gateway=False)
+    elsewhere = Settings(data_dir=tmp_path, database_url=SecretStr("postgresql://billing@localhost/billing"))
     stripe = Settings(data_dir=tmp_path, stripe_secret_key=SecretStr(SECRET_KEY), fake_gateway=True)
     fake = Settings(data_dir=tmp_path / "data", fake_gateway=True)
     opened = {name: open_gateway(name, stripe if name == "stripe" else fake, migrated) for name in GATEWAYS}
@@ -408,6 +409,7 @@ def test_gateways_are_opened_by_name(migrated: Database, tmp_path: Path) -> None
         ("paypal", plain, "unknown-gateway", "stripe, bank_transfer"),
         ("stripe", plain, "gateway-not-set-up", "METERBOOK_STRIPE_SECRET_KEY"),
         ("fake", off, "gateway-not-set-up", "is off here"),
+        ("fake", elsewhere, "gateway-not-set-up", "is off here"),
         ("fake", stripe, "gateway-not-set-up", "is off here"),
     ):
         with pytest.raises(Invalid, match=told) as invalid:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -23,7 +23,9 @@ from meterbook.api.times import Instant
 from meterbook.core.money import Money, plain
 from meterbook.errors import Busy, Denied, NotFound
 from meterbook.invoicing.facts import saved_by
+from meterbook.invoicing.settle import settle_account
 from meterbook.ledger.queries import credits_left
+from meterbook.payments.book import lift_limits
 from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.queries import credits_of, promotions, redeemed, redemption_counts
 from meterbook.promotions.redeem import redeem
@@ -103,8 +105,8 @@ def post_promotion_code(body: NewPromotion, session: Transaction, _access: Opera
         applies_to=body.applies_to,
         products=body.products,
         projects=body.projects,
-        starts_at=None if body.starts_at is None else body.starts_at.astimezone(UTC),
-        ends_at=None if body.ends_at is None else body.ends_at.astimezone(UTC),
+        starts_at=body.starts_at,
+        ends_at=body.ends_at,
         redemptions_max=body.redemptions_max,
         stackable=body.stackable,
         priority=body.priority,
@@ -135,12 +137,17 @@ def post_redeem(
     guesses.check(account.code)
 
     def act() -> Response:
+        moment = body.at or now
         try:
-            found = redeem(session, body.at or now, account=account, code=body.code, by=access.subject)
+            redemption, promotion = redeem(session, moment, account=account, code=body.code, by=access.subject)
         except NotFound:
             guesses.note(account.code)
             raise
-        return answer(_registered(*found, account, Money.zero(currency_of(account)), now))
+        # a credit pays what is unpaid at once; of a discount there is nothing to settle
+        paid = settle_account(session, moment, account, f"redemption:{redemption.id}")
+        lift_limits(session, now, account)
+        saved = sum((each.amount for each in paid), Money.zero(currency_of(account)))
+        return answer(_registered(redemption, promotion, account, saved, now))
 
     return answered_once(request, session, now, access, key, body, act)
 

@@ -25,8 +25,12 @@ def _within(at: datetime) -> datetime:
     return at
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_within)]
-"""An instant in a body."""
+def _in_utc(at: datetime) -> datetime:
+    return _within(at).astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""An instant in a body, in UTC whatever offset it came with: the year of a number is that of UTC."""
 
 
 def month_of(text: str | None, account: Account, now: datetime) -> BillingMonth:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
 
 from meterbook.cli.options import AsJson, DataDir, print_json
+
+if TYPE_CHECKING:
+    from meterbook.cli.client import Client
 
 invoice = typer.Typer(help="Invoices: list, show, save as PDF, correct.", no_args_is_help=True)
 promotion = typer.Typer(help="Promotions: codes, and who registers them.", no_args_is_help=True)
@@ -77,9 +80,8 @@ def save_pdf(
     from meterbook.cli.client import connected
     from meterbook.errors import Invalid
 
-    kind = "credit-notes" if number.upper().startswith("CN-") else "invoices"
     with connected(data_dir) as client:
-        content = client.download(f"/{kind}/{number}/pdf")
+        content = _paper(client, number)
     path = output or Path(f"{number}.pdf")
     try:
         path.write_bytes(content)
@@ -327,6 +329,19 @@ def _get(path: str, data_dir: Path | None, **query: object) -> Any:
 
     with connected(data_dir) as client:
         return client.get(path, **query)
+
+
+def _paper(client: Client, number: str) -> bytes:
+    """Return the PDF of the invoice or, when there is none of this number, of the credit note."""
+    from meterbook.cli.client import Answered
+
+    try:
+        return client.download(f"/invoices/{number}/pdf")
+    except Answered as error:
+        try:
+            return client.download(f"/credit-notes/{number}/pdf")
+        except Answered:
+            raise error from None
 
 
 def _post(path: str, body: dict[str, Any], data_dir: Path | None, key: str | None, working: str | None = None) -> Any:

@@ -17,7 +17,7 @@ from typing import Final
 from meterbook.core.allocation import allocate
 from meterbook.core.money import Currency, Money, rounded
 from meterbook.core.period import hour_ceil, hour_count
-from meterbook.core.pricing import FreeUnit, Per, PriceModel, Scale, cost
+from meterbook.core.pricing import FreeUnit, Per, PriceModel, Scale, cost, packages
 from meterbook.core.rating import Charge, Frame, Part
 
 
@@ -159,7 +159,7 @@ def _free(promotion: Promotion, lines: _Matching, frame: Frame, currency: Curren
     for place, line in lines:
         size = _free_size(promotion, line.charge, frame)
         inside = _inside(promotion, line, frame)
-        quantity = min((pool_units - used_units) * size, max(Fraction(0), inside - line.freed))
+        quantity = min((pool_units - used_units) * size, inside - line.freed, _costing(line, frame))
         if quantity <= 0:
             continue
         exact = _saved(line, quantity, frame)
@@ -176,31 +176,49 @@ def _free_size(promotion: Promotion, charge: Charge, frame: Frame) -> int:
     return frame.month.reference_hours if by_units else 1
 
 
+def _costing(line: Discounted, frame: Frame) -> Fraction:
+    """Return how much of the line's quantity costs something: no free quantity is spent on the rest.
+
+    A flat fee, what the price itself leaves free, and what only fills a commitment cost the same without.
+    """
+    charge = line.charge
+    assert charge.price is not None, "what has no price is not discounted"
+    if charge.price.model is PriceModel.flat or charge.above_minimum <= line.saved:
+        return Fraction(0)
+    scale = Scale.of(charge.price, charge.product.meter, frame.month.reference_hours)
+    return scale.billable(charge.price, _top(line)) - scale.billable(charge.price, charge.before)
+
+
 def _saved(line: Discounted, quantity: Fraction, frame: Frame) -> Fraction:
     """Return the exact cost of a part of the line's quantity, that on top: tiers then begin after the free part."""
     charge = line.charge
     assert charge.price is not None, "what has no price is not discounted"
-    if charge.price.model is PriceModel.flat:
-        return Fraction(0)
     scale = Scale.of(charge.price, charge.product.meter, frame.month.reference_hours)
-    top = charge.before + charge.quantity - line.freed
-    month = charge.month_quantity
+    top, month = _top(line), charge.month_quantity
     saved = cost(charge.price, scale, top, month) - cost(charge.price, scale, top - quantity, month)
     return min(saved, charge.above_minimum - line.saved)
+
+
+def _top(line: Discounted) -> Fraction:
+    """Return the month's charged quantity at the line's end, without what is free of it."""
+    return line.charge.before + line.charge.quantity - line.freed
 
 
 def _fixed_price(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
     shares = []
     for place, line in lines:
-        share = _share(promotion, line, frame)
-        at_list = Fraction(line.left.decimal) * share
-        instead = rounded(Fraction(line.left.decimal) - at_list + _at_fixed_price(promotion, line, frame), currency)
+        left = Fraction(line.left.decimal)
+        at_list = left * _share(promotion, line, frame)
+        saved = min(at_list - _at_fixed_price(promotion, line, frame), line.charge.above_minimum - line.saved)
+        instead = rounded(left - saved, currency)
         if instead.minor < line.left.minor:
+            line.saved += saved
             shares.append((place, line.left - instead))
     return _took(promotion, lines, shares, currency)
 
 
 def _at_fixed_price(promotion: Promotion, line: Discounted, frame: Frame) -> Fraction:
+    """Return the exact cost of what lies in the promotion's time at its price, in place of each unit price listed."""
     charge = line.charge
     assert charge.price is not None, "what has no price is not discounted"
     share = _share(promotion, line, frame)
@@ -210,8 +228,10 @@ def _at_fixed_price(promotion: Promotion, line: Discounted, frame: Frame) -> Fra
             used = Fraction(hour_count(charge.starts_at, charge.ends_at), frame.hours)
         return Fraction(promotion.value) * used * share
     scale = Scale.of(charge.price, charge.product.meter, frame.month.reference_hours)
-    end, start = charge.before + charge.quantity - line.freed, charge.before
-    billable = scale.billable(charge.price, max(start, end)) - scale.billable(charge.price, start)
+    if charge.price.model is PriceModel.package:
+        begun = packages(charge.price, scale, _top(line)) - packages(charge.price, scale, charge.before)
+        return Fraction(promotion.value) * begun * share
+    billable = scale.billable(charge.price, _top(line)) - scale.billable(charge.price, charge.before)
     return Fraction(promotion.value) * billable * share / scale.divisor
 
 
@@ -249,7 +269,8 @@ def _weights(promotion: Promotion, lines: _Matching, frame: Frame) -> list[Fract
 def _spread(promotion: Promotion, lines: _Matching, weights: Sequence[Fraction], amount: Money) -> Discount:
     if not any(weights):
         return Discount(promotion, Money.zero(amount.currency), ())
-    shares = [(place, share) for (place, _), share in zip(lines, allocate(amount, weights), strict=True)]
+    parts = allocate(amount, weights, [line.left.minor for _, line in lines])
+    shares = [(place, share) for (place, _), share in zip(lines, parts, strict=True)]
     return _took(promotion, lines, shares, amount.currency)
 
 

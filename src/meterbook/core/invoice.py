@@ -303,7 +303,7 @@ def _bill(
     discounts = discount(rated, promotions, frame, account.currency)
     lines = tuple(Line(terms[each.project], each.charge, each.charge.amount - each.left) for each in rated)
     lines_net = sum((line.net for line in lines), nothing)
-    taken = _taken(adjustments, lines_net)
+    taken = _taken(account, lines_net, adjustments)
     late = sum((each.amount for each in taken), nothing)
     subtotal = sum((line.amount for line in lines), late)
     tax = _taxes(account, lines_net, taken)
@@ -320,17 +320,28 @@ def _within(parts: Sequence[Part], charge: Charge) -> list[Part]:
     return [part for part in parts if charge.starts_at <= part.starts_at < charge.ends_at]
 
 
-def _taken(adjustments: Sequence[Adjustment], lines_net: Money) -> tuple[Adjustment, ...]:
+def _taken(account: AccountTerms, lines_net: Money, adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:
     """Return the adjustments as far as they leave the invoice at or above nothing; the rest waits for the next one."""
-    left = lines_net.minor + sum(each.amount.minor for each in adjustments if each.amount.minor > 0)
-    taken = []
-    for each in adjustments:
-        minor = max(each.amount.minor, -left) if each.amount.minor < 0 else each.amount.minor
-        if minor < 0:
-            left += minor
-        if minor:
-            taken.append(replace(each, amount=Money(minor, each.amount.currency)))
-    return tuple(taken)
+    taken = {place: each for place, each in enumerate(adjustments) if each.amount.minor > 0}
+    for place, each in enumerate(adjustments):
+        if each.amount.minor < 0:
+            part = _bearable(account, lines_net, tuple(taken.values()), each)
+            if part.amount.minor:
+                taken[place] = part
+    return tuple(taken[place] for place in sorted(taken))
+
+
+def _bearable(account: AccountTerms, lines_net: Money, taken: tuple[Adjustment, ...], late: Adjustment) -> Adjustment:
+    """Return what of an adjustment below nothing leaves the net, and with the tax of each rate the total, above it."""
+    while late.amount.minor < 0:
+        net = sum((each.amount for each in (*taken, late)), lines_net)
+        total = sum((tax.amount for tax in _taxes(account, lines_net, (*taken, late))), net)
+        below = -min(net.minor, total.minor)
+        if below <= 0:
+            break
+        less = max(1, int(below * 100 / (100 + Fraction(late.tax_rate))))
+        late = replace(late, amount=Money(min(0, late.amount.minor + less), net.currency))
+    return late
 
 
 def _taxes(account: AccountTerms, lines_net: Money, adjustments: Sequence[Adjustment]) -> tuple[TaxLine, ...]:

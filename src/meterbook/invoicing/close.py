@@ -21,9 +21,9 @@ from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.errors import Refused
 from meterbook.invoicing.adjust import unbilled_month
 from meterbook.invoicing.draft import Payer, draft_months
-from meterbook.invoicing.issue import issue
+from meterbook.invoicing.issue import discard_later, issue
 from meterbook.invoicing.keep import keep
-from meterbook.invoicing.queries import invoices_of_month, months_issued_after
+from meterbook.invoicing.queries import invoices_of_month, kept_months, months_issued_after
 from meterbook.invoicing.settle import expire_credits
 from meterbook.invoicing.tables import Invoice
 from meterbook.settings import Settings
@@ -127,9 +127,10 @@ def _draft_group(
     accounts = locked(session, ids)
     kept = invoices_of_month(session, ids, month)
     wanted = [account for account in accounts if _is_open(kept.get(account.id), remake)]
+    drafts = kept_months(session, [account.id for account in wanted])
     ready = []
     for account in wanted:
-        reason = _out_of_order(session, usage, account, month, at)
+        reason = _out_of_order(session, usage, account, month, at, drafts.get(account.id, ()))
         if reason is None:
             ready.append(account)
         elif alone:
@@ -142,8 +143,12 @@ def _draft_group(
     projects = all_projects(session, [account.id for account in ready])
     payers = [Payer(account, projects[account.id], True) for account in ready]
     for drafted in draft_months(session, usage, payers, month, at, received_through=usage_through):
-        if keep(session, at, drafted, usage_through) is None:
-            expire_credits(session, at, drafted.payer.account, drafted.draft.frame.ends_at)
+        account = drafted.payer.account
+        if keep(session, at, drafted, usage_through) is not None:
+            if any(other > str(month) for other in drafts.get(account.id, ())):
+                discard_later(session, account.id, month)
+        elif not remake:  # closed, with nothing to bill
+            expire_credits(session, at, account, drafted.draft.frame.ends_at)
 
 
 def _is_open(kept: Invoice | None, remake: bool) -> bool:
@@ -151,13 +156,15 @@ def _is_open(kept: Invoice | None, remake: bool) -> bool:
 
 
 def _out_of_order(
-    session: Session, usage: UsageStore, account: Account, month: BillingMonth, at: datetime
+    session: Session, usage: UsageStore, account: Account, month: BillingMonth, at: datetime, drafts: Sequence[str]
 ) -> str | None:
-    """Return why an account's month may not be drafted yet, or any more."""
+    """Return why an account's month may not be drafted yet, or any more; `drafts` are the months it has drafts of."""
     if at < month.ends_at(zone_of(account)):
         return f"{month} is still running in {account.time_zone}"
     if (later := months_issued_after(session, account.id, month)) is not None:
         return f"{later} is issued already: late usage of {month} goes on the next invoice"
+    if drafts and drafts[0] < str(month):
+        return f"{drafts[0]} is drafted and not issued: issue it first"
     if (earlier := unbilled_month(session, usage, account, month)) is not None:
         return f"{earlier} has usage and is not issued: close it first"
     return None

@@ -22,7 +22,7 @@ from meterbook.invoicing.queue import queue_letter
 from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.tables import CreditNote, CreditNoteLine, CreditNoteTax, Invoice, InvoiceLine
 from meterbook.ledger.post import add_prepayment, post
-from meterbook.ledger.queries import paid_with, unpaid_of
+from meterbook.ledger.queries import is_written_off, paid_with, unpaid_of
 from meterbook.settings import Settings
 
 LONGEST_REASON: Final = 500
@@ -42,7 +42,8 @@ def credit(
 
     It takes off what is unpaid of the invoice first; what was paid already goes back to where it came from: money into
     the balance, up to what money paid, the rest into the promotional credit that was used. Raises `Invalid` for a line
-    that is not there or an amount of nothing, `Refused` ("over-credited") for more than a line has left.
+    that is not there or an amount of nothing, `Refused` for more than a line has left ("over-credited") and for an
+    invoice that is written off ("written-off").
     """
     text = reason.strip()
     if not 0 < len(text) <= LONGEST_REASON or not text.isprintable():
@@ -50,11 +51,14 @@ def credit(
     if not nets:
         raise Invalid("Name at least one line and what of its net is given back.", "wrong-lines", field="lines")
     locked(session, [account.id])
+    if is_written_off(session, invoice.id):
+        raise Refused(f"{invoice.number} is written off: nothing is owed for it any more.", "written-off")
     before = credit_notes_of(session, [invoice.id]).get(invoice.id, [])
     rows = _checked(invoice, before, nets)
     taxes = _taxes(rows, before, nets)
     net = sum((each for each in nets.values()), Money.zero(currency_of_invoice(invoice)))
     tax = sum((amount for _, amount in taxes.values()), Money.zero(net.currency))
+    _check_total(invoice, before, net + tax)
     returned = max(0, (net + tax).minor - unpaid_of(session, invoice.id, account.id))
     number, issued_at = next_number(session, now, settings, DocumentType.credit_note)
     information = payment_information_of(session, account.id)
@@ -105,6 +109,14 @@ def _checked(invoice: Invoice, before: Sequence[CreditNote], nets: Mapping[int, 
                 f"Line {place} has {rest} left to credit, not {net}.", "over-credited", line=place, left=str(rest)
             )
     return rows
+
+
+def _check_total(invoice: Invoice, before: Sequence[CreditNote], total: Money) -> None:
+    left = Money(invoice.total_minor - sum(note.total_minor for note in before), total.currency)
+    if total.minor > left.minor:
+        raise Refused(
+            f"{invoice.number} has {left} left to credit, with tax, not {total}.", "over-credited", left=str(left)
+        )
 
 
 def _taxes(

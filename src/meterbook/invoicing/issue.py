@@ -14,6 +14,7 @@ from meterbook.accounts.tables import Account, PaymentInformation
 from meterbook.core.credits import Owed, settlement
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
+from meterbook.core.period import BillingMonth
 from meterbook.invoicing.facts import open_items
 from meterbook.invoicing.number import DocumentType, next_number
 from meterbook.invoicing.queue import queue_letter
@@ -52,10 +53,13 @@ def issue(session: Session, now: datetime, settings: Settings, account: Account,
     return invoice
 
 
-def discard(session: Session, invoice: Invoice) -> None:
-    """Throw a kept draft away; its month can be drafted again."""
-    assert invoice.number is None, "an issued invoice stays"
-    session.execute(delete(Invoice).where(Invoice.id == invoice.id))
+def discard_later(session: Session, account_id: int, month: BillingMonth) -> None:
+    """Throw away drafts that are kept of later months: what this month bills may be in them, as an adjustment.
+
+    Their months can be drafted again.
+    """
+    later = (Invoice.account_id == account_id, Invoice.month > str(month), Invoice.number.is_(None))
+    session.execute(delete(Invoice).where(*later))
 
 
 def due_on(invoice: Invoice, issued_at: datetime, account: Account, due_day: int) -> date:

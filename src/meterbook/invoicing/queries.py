@@ -109,6 +109,19 @@ def months_issued_after(session: Session, account_id: int, month: BillingMonth) 
     return session.scalars(query.limit(1)).first()
 
 
+def kept_months(session: Session, account_ids: Collection[int]) -> dict[int, list[str]]:
+    """Return by account the months of which a draft is kept, in order."""
+    found: dict[int, list[str]] = {}
+    rows = session.execute(
+        select(Invoice.account_id, Invoice.month)
+        .where(Invoice.account_id.in_(account_ids), Invoice.number.is_(None))
+        .order_by(Invoice.month)
+    )
+    for account_id, month in rows:
+        found.setdefault(account_id, []).append(month)
+    return found
+
+
 def issued_until(session: Session, currency: str) -> datetime | None:
     """Return the end of the latest month that was issued in a currency, None if none was."""
     query = select(Invoice.ends_at).where(Invoice.currency == currency, Invoice.number.is_not(None))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -32,8 +31,7 @@ def queue_letter(
     """
     subject = credit_note.number if credit_note else invoice.number
     kind = "reminder" if reminder else "credit_note" if credit_note else "invoice"
-    host = urlsplit(settings.public_url or "").hostname or settings.mail_from.rpartition("@")[2] or "localhost"
-    message_id = f"<{subject}{f'.{reminder}' if reminder else ''}@{host}>"
+    message_id = f"<{subject}{f'.{reminder}' if reminder else ''}@{settings.mail_domain}>"
     made = session.execute(
         insert(Delivery)
         .values(

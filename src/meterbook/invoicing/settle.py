@@ -11,6 +11,7 @@ from meterbook.core.credits import Application, Credit, settle
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.invoicing.facts import open_items
 from meterbook.ledger.post import post
+from meterbook.ledger.queries import expiry_count
 
 
 def settle_account(session: Session, now: datetime, account: Account, cause: str) -> tuple[Application, ...]:
@@ -38,7 +39,8 @@ def expire_credits(session: Session, now: datetime, account: Account, ended_at: 
             Posting(LedgerAccount.promotional_credit, credit.left, credit_id=credit.id),
             Posting(LedgerAccount.promotions, -credit.left),
         )
-        post(session, now, entry(Reason.credit_expired, f"credit:{credit.id}@{ended_at:%Y-%m}", account.id, *postings))
+        source = f"credit:{credit.id}/{expiry_count(session, credit.id) + 1}"
+        post(session, now, entry(Reason.credit_expired, source, account.id, *postings))
 
 
 def _postings(application: Application, invoice_id: int) -> tuple[Posting, Posting]:

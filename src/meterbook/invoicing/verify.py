@@ -69,10 +69,12 @@ _BOOKED: Final = {
         from (
             select s.document_type, s.year, s.last_number,
                 case s.document_type
-                    when 'invoice' then (select count(*) from invoice i
-                        where i.number is not null and extract(year from i.issued_at at time zone 'UTC') = s.year)
-                    else (select count(*) from credit_note n
-                        where extract(year from n.issued_at at time zone 'UTC') = s.year)
+                    when 'invoice' then (select count(distinct i.number) from invoice i
+                        where i.number is not null and extract(year from i.issued_at at time zone 'UTC') = s.year
+                            and substring(i.number from '[0-9]+$')::bigint between 1 and s.last_number)
+                    else (select count(distinct n.number) from credit_note n
+                        where extract(year from n.issued_at at time zone 'UTC') = s.year
+                            and substring(n.number from '[0-9]+$')::bigint between 1 and s.last_number)
                 end as found
             from number_series s
         ) as series

@@ -83,6 +83,16 @@ def credits_left(session: Session, account_ids: Collection[int]) -> dict[int, in
     return {credit_id: int(minor or 0) for credit_id, minor in rows if credit_id is not None}
 
 
+def expiry_count(session: Session, credit_id: int) -> int:
+    """Return how often something was left of a credit when it expired: what was given back to it expires again."""
+    query = (
+        select(func.count(JournalEntry.id.distinct()))
+        .join(PostingRow, PostingRow.entry_id == JournalEntry.id)
+        .where(JournalEntry.reason == Reason.credit_expired.value, PostingRow.credit_id == credit_id)
+    )
+    return session.scalar(query) or 0
+
+
 def prepayments_of(session: Session, ids: Collection[int]) -> dict[int, Prepayment]:
     """Return prepayments by id."""
     return {row.id: row for row in session.scalars(select(Prepayment).where(Prepayment.id.in_(ids)))}
@@ -112,6 +122,14 @@ def paid_with(session: Session, invoice_id: int) -> tuple[dict[int, int], dict[i
         elif reason == Reason.payment and posting.invoice_id == invoice_id:
             direct -= posting.amount_minor
     return granted, prepayments, direct
+
+
+def is_written_off(session: Session, invoice_id: int) -> bool:
+    """Whether what was unpaid of an invoice became bad debt."""
+    entries = select(JournalEntry.id).where(
+        JournalEntry.reason == Reason.write_off, JournalEntry.source == f"invoice:{invoice_id}"
+    )
+    return session.scalar(entries) is not None
 
 
 def movements(
