@@ -81,6 +81,12 @@ def test_what_does_not_balance_is_no_entry(some: list[Money]) -> None:
         Entry(Reason.payment, "payment:1", 7, tuple(rows))
 
 
+def test_what_moves_no_money_has_no_postings() -> None:
+    # the invoice of a month that was on trial
+    nothing = Posting(LedgerAccount.receivable, usd(0), invoice_id=1)
+    assert entry(Reason.invoice, "invoice:1", 7, nothing).postings == ()
+
+
 def test_currencies_never_meet_in_an_entry() -> None:
     with pytest.raises(AssertionError, match="one currency"):
         Entry(

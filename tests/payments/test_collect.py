@@ -219,4 +219,4 @@ def test_what_is_overdue_is_reminded_of_once(office: Office) -> None:
         office.work()
     names = [path.name for path in office.letters()]
     assert len(names) == 2
-    assert any(".overdue." in name for name in names)
+    assert any(".overdue@" in name for name in names)

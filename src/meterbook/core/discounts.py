@@ -209,11 +209,13 @@ def _fixed_price(promotion: Promotion, lines: _Matching, frame: Frame, currency:
     for place, line in lines:
         left = Fraction(line.left.decimal)
         at_list = left * _share(promotion, line, frame)
-        saved = min(at_list - _at_fixed_price(promotion, line, frame), line.charge.above_minimum - line.saved)
-        instead = rounded(left - saved, currency)
-        if instead.minor < line.left.minor:
-            line.saved += saved
-            shares.append((place, line.left - instead))
+        saved = at_list - _at_fixed_price(promotion, line, frame)
+        above_minimum = line.charge.above_minimum - line.saved
+        most = rounded(max(Fraction(0), above_minimum), currency)
+        share = min(line.left - rounded(left - saved, currency), most, key=_minor)
+        if share.minor > 0:
+            line.saved += min(saved, above_minimum)
+            shares.append((place, share))
     return _took(promotion, lines, shares, currency)
 
 

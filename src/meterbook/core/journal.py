@@ -54,7 +54,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Postings of one cause that add up to nothing, in one currency, for one customer account.
+    """Postings of one cause that add up to nothing, in one currency, for one customer account; none for no money.
 
     `source` names the cause among those of its reason, as "invoice:17".
     """
@@ -65,7 +65,7 @@ class Entry:
     postings: tuple[Posting, ...]
 
     def __post_init__(self) -> None:
-        assert len({posting.amount.currency.code for posting in self.postings}) == 1, "an entry has one currency"
+        assert len({posting.amount.currency.code for posting in self.postings}) <= 1, "an entry has one currency"
         assert sum(posting.amount.minor for posting in self.postings) == 0, "an entry balances"
 
 
