@@ -30,10 +30,15 @@ def migrated() -> Iterator[Database]:
 @pytest.fixture
 def database(migrated: Database) -> Database:
     """A database with all tables and no rows."""
-    with migrated.transaction() as session:
+    return emptied(migrated)
+
+
+def emptied(database: Database) -> Database:
+    """Take every row out of a database and return it."""
+    with database.transaction() as session:
         tables = session.scalars(text("select quote_ident(tablename) from pg_tables where schemaname = 'public'")).all()
         rows = ", ".join(table for table in tables if table != "schema_version")
         # the books refuse to be emptied; a replica's session may
         session.execute(text("set local session_replication_role = replica"))
         session.execute(text(f"truncate {rows} cascade"))
-    return migrated
+    return database

@@ -61,6 +61,7 @@ def close_month(
     *,
     account_ids: Sequence[int] | None = None,
     confirm: bool = False,
+    pass_over: bool = False,
     progress: Progress = lambda _: None,
 ) -> Closed:
     """Draft a month for accounts (None: all) and keep the drafts; with `confirm`, issue them.
@@ -68,10 +69,10 @@ def close_month(
     Without `confirm` drafts are made anew. With it, a draft that is kept is issued as it was looked at, and only a
     missing one is made. What is issued stays. `progress` is told how many accounts each group had. Raises `Refused`
     ("month-running") when the month has not ended at `at` for an account that was asked for, ("month-out-of-order") for
-    a single account whose months are out of order; of many accounts such ones are passed over.
+    a single account whose months are out of order; of many accounts, or with `pass_over`, such ones are passed over.
     """
     closed = Closed()
-    alone = account_ids is not None and len(account_ids) == 1
+    alone = account_ids is not None and len(account_ids) == 1 and not pass_over
     with transactions() as session:
         groups = list(_groups(session, account_ids))
         _refuse_running(session, groups, month, at)

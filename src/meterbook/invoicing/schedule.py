@@ -18,7 +18,8 @@ from meterbook.usage.store import UsageStore
 def close_due(transactions: Transactions, usage: UsageStore, settings: Settings, now: datetime) -> list[Closed]:
     """Close for each account the month before the running one, once its grace period is over; safe to repeat.
 
-    With `close_schedule` "draft" missing drafts are made and those that are kept stay; with "issue" they are issued.
+    With `close_schedule` "draft" missing drafts are made and those that are kept stay; with "issue" they are issued. An
+    account whose months are out of order is passed over.
     """
     if settings.close_schedule == "off":
         return []
@@ -33,7 +34,7 @@ def close_due(transactions: Transactions, usage: UsageStore, settings: Settings,
             kept = invoices_of_month(session, account_ids, month)
             due[month] = [id_ for id_ in account_ids if id_ not in kept or (confirm and kept[id_].number is None)]
     return [
-        close_month(transactions, usage, settings, month, now, account_ids=account_ids, confirm=confirm)
+        close_month(transactions, usage, settings, month, now, account_ids=account_ids, confirm=confirm, pass_over=True)
         for month, account_ids in sorted(due.items())
         if account_ids
     ]

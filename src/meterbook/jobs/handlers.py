@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
 from sqlalchemy import text
 
 from meterbook.invoicing.deliver import deliver
@@ -21,6 +22,7 @@ from meterbook.payments.gateways.open import open_gateway
 from meterbook.payments.refund import send_refund
 from meterbook.payments.remind import remind_overdue
 
+_log = structlog.get_logger(__name__)
 KEEP_DONE_DAYS: Final = 30
 DELETED_AT_ONCE_MAX: Final = 5_000
 _DELETE_DONE: Final = text("""
@@ -80,8 +82,10 @@ def give_back(place: Workplace, _now: datetime, *, refund_id: int) -> None:
 
 
 def close_what_is_due(place: Workplace, now: datetime) -> None:
-    """Draft, and by the setting issue, the months whose grace period is over."""
-    close_due(place.database.transaction, place.usage, place.settings, now)
+    """Draft, and by the setting issue, the months whose grace period is over; the log names who was passed over."""
+    for closed in close_due(place.database.transaction, place.usage, place.settings, now):
+        for each in closed.skipped:
+            _log.warning("close.passed_over", account=each.account, reason=each.reason)
 
 
 def remind(place: Workplace, now: datetime) -> None:
