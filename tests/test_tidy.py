@@ -39,7 +39,9 @@ MONEY = (
     "payments",
     "promotions",
     "demo",
-    "console/present.py",
+    "console/my_usage",
+    "console/operator",
+    "console/sheet.py",
     "console/formats.py",
     "api",
 )

@@ -23,16 +23,19 @@ def add_user(
     name: str | None = None,
     password: str | None = None,
     language: str | None = None,
+    is_operator: bool = False,
 ) -> User:
     """Add a user and return them; the very same user again is the one that is there.
 
     Without a password nobody can sign in as this user. `name` is the e-mail unless given. Raises `Invalid` naming the
-    field, `Refused` ("exists") when the e-mail is there with another name, language or password.
+    field, `Refused` ("exists") when the e-mail is there with another name, language or password, or as somebody who is
+    of the operator's staff or is not.
     """
     address = check.email(email)
     wanted: dict[str, object] = {
         "name": check.name(address if name is None else name),
         "language": None if language is None else check.language(language),
+        "is_operator": is_operator,
     }
     stored = None if password is None else password_hash(password)
     added = session.execute(

@@ -39,7 +39,7 @@ def prove_key(session: Session, bearer: str, now: datetime) -> Access:
 
 
 def prove_session(session: Session, token: str, now: datetime) -> Access:
-    """Return what the person of a sign-in may see, by the memberships of this moment.
+    """Return what the person of a sign-in may see, by the memberships of this moment; all, if of the operator's staff.
 
     Raises `Denied` ("unauthenticated") for a wrong, an expired or a revoked token.
     """
@@ -51,6 +51,8 @@ def prove_session(session: Session, token: str, now: datetime) -> Access:
     if row is None or _is_over(row.SignIn.expires_at, row.SignIn.revoked_at, now):
         raise _unproved()
     user = row.User
+    if user.is_operator:
+        return Access(kind="operator", subject=user.email, seal=SEAL, user_id=user.id)
     held = session.scalars(select(Membership).where(Membership.user_id == user.id).order_by(Membership.id)).all()
     grants = tuple(Grant(each.account_id, each.project_id, Role(each.role), each.billing) for each in held)
     return Access(kind="user", subject=user.email, seal=SEAL, user_id=user.id, grants=grants)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Numeric,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -92,16 +93,21 @@ class Project(Base):
 
 
 class User(Base):
-    """A person who signs in; `email` is kept in lower case."""
+    """A person who signs in; `email` is kept in lower case. Staff, who may do everything, `is_operator`."""
 
     __tablename__ = "user"
-    __table_args__ = (CheckConstraint("email = lower(email)", "email_lower_case"),)
+    __table_args__ = (
+        CheckConstraint("email = lower(email)", "email_lower_case"),
+        CheckConstraint("theme in ('auto', 'light', 'dark')", "theme_known"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     email: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
     password_hash: Mapped[str | None] = mapped_column(Text)
     language: Mapped[str | None] = mapped_column(Text)
+    theme: Mapped[str | None] = mapped_column(Text)
+    is_operator: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime]
 
 
@@ -151,13 +157,35 @@ class ApiKey(Base):
 
 
 class SignIn(Base):
-    """A person's open session in the console; of its token only a SHA-256 is kept."""
+    """A person's open session in the console; of its token only a SHA-256 is kept.
+
+    `browser` names where it was opened from, as the browser calls itself, cut short.
+    """
 
     __tablename__ = "sign_in"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+    browser: Mapped[str] = mapped_column(Text, server_default="")
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+
+class OneTimeLink(Base):
+    """A link in a letter that works once: to choose a new password, or the first one (an invitation).
+
+    Of its token only a SHA-256 is kept.
+    """
+
+    __tablename__ = "one_time_link"
+    __table_args__ = (CheckConstraint("purpose in ('password', 'invitation')", "purpose_known"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+    purpose: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]

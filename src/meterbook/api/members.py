@@ -42,6 +42,7 @@ class NewUser(BaseModel):
     name: str | None = None
     password: SecretStr | None = Field(None, description="8 to 1,000 characters; without one nobody signs in.")
     language: str | None = None
+    operator: bool = Field(False, description="Of the operator's staff, who may do everything.")
 
 
 class NewMember(BaseModel):
@@ -69,7 +70,15 @@ class MemberChange(BaseModel):
 def post_user(body: NewUser, session: Transaction, _access: Operator, now: Now) -> Response:
     """Add a user; the very same user again is answered as it stands."""
     password = None if body.password is None else body.password.get_secret_value()
-    user = add_user(session, now, email=body.email, name=body.name, password=password, language=body.language)
+    user = add_user(
+        session,
+        now,
+        email=body.email,
+        name=body.name,
+        password=password,
+        language=body.language,
+        is_operator=body.operator,
+    )
     return answer(_user(user), 201)
 
 
@@ -149,6 +158,7 @@ def _user(user: User) -> Json:
         "email": user.email,
         "name": user.name,
         "language": user.language,
+        "operator": user.is_operator,
         "has_password": user.password_hash is not None,
         "created_at": instant(user.created_at),
     }

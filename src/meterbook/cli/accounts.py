@@ -98,13 +98,14 @@ def add_user(
     email: Email,
     name: Name = None,
     language: Annotated[str | None, typer.Option(help="en, ko or ja: of the console.")] = None,
+    operator: Annotated[bool, typer.Option("--operator", help="Of your staff: may do everything.")] = False,
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a user; without a password nobody signs in as them."""
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    body = {"email": email, "name": name, "language": language, "password": password}
+    body = {"email": email, "name": name, "language": language, "password": password, "operator": operator}
     _add("/users", body, data_dir, as_json, f"User {email} is there.")
 
 

@@ -101,7 +101,13 @@ def _add_account(client: Client, account: DemoAccount) -> None:
 
 
 def _add_user(client: Client, user: DemoUser, password: str) -> None:
-    body = {"email": user.email, "name": user.name, "language": user.language, "password": password}
+    body = {
+        "email": user.email,
+        "name": user.name,
+        "language": user.language,
+        "password": password,
+        "operator": user.is_operator,
+    }
     client.post("/users", body)
     for member in user.memberships:
         place = {"account": member.account} if member.project is None else {"project": member.project}

@@ -1,4 +1,4 @@
-"""Addresses: the state of the invoice preview in its URL, and the safe way back after signing in."""
+"""Addresses: the state of a page in its URL, and the safe way back after signing in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from meterbook.core.invoice import GroupBy
 from meterbook.core.period import BillingMonth
 
-HOME: Final = "/invoice-preview"
+HOME: Final = "/"
+PREVIEW: Final = "/invoice-preview"
 EVERYTHING: Final = "*"
 _LONGEST: Final = 2_000  # characters of a way back
 
@@ -25,16 +26,10 @@ class PreviewState:
     month: BillingMonth
     by: GroupBy
     opened: frozenset[str]
-    language: str | None
 
     def href(self) -> str:
         """Return the address of this state."""
-        fields = [("account", self.account), ("month", str(self.month)), ("by", self.by)]
-        if self.opened:
-            fields.append(("open", self.opened_text))
-        if self.language:
-            fields.append(("lang", self.language))
-        return f"{HOME}?{urlencode(fields, safe=',*')}"
+        return address_of(PREVIEW, account=self.account, month=self.month, by=self.by, open=self.opened_text)
 
     @property
     def opened_text(self) -> str:
@@ -54,10 +49,6 @@ class PreviewState:
         """Return the state grouped the other way; the groups that were open do not exist there."""
         return replace(self, by=by, opened=self.opened & {EVERYTHING})
 
-    def for_account(self, account: str) -> PreviewState:
-        """Return the same month of another account."""
-        return replace(self, account=account, opened=frozenset())
-
     def toggled(self, key: str, keys: frozenset[str]) -> PreviewState:
         """Return the state with one group, or `EVERYTHING`, opened or closed; `keys` are the groups there are."""
         if key == EVERYTHING:
@@ -65,6 +56,12 @@ class PreviewState:
             return replace(self, opened=frozenset() if all_open else frozenset({EVERYTHING}))
         opened = keys if self.everything_is_open else self.opened & keys
         return replace(self, opened=opened ^ ({key} & keys))
+
+
+def address_of(path: str, **state: object) -> str:
+    """Return the address of a page in a state; values that are None or empty are left out."""
+    fields = [(name, str(value)) for name, value in state.items() if value is not None and str(value)]
+    return f"{path}?{urlencode(fields, safe=',*')}" if fields else path
 
 
 def opened_in(text: str) -> frozenset[str]:

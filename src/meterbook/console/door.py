@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
 
-from meterbook.console import preview, sign_in
-from meterbook.console.pages import STATIC_PATH, static_files
-from meterbook.console.protection import PageHeaders
+from meterbook.console.account_page import Heading, NoAccount
+from meterbook.console.my_usage import routes as my_usage
+from meterbook.console.operator import routes as operator
+from meterbook.console.pages import STATIC_PATH, render, static_files
+from meterbook.console.person import routes as person
+from meterbook.console.person.sign_in import Attempts
+from meterbook.console.protection import PageHeaders, form_token
 
 
 def mount(app: FastAPI) -> None:
@@ -14,8 +19,16 @@ def mount(app: FastAPI) -> None:
 
     Errors are the application's to handle: `problems.page_of` shows them to people.
     """
-    app.state.sign_in_attempts = sign_in.Attempts()
-    app.include_router(sign_in.router)
-    app.include_router(preview.router)
+    app.state.sign_in_attempts = Attempts()
+    for room in (person, my_usage, operator):
+        app.include_router(room.router)
     app.mount(STATIC_PATH, static_files(), name="static")
     app.add_middleware(PageHeaders)
+
+    @app.exception_handler(NoAccount)
+    def without_an_account(request: Request, error: NoAccount) -> Response:
+        reader = error.reader
+        if reader.access.may_operate():
+            return RedirectResponse("/operator", 303)
+        heading = Heading(reader.access.subject, form_token(reader.token), is_operator=False)
+        return render(request, "my_usage/no_account.html", reader.language, reader=heading)

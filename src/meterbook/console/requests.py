@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Form, Request
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.access import Access
 from meterbook.accounts.prove import prove_session
 from meterbook.accounts.tables import User
 from meterbook.console.pages import language_of
-from meterbook.console.protection import SESSION_COOKIE, read_cookie
+from meterbook.console.protection import SESSION_COOKIE, check_post, read_cookie
 from meterbook.database import Database
-from meterbook.errors import Denied
+from meterbook.errors import Denied, NotFound
 
 
 def transaction(request: Request) -> Iterator[Session]:
@@ -58,3 +58,23 @@ def signed_in(request: Request, session: Books, now: Now) -> Reader:
 
 
 SignedIn = Annotated[Reader, Depends(signed_in, scope="function")]
+
+
+def posted(request: Request, reader: SignedIn, form_token: Annotated[str, Form()] = "") -> Reader:
+    """Return the reader who posted a form that a page of ours showed them. Raises `Denied` ("stale-form")."""
+    check_post(request, reader.token, form_token)
+    return reader
+
+
+# Every route that a form posts to depends on this; it is the only proof that the reader meant it.
+Posted = Annotated[Reader, Depends(posted, scope="function")]
+
+
+def operator(reader: SignedIn) -> Reader:
+    """Return a reader of the operator's staff; to anybody else the page does not exist. Raises `NotFound`."""
+    if not reader.access.may_operate():
+        raise NotFound("There is no such page.")
+    return reader
+
+
+OfOperator = Annotated[Reader, Depends(operator, scope="function")]

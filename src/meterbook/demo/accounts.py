@@ -61,6 +61,7 @@ class DemoUser:
     language: str
     sees: str
     memberships: tuple[DemoMembership, ...]
+    is_operator: bool = False
 
 
 def demo_accounts(now: datetime) -> tuple[DemoAccount, ...]:
@@ -125,6 +126,7 @@ _ACME_TEAM: Final = ("shop", "api", "warehouse", "mobile", "sandbox")
 _DEVELOPER_BILLING: Final = frozenset({"shop", "api"})
 
 DEMO_USERS: Final = (
+    DemoUser("staff@meterbook.example", "Staff", "en", "everything, as the operator's staff", (), is_operator=True),
     DemoUser(
         "finance@acme.example",
         "Finance",

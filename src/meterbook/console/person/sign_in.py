@@ -124,7 +124,7 @@ def _form(request: Request, wanted: str, email: str = "", message: str | None = 
     secret = read_cookie(request, FORM_COOKIE) or secrets.token_urlsafe(32)
     response = render(
         request,
-        "sign_in.html",
+        "person/sign_in.html",
         language_of(request),
         status,
         _RETRY_AFTER if status == 429 else None,

@@ -1,17 +1,12 @@
 """The console's pages over HTTP, on real stores, on a clock that stands: who sees what, and how pages are protected."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from anyio.from_thread import start_blocking_portal
-from fastapi import FastAPI
 from sqlalchemy import text
 
 from meterbook.accounts.add_account import add_account
@@ -22,13 +17,13 @@ from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.console.pages import static_url
 from meterbook.database import Database
-from meterbook.main import House, create_app
+from meterbook.main import House
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage
+from tests.console.browser import PASSWORD, Browser, browsing, sign_in, token_of
 
 NOW = datetime(2026, 6, 12, 6, tzinfo=UTC)
-CATALOG = Path(__file__).with_name("catalog.toml").read_text(encoding="utf-8")
-PASSWORD = "correct horse battery"
+CATALOG = (Path(__file__).parents[1] / "doors" / "catalog.toml").read_text(encoding="utf-8")
 SCRIPT = "<script>alert('project')</script>"
 LONG = "Long" * 50
 # Two of three projects, every project, a project without its billing, another account, nothing.
@@ -81,28 +76,6 @@ def furnish(database: Database) -> None:
                 )
 
 
-class Browser:
-    """A reader's browser without JavaScript: keeps cookies, and shows redirects instead of following them."""
-
-    def __init__(self, app: FastAPI, call: Callable[..., Any]) -> None:
-        self.key = {"authorization": f"Bearer {app.state.local_token}"}
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        self.http = httpx.AsyncClient(base_url="http://testserver", transport=transport)
-        self._call = call
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        return self.http.cookies
-
-    def get(self, path: str, **how: Any) -> httpx.Response:
-        answer: httpx.Response = self._call(partial(self.http.get, path, **how))
-        return answer
-
-    def post(self, path: str, **how: Any) -> httpx.Response:
-        answer: httpx.Response = self._call(partial(self.http.post, path, **how))
-        return answer
-
-
 @pytest.fixture(scope="module")
 def house(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """An installation of two accounts and four projects, in use since the first of June."""
@@ -113,37 +86,18 @@ def house(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("console")
     store = open_usage(folder)
     house = House(Settings(data_dir=folder), migrated, store)
-    with browsing(house) as browser:
+    with browsing(house, NOW) as browser:
         answer = browser.post("/api/v1/events", json=EVENTS, headers=browser.key)
         assert answer.json()["accepted"] == len(EVENTS)
     yield house
     store.close()
 
 
-@contextmanager
-def browsing(house: House) -> Iterator[Browser]:
-    with start_blocking_portal() as portal:
-        browser = Browser(create_app(house, lambda: NOW), portal.call)
-        yield browser
-        portal.call(browser.http.aclose)
-
-
 @pytest.fixture
 def client(house: House) -> Iterator[Browser]:
     """A browser that nobody has used yet, before a server that was just started."""
-    with browsing(house) as browser:
+    with browsing(house, NOW) as browser:
         yield browser
-
-
-def token_of(page: httpx.Response) -> str:
-    found = re.search(r'name="form_token" value="([^"]+)"', page.text)
-    assert found, page.text
-    return found[1]
-
-
-def sign_in(client: Browser, email: str = "two@acme.example", password: str = PASSWORD, **more: str) -> httpx.Response:
-    form = {"email": email, "password": password, "form_token": token_of(client.get("/sign-in"))}
-    return client.post("/sign-in", data=form | more)
 
 
 def figures(page: httpx.Response) -> list[str]:
@@ -151,14 +105,15 @@ def figures(page: httpx.Response) -> list[str]:
 
 
 def test_the_first_page_is_behind_the_sign_in_and_comes_after_it(client: Browser) -> None:
-    assert client.get("/").headers["location"] == "/invoice-preview"
+    assert client.get("/").headers["location"] == "/sign-in?next=%2F"
     wanted = client.get("/invoice-preview?account=acme&by=product")
     assert wanted.status_code == 303
     form = client.get(wanted.headers["location"])
     assert form.status_code == 200
     answer = sign_in(client, next="/invoice-preview?account=acme&by=product")
     assert (answer.status_code, answer.headers["location"]) == (303, "/invoice-preview?account=acme&by=product")
-    assert client.get("/sign-in").headers["location"] == "/invoice-preview"
+    assert client.get("/sign-in").headers["location"] == "/"
+    assert client.get("/").headers["location"] == "/overview"
 
 
 def test_a_swapped_part_leads_a_signed_out_reader_to_the_form(client: Browser) -> None:
@@ -336,7 +291,7 @@ def test_a_form_token_of_another_browser_is_refused(client: Browser) -> None:
 
 
 def test_the_way_back_after_signing_in_is_never_another_site(client: Browser) -> None:
-    assert sign_in(client, next="https://evil.example/").headers["location"] == "/invoice-preview"
+    assert sign_in(client, next="https://evil.example/").headers["location"] == "/"
 
 
 def test_guessing_passwords_is_slowed_down(client: Browser) -> None:

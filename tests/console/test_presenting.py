@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from meterbook.console.address import HOME, PreviewState, opened_in, way_back
+from meterbook.console.address import HOME, PREVIEW, PreviewState, opened_in, way_back
 from meterbook.console.chart import chart_data, colour_of, present_chart
 from meterbook.console.formats import NOTHING, formats
 from meterbook.console.languages import LANGUAGES, chosen, translations
-from meterbook.console.present import Preview, Scope, present_preview
+from meterbook.console.my_usage.present_preview import Preview, Scope, present_preview
 from meterbook.core.daily import daily_costs
 from meterbook.core.invoice import AccountTerms, ProjectTerms, Use, draft
 from meterbook.core.metering import Meter, MeterKind
@@ -64,7 +64,7 @@ def use(project: ProjectTerms, product: Product, an_hour: int) -> Use:
 def preview(by: str = "project", opened: str = "", language: str = "en", now: datetime = NOW) -> Preview:
     uses = (use(WEB, SERVER, 3), use(WEB, CHANGED, 1), use(WEB, REQUESTS, 100), use(TRIAL, SERVER, 1))
     drafted = draft(AccountTerms("acme", USD, Decimal(10)), FRAME, uses, NOW, NOW - timedelta(hours=1))
-    state = PreviewState("acme", JUNE, by, opened_in(opened), None)  # type: ignore[arg-type]
+    state = PreviewState("acme", JUNE, by, opened_in(opened))  # type: ignore[arg-type]
     return present_preview(drafted, daily_costs(drafted, uses), state, Scope(2, False), language, now, POSITIONS)
 
 
@@ -188,10 +188,10 @@ def test_english_says_more_than_one(unit: str, quantity: str, written: str) -> N
 
 def test_the_address_carries_what_is_open() -> None:
     keys = frozenset({"web", "beta"})
-    state = PreviewState("acme", JUNE, "project", frozenset(), "ko")
-    assert state.href() == f"{HOME}?account=acme&month=2026-06&by=project&lang=ko"
+    state = PreviewState("acme", JUNE, "project", frozenset())
+    assert state.href() == f"{PREVIEW}?account=acme&month=2026-06&by=project"
     opened = state.toggled("web", keys)
-    assert opened.href() == f"{HOME}?account=acme&month=2026-06&by=project&open=web&lang=ko"
+    assert opened.href() == f"{PREVIEW}?account=acme&month=2026-06&by=project&open=web"
     assert opened.toggled("web", keys) == state
     assert state.toggled("*", keys).everything_is_open
     assert state.toggled("*", keys).toggled("web", keys).opened == {"beta"}

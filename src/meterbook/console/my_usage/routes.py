@@ -1,0 +1,29 @@
+"""All pages of *My usage*."""
+
+from fastapi import APIRouter
+
+from meterbook.console.my_usage import (
+    balance,
+    billing_history,
+    invoice,
+    invoice_preview,
+    metering,
+    overview,
+    payment_information,
+    project_usage,
+    usage,
+)
+
+router = APIRouter(include_in_schema=False)
+for module in (
+    overview,
+    usage,
+    metering,
+    project_usage,
+    invoice_preview,
+    billing_history,
+    invoice,
+    balance,
+    payment_information,
+):
+    router.include_router(module.router)
