@@ -14,7 +14,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import closing, importing, ingest, limits, preview
+from bench import closing, console, importing, ingest, limits, preview
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
         "preview": preview.run,
         "import": importing.run,
         "close": closing.run,
+        "console": console.run,
     }
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[*parts, []], help="which parts to run; all if none is named")

@@ -80,6 +80,13 @@ def post(connection: http.client.HTTPConnection, key: str, body: bytes) -> dict[
 def serving(folder: Path) -> Iterator[Server]:
     """Serve a fresh folder with one account of ten projects."""
     folder.mkdir(parents=True)
+    with serving_as_it_is(folder) as (host, port, token, pid):
+        yield Server(folder, host, port, _furnish(host, port, token), pid)
+
+
+@contextmanager
+def serving_as_it_is(folder: Path) -> Iterator[tuple[str, int, str, int]]:
+    """Serve a folder; yield the server's host, port, local token and process."""
     command = [sys.executable, "-m", "meterbook", "serve", "--port", "0", "--data-dir", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
@@ -89,7 +96,7 @@ def serving(folder: Path) -> Iterator[Server]:
             time.sleep(0.05)
         written = json.loads(run_file.read_text())
         host, port = written["url"].removeprefix("http://").split(":")
-        yield Server(folder, host, int(port), _furnish(host, int(port), written["token"]), process.pid)
+        yield host, int(port), written["token"], process.pid
     finally:
         process.terminate()
         process.wait()

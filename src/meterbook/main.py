@@ -23,7 +23,6 @@ from meterbook.api import health, problems, routes
 from meterbook.api.limits import BodyLimit
 from meterbook.api.permission import LOCAL_PREFIX
 from meterbook.api.places import Places
-from meterbook.api.promotions import Guesses
 from meterbook.console.door import mount
 from meterbook.console.problems import page_of
 from meterbook.database import Database, migrate, open_database
@@ -32,6 +31,7 @@ from meterbook.jobs.worker import working
 from meterbook.jobs.workplace import Workplace
 from meterbook.mail import open_mailer
 from meterbook.payments.gateways.open import takes_fake_cards
+from meterbook.promotions.guesses import Guesses
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore, open_usage
 
@@ -72,13 +72,16 @@ def open_house(settings: Settings) -> Iterator[House]:
 
 
 @contextmanager
-def at_work(house: House, clock: Clock = system_clock) -> Iterator[None]:
-    """Have the jobs done (mail, charges, the schedule's closes) while the block runs."""
+def at_work(house: House, clock: Clock = system_clock, served_at: str | None = None) -> Iterator[None]:
+    """Have the jobs done (mail, charges, the schedule's closes) while the block runs.
+
+    `served_at` is where this process serves: links in letters lead there while no public address is set.
+    """
     if takes_fake_cards(house.settings):
         structlog.get_logger().warning(
             "payments.fake_gateway", note="cards of the fake gateway are taken; no money moves"
         )
-    place = Workplace(house.settings, house.database, house.usage, open_mailer(house.settings), clock)
+    place = Workplace(house.settings, house.database, house.usage, open_mailer(house.settings), clock, served_at)
     with working(place):
         yield
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import text
@@ -17,6 +18,25 @@ QUEUE: Final = "default"
 ARGUMENTS_BYTES_MAX: Final = 8_000
 _ROUNDS: Final = 5
 _WAITING_ONCE: Final = "procrastinate_jobs_queueing_lock_idx_v1"
+# A job that should have begun so long ago waits for a worker that is not there.
+LATE: Final = timedelta(minutes=10)
+_STUCK: Final = text("""
+    select task_name, trouble, count(*) as jobs, min(at) as since
+    from (
+        select job.task_name,
+            case when job.status = 'failed' then 'failed' else 'late' end as trouble,
+            coalesce(
+                case when job.status = 'todo' then job.scheduled_at end,
+                (select max(event.at) from procrastinate_events as event where event.job_id = job.id)
+            ) as at,
+            job.status
+        from procrastinate_jobs as job
+        where job.status in ('failed', 'todo')
+    ) as job
+    where status = 'failed' or at < :before
+    group by task_name, trouble
+    order by trouble, task_name
+""")
 _DEFER: Final = text("""
     select unnest(procrastinate_defer_jobs_v1(array[
         row(
@@ -87,3 +107,19 @@ def _defer_unless_waiting(session: Session, job: dict[str, object]) -> int | Non
             return None
         # a worker took the waiting job between the two statements: there is room for the next one now
     raise Busy("The queue of jobs is changing too fast: try again shortly.")
+
+
+@dataclass(frozen=True, slots=True)
+class StuckJobs:
+    """Jobs of one task in trouble: "failed" ones, whose attempts are over, or "late" ones, which nobody begins."""
+
+    task: str
+    trouble: str
+    count: int
+    since: datetime
+
+
+def stuck_jobs(session: Session, now: datetime, late: timedelta = LATE) -> list[StuckJobs]:
+    """Return the jobs that failed for good, or that were due longer ago than `late` and still wait."""
+    rows = session.execute(_STUCK, {"before": now - late})
+    return [StuckJobs(row.task_name, row.trouble, row.jobs, row.since) for row in rows]

@@ -35,6 +35,10 @@ class Browser:
         answer: httpx.Response = self._call(partial(self.http.get, path, **how))
         return answer
 
+    def send(self, method: str, path: str, **how: Any) -> httpx.Response:
+        answer: httpx.Response = self._call(partial(self.http.request, method, path, **how))
+        return answer
+
     def post(self, path: str, **how: Any) -> httpx.Response:
         answer: httpx.Response = self._call(partial(self.http.post, path, **how))
         return answer

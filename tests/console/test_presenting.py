@@ -14,7 +14,8 @@ from meterbook.console.address import HOME, PREVIEW, PreviewState, opened_in, wa
 from meterbook.console.chart import chart_data, colour_of, present_chart
 from meterbook.console.formats import NOTHING, formats
 from meterbook.console.languages import LANGUAGES, chosen, translations
-from meterbook.console.my_usage.present_preview import Preview, Scope, present_preview
+from meterbook.console.my_usage.present_bill import Scope
+from meterbook.console.my_usage.present_preview import Preview, present_preview
 from meterbook.core.daily import daily_costs
 from meterbook.core.invoice import AccountTerms, ProjectTerms, Use, draft
 from meterbook.core.metering import Meter, MeterKind
@@ -82,13 +83,13 @@ def test_a_project_opens_into_its_products_with_their_formulas() -> None:
 
 
 def test_a_line_says_its_part_of_the_month_only_when_it_is_a_part() -> None:
-    server, before, after, _ = preview().groups[1].lines
+    server, before, after, _ = preview(opened="*").groups[1].lines
     assert server.from_at is None
     assert before.until_at == after.from_at == PRICE_CHANGE
 
 
 def test_a_counter_has_no_hours_and_free_usage_costs_nothing() -> None:
-    beta, web = preview().groups
+    beta, web = preview(opened="*").groups
     assert (web.lines[3].total_time, web.lines[3].average_cost) == (None, None)
     assert (beta.waiver, beta.lines[0].waiver, str(beta.total_cost)) == (Waiver.trial, Waiver.trial, "0.00")
     assert beta.lines[0].average_cost == Decimal("0.0000")
@@ -96,7 +97,7 @@ def test_a_counter_has_no_hours_and_free_usage_costs_nothing() -> None:
 
 
 def test_by_product_the_lines_are_projects_and_the_total_is_the_same() -> None:
-    page = preview("product")
+    page = preview("product", "*")
     server = next(group for group in page.groups if group.key == "server")
     assert [line.name for line in server.lines] == ["Web", "Beta"]
     assert server.colour == colour_of("server", POSITIONS)
@@ -126,6 +127,28 @@ def test_the_chart_carries_amounts_as_text() -> None:
     assert data["series"][0]["amounts"][20] == NOTHING
     assert data["totals"][0].startswith("US$")
     assert data["days"][0]["label"] == "6월 1일 (월)"
+
+
+def test_bars_stand_on_each_other_below_the_highest_line() -> None:
+    chart = preview().chart
+    assert chart is not None
+    assert [str(tick.value) for tick in chart.ticks] == ["0.00", "1.00", "2.00", "3.00", "4.00", "5.00"]
+    assert [tick.top for tick in chart.ticks] == [1000, 800, 600, 400, 200, 0]
+    lowest, *_, highest = chart.stacks[0]
+    assert lowest.top + lowest.height == 1000
+    assert sum(bar.height for bar in chart.stacks[0]) == 1000 - highest.top
+    assert chart.stacks[20] == ()
+
+
+def test_the_month_before_is_a_line_with_a_gap_where_nothing_was_metered() -> None:
+    drafted = draft(AccountTerms("acme", USD, Decimal(10)), FRAME, (use(WEB, SERVER, 1),), NOW, NOW)
+    daily = daily_costs(drafted, (use(WEB, SERVER, 1),))
+    gap = replace(daily.series[0], costs=(daily.series[0].costs[0], None, *daily.series[0].costs[2:]))
+    chart = present_chart(daily, "en", POSITIONS, None, before=replace(daily, series=(gap,)), href=str)
+    assert chart is not None
+    assert chart.before_line.startswith("M50 200M250 200L350 200")
+    assert chart.hrefs[0] == "2026-06-01"
+    assert chart_data(chart, formats("en"), "")["before"]["amounts"][:2] == ["$0.40", NOTHING]
 
 
 def test_nothing_metered_makes_no_chart() -> None:
@@ -196,6 +219,10 @@ def test_the_address_carries_what_is_open() -> None:
     assert state.toggled("*", keys).everything_is_open
     assert state.toggled("*", keys).toggled("web", keys).opened == {"beta"}
     assert state.toggled("stranger", keys) == state
+    far = replace(opened, wanted="we b&", page=3)
+    assert far.href().endswith("&open=web&q=we+b%26&page=3")
+    assert (far.grouped("product").wanted, far.in_month(JUNE).page, far.on_page(2).opened) == ("", 1, frozenset())
+    assert far.csv_href() == f"{PREVIEW}.csv?account=acme&month=2026-06&by=project&q=we+b%26"
 
 
 @pytest.mark.parametrize(

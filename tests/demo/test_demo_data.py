@@ -112,7 +112,9 @@ def apm_prices(now: datetime) -> list[dict[str, object]]:
 
 def test_users_see_what_their_memberships_say() -> None:
     projects = {account.code: {project.code for project in account.projects} for account in demo_accounts(NOW)}
-    finance, developer, viewer = DEMO_USERS
+    staff, finance, developer, viewer, admin = DEMO_USERS
+    assert staff.is_operator
+    assert [(each.account, each.project, each.role) for each in admin.memberships] == [("acme", None, "admin")]
     assert all(membership.project is None and membership.billing for membership in finance.memberships)
     assert {membership.account for membership in finance.memberships} == set(projects)
     assert len(developer.memberships) == 5

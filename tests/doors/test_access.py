@@ -67,6 +67,8 @@ class Sample:
 
 
 ACCOUNT = {"account": "access"}
+# Pages for visitors who cannot sign in: they show a form, or that a link is over.
+OPEN_PAGES = {"/forgotten-password", "/password/{token}", "/invitation/{token}"}
 # What the fixture `keys` made for the samples: INVOICE, NOTE and PAYMENT stand for their numbers in paths.
 MADE: dict[str, str] = {}
 SAMPLES = {
@@ -82,6 +84,9 @@ SAMPLES = {
         "/members", body={"email": "two@access.example", "project": "alpha", "role": "viewer", "billing": True}
     ),
     ("GET", "/members"): Sample("/members", {"account": "access"}),
+    ("POST", "/invitations"): Sample(
+        "/invitations", body={"email": "invited@access.example", "project": "alpha", "role": "viewer"}
+    ),
     ("PUT", "/members/{email}"): Sample("/members/two@access.example", {"project": "alpha"}, {"billing": True}),
     ("DELETE", "/members/{email}"): Sample("/members/temporary@access.example", {"project": "alpha"}),
     ("POST", "/keys"): Sample("/keys", body={"scope": "events", "account": "access"}),
@@ -110,6 +115,7 @@ SAMPLES = {
     ("GET", "/credit-notes/{number}/pdf"): Sample("/credit-notes/NOTE/pdf"),
     ("POST", "/closes"): Sample("/closes", body={"month": "2026-05", "account": "access"}),
     ("POST", "/verifications"): Sample("/verifications", body={}),
+    ("POST", "/archives"): Sample("/archives", body={"name": "walked"}, only_once=True),
     ("POST", "/promotion-codes"): Sample("/promotion-codes", body={"code": "ACCESS", "kind": "percent", "value": "1"}),
     ("GET", "/promotion-codes"): Sample("/promotion-codes"),
     ("POST", "/promotions/redeem"): Sample("/promotions/redeem", body={**ACCOUNT, "code": "ACCESS"}, only_once=True),
@@ -402,6 +408,8 @@ def test_only_the_operator_replays_a_moment(served: Served, keys: Keys) -> None:
 
 def test_pages_lead_to_the_sign_in(served: Served, routes: Mapping[tuple[str, str], Permission | None]) -> None:
     pages = [(method, path) for method, path in routes if path not in PUBLIC and not path.startswith(API)]
+    assert {path for _, path in pages} >= OPEN_PAGES
+    pages = [(method, path) for method, path in pages if path not in OPEN_PAGES]
     assert {("GET", "/"), ("GET", "/sign-in"), ("GET", "/invoice-preview")} <= set(pages)
     for cookies in ({}, {"meterbook_session": "x" * 43}):
         with httpx.Client(base_url=served.url, cookies=cookies, follow_redirects=True, verify=False) as client:
@@ -502,7 +510,10 @@ def test_no_secret_is_logged(served: Served, keys: Keys, browser: httpx.Client) 
     served.api("GET", "/usage", f"{keys.account}x", params={"project": keys.account})
     served.api("POST", "/accounts", json={"code": keys.operator, "password": PASSWORD})
     browser.post("/sign-in", data={"email": "two@access.example", "password": PASSWORD})
-    secrets = [served.token, PASSWORD, browser.cookies["meterbook_session"], *vars(keys).values()]
+    links = [f"/{kind}/{'t' * 40}{kind}" for kind in ("password", "invitation")]
+    assert [browser.get(link).status_code for link in links] == [404, 404]
+    assert [browser.post(link, data={"password": PASSWORD}).status_code for link in links] == [404, 404]
+    secrets = [*links, served.token, PASSWORD, browser.cookies["meterbook_session"], *vars(keys).values()]
     log = served.log
     assert not [secret for secret in secrets if secret in log or secret[-20:] in log]
     assert "Traceback" not in log

@@ -73,6 +73,14 @@ class StripeServer:
         method = self.ask("POST", "/v1/payment_methods", json={"type": "card", "card": card})["id"]
         return f"{self.ask('POST', '/v1/customers', json={'email': 'ann@example.com'})['id']}/{method}"
 
+    def fill_form(self, reference: str, card: str | None = "4242424242424242") -> None:
+        """Enter a card into a form as its holder; without one the form is over."""
+        self.ask("POST", f"/_config/forms/{reference}", params={} if card is None else {"card": card})
+
+    def lead_elsewhere(self, origin: str) -> None:
+        """Answer with addresses of another place for the forms that are opened from now on."""
+        self.ask("POST", f"/_config/lead_elsewhere?origin={origin}")
+
     def lose_answers(self, number: int) -> None:
         """Let the next answers to charges and refunds get lost, after they were carried out."""
         self.ask("POST", f"/_config/lose_answers?count={number}")

@@ -3,7 +3,7 @@
 Added: idempotency keys (answers kept and given again, 409 while the first is under way, 400 for other contents),
 limits of refunds, `description` and `allowed_payment_method_types` (and the refusal of `payment_method_types`, which
 Stripe has dropped), card tokens, lists of a customer's payment intents, the refusal of an off-session charge that needs
-the cardholder, and, for the tests, answers that are lost on their way.
+the cardholder, Checkout Sessions that set a card up, and, for the tests, answers that are lost on their way.
 Run as `python -m tests.payments.stripe_server PORT`.
 """
 
@@ -17,13 +17,13 @@ from typing import Any
 
 from aiohttp import web
 from localstripe.errors import UserError
-from localstripe.resources import List, PaymentIntent, PaymentMethod, Refund, SetupIntent, store
-from localstripe.server import app
+from localstripe.resources import List, PaymentIntent, PaymentMethod, Refund, SetupIntent, StripeObject, store
+from localstripe.server import api_create, api_retrieve, app
 
 ALWAYS_AUTHENTICATES = "4000002760003184"
 _TOKENS = {"tok_visa": "4242424242424242", "tok_chargeCustomerFail": "4000000000000341"}
 _kept: dict[str, tuple[object, web.Response | None]] = {}
-_lost = {"answers": 0}
+_play: dict[str, Any] = {"answers": 0, "form_origin": ""}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -33,8 +33,8 @@ async def idempotent(request: web.Request, handler: Handler) -> web.StreamRespon
     if request.method != "POST" or key is None:
         return await handler(request)
     answer = await _once(request, key, handler)
-    if _lost["answers"] and request.path in ("/v1/payment_intents", "/v1/refunds"):
-        _lost["answers"] -= 1
+    if _play["answers"] and request.path in ("/v1/payment_intents", "/v1/refunds"):
+        _play["answers"] -= 1
         assert request.transport is not None
         request.transport.abort()
     return answer
@@ -69,7 +69,7 @@ def _error(status: int, message: str, code: str | None = None) -> web.Response:
 
 
 async def lose_answers(request: web.Request) -> web.Response:
-    _lost["answers"] = int(request.query["count"])
+    _play["answers"] = int(request.query["count"])
     return web.Response()
 
 
@@ -141,6 +141,55 @@ def _error_of(property_: Any) -> property:
     return property(lambda intent: getattr(intent, "_off_session_error", None) or property_.fget(intent))
 
 
+class CheckoutSession(StripeObject):  # type: ignore[misc]  # localstripe has no types
+    """A form on Stripe's own page for one card of a customer."""
+
+    object = "checkout.session"
+    _id_prefix = "cs_test_"
+
+    def __init__(
+        self,
+        mode: str,
+        customer: str,
+        allowed_payment_method_types: list[str],
+        success_url: str,
+        cancel_url: str,
+        locale: str,
+        metadata: dict[str, str],
+        **others: Any,
+    ) -> None:
+        if others or mode != "setup" or "{CHECKOUT_SESSION_ID}" not in success_url:
+            raise UserError(400, f"Unexpected {', '.join(others) or mode}")
+        super().__init__()
+        intent = SetupIntent(customer=customer, payment_method_types=allowed_payment_method_types)
+        self.mode, self.customer, self.setup_intent = mode, customer, intent.id
+        self.success_url, self.cancel_url, self.locale, self.metadata = success_url, cancel_url, locale, metadata
+        self.status = "open"
+        self.url: str | None = f"{_play['form_origin']}/c/pay/{self.id}"
+
+
+async def fill_form(request: web.Request) -> web.Response:
+    """Play the cardholder: enter a card, or leave with nothing."""
+    session = CheckoutSession._api_retrieve(request.match_info["id"])
+    number = request.query.get("card")
+    session.url = None
+    if number is None:
+        session.status = "expired"
+        return web.Response()
+    card = {"number": number, "exp_month": 12, "exp_year": 2040, "cvc": "123"}
+    method = PaymentMethod(type="card", card=card)
+    PaymentMethod._api_attach(method.id, customer=session.customer)
+    intent = SetupIntent._api_retrieve(session.setup_intent)
+    # in the form its holder confirms a card whose bank asks for it
+    intent.payment_method, intent.status, session.status = method.id, "succeeded", "complete"
+    return web.json_response({"to": session.success_url.replace("{CHECKOUT_SESSION_ID}", session.id)})
+
+
+async def lead_elsewhere(request: web.Request) -> web.Response:
+    _play["form_origin"] = request.query["origin"]
+    return web.Response()
+
+
 def extend() -> None:
     """Put in what is missing."""
     # Its state would be written to a fixed file in the folder for temporary files.
@@ -158,6 +207,10 @@ def extend() -> None:
     app.middlewares.insert(0, idempotent)
     app.router.add_post("/_config/lose_answers", lose_answers)
     app.router.add_post("/_config/forget_keys", forget_keys)
+    app.router.add_post("/_config/forms/{id}", fill_form)
+    app.router.add_post("/_config/lead_elsewhere", lead_elsewhere)
+    app.router.add_post("/v1/checkout/sessions", api_create(CheckoutSession, ""))
+    app.router.add_get("/v1/checkout/sessions/{id}", api_retrieve(CheckoutSession, ""))
 
 
 def main(port: int) -> None:
@@ -165,6 +218,7 @@ def main(port: int) -> None:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
+        _play["form_origin"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()
         web.run_app(app, sock=listener, access_log=None, print=None)

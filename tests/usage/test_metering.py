@@ -4,15 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from itertools import count, pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meterbook.core.metering import Meter, Metered, MeterKind
+from meterbook.core.metering import Meter, MeterKind
 from meterbook.core.period import BillingMonth, BillingZone, billing_zone, day_starts, hour_floor
-from meterbook.usage.queries import UsageWindow, by_window, data_through, is_metered, metered
+from meterbook.core.rating import Part
+from meterbook.usage.queries import MeteredParts, UsageWindow, by_window, data_through, is_metered, metered
 from meterbook.usage.store import UsageStore
 from tests.usage.sending import AVERAGE, COUNTER, HOUR, LAST, MAXIMUM, METERS, PRESENCE, STOCK, Event, Sender, event
 
@@ -31,11 +33,19 @@ def use(
     until: datetime | None = None,
     hours_max: int | None = None,
 ) -> list[tuple[Decimal, int]]:
-    rows = metered(
-        sender.store, [sender.account_id], None, [meter], boundaries, zone, until or boundaries[-1], hours_max
+    found = metered(
+        sender.store, [sender.account_id], None, [meter], boundaries, zone, until or boundaries[-1], hours_max=hours_max
     )
-    assert all(project_id == sender.web and of == meter for project_id, of, _ in rows)
-    return [(row.quantity, row.usage_hours) for _, _, row in rows]
+    if not found:
+        return []
+    assert found.keys() == {meter}
+    assert found[meter].keys() == {sender.web}
+    return [(as_decimal(part.quantity), part.usage_hours) for part in found[meter][sender.web].parts]
+
+
+def as_decimal(quantity: Fraction) -> Decimal:
+    """Write a sum of billionths as a decimal, however long."""
+    return Decimal(f"{quantity * 10**9}e-9")
 
 
 def send_hourly(sender: Sender, hours: Iterable[datetime], **more: str) -> None:
@@ -109,8 +119,9 @@ def test_a_stock_too_large_for_28_digits_is_exact(sender: Sender) -> None:
 def test_one_type_may_feed_two_meters(sender: Sender) -> None:
     send_hourly(sender, [START, START + HOUR], type_=COUNTER.type, value="5")
     both = [COUNTER, Meter(COUNTER.type, MeterKind.presence), Meter(COUNTER.type, MeterKind.stock, retention_days=1)]
-    rows = metered(sender.store, [sender.account_id], None, both, [START, END], UTC_ZONE, END)
-    assert {meter: row.quantity for _, meter, row in rows} == dict(zip(both, map(Decimal, (10, 2, 240)), strict=True))
+    found = metered(sender.store, [sender.account_id], None, both, [START, END], UTC_ZONE, END)
+    quantities = {meter: used[sender.web].parts[0].quantity for meter, used in found.items()}
+    assert quantities == dict(zip(both, (10, 2, 240), strict=True))
 
 
 def test_every_interval_has_a_row_and_events_at_a_boundary_belong_to_the_later(sender: Sender) -> None:
@@ -133,13 +144,13 @@ def test_projects_and_accounts_are_told_apart(sender: Sender, store: UsageStore)
     other.send([event("c", START)], now=LATER)
 
     def projects(only: list[int] | None) -> set[int]:
-        rows = metered(store, [sender.account_id], only, METERS, [START, END], UTC_ZONE, END)
-        return {project_id for project_id, _, _ in rows}
+        found = metered(store, [sender.account_id], only, METERS, [START, END], UTC_ZONE, END)
+        return {project_id for used in found.values() for project_id in used}
 
     assert projects(None) == {sender.web, sender.batch}
     assert projects([sender.batch]) == {sender.batch}
     assert projects([other.web]) == projects([]) == set()
-    assert metered(store, [sender.account_id], None, [], [START, END], UTC_ZONE, END) == []
+    assert metered(store, [sender.account_id], None, [], [START, END], UTC_ZONE, END) == {}
 
 
 @pytest.mark.parametrize(
@@ -339,7 +350,16 @@ def test_order_and_repetition_change_nothing(
             assert use(sender, meter, boundaries, zone) == expected
 
 
-def test_a_row_says_what_it_is_of(sender: Sender) -> None:
-    send_hourly(sender, [START])
-    rows = metered(sender.store, [sender.account_id], None, [PRESENCE], [START, END], UTC_ZONE, END)
-    assert rows == [(sender.web, PRESENCE, Metered(START, END, Decimal(1), 1, START))]
+def test_parts_say_what_was_used_lately_and_until_when(sender: Sender) -> None:
+    send_hourly(sender, [START, START + 30 * HOUR])
+    boundaries, lately = [START, START + 5 * HOUR, END], START + 24 * HOUR
+    found = metered(sender.store, [sender.account_id], None, METERS, boundaries, UTC_ZONE, END, recent_from=lately)
+    parts = tuple(Part(*bounds, Fraction(1), 1) for bounds in pairwise(boundaries))
+    assert found == {PRESENCE: {sender.web: MeteredParts(parts, Fraction(1), START + 30 * HOUR)}}
+
+
+def test_projects_together(sender: Sender) -> None:
+    sender.send([event("a", START), event("b", START, subject="batch"), event("c", START + HOUR)], now=LATER)
+    found = metered(sender.store, [sender.account_id], None, METERS, [START, END], UTC_ZONE, END, together=True)
+    [(project_id, used)] = found[PRESENCE].items()
+    assert (project_id, used.parts) == (0, (Part(START, END, Fraction(3), 2),))

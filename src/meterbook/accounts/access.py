@@ -6,7 +6,7 @@ from dataclasses import InitVar, dataclass
 from enum import Enum
 from typing import Final, Literal
 
-from meterbook.core.roles import Role
+from meterbook.core.roles import Role, Scope
 
 
 class Every(Enum):
@@ -83,6 +83,51 @@ class Access:
             return _projects([grant for grant in self.grants if grant.account_id == account_id])
         return self._readable_by_key(account_id)
 
+    def administered_projects(self, account_id: int) -> Projects:
+        """Return the projects (ids) of the account whose people and keys the caller manages; `ALL` with those to come.
+
+        A key manages neither, but the operator's.
+        """
+        if self.may_operate():
+            return ALL
+        if self.kind != "user":
+            return NONE
+        return _projects([each for each in self.grants if each.account_id == account_id and each.role is Role.admin])
+
+    def may_administer(self, account_id: int, project_id: int | None) -> bool:
+        """Whether the caller manages the people of a project, or (None) those of the whole account."""
+        return _covers(self.administered_projects(account_id), project_id)
+
+    def may_grant(self, account_id: int, project_id: int | None, billing: bool) -> bool:
+        """Whether the caller may make somebody a member there; nobody gives a billing permission they do not hold."""
+        return self.may_administer(account_id, project_id) and (
+            not billing or _covers(self.billing_projects(account_id), project_id)
+        )
+
+    def may_make_key(self, scope: Scope, account_id: int | None, project_id: int | None) -> bool:
+        """Whether the caller may make such a key.
+
+        One that sends usage is for whoever manages the place it is bound to; one that reads and acts for the account
+        is for its administrators who hold its billing too; one for everything is the operator's.
+        """
+        if self.may_operate():
+            return True
+        if account_id is None or not self.may_administer(account_id, project_id):
+            return False
+        of_the_account = self.may_administer(account_id, None) and self.has_account_billing(account_id)
+        return scope is Scope.events or (scope is Scope.account and of_the_account)
+
+    def may_end_key(self, scope: Scope, account_id: int | None, project_id: int | None) -> bool:
+        """Whether a key exists for this caller, who may then end it.
+
+        It does for administrators of the account and, where it only sends usage, of the project it is bound to.
+        """
+        if self.may_operate():
+            return True
+        if account_id is None:
+            return False
+        return self.may_administer(account_id, None if scope is Scope.account else project_id)
+
     def may_send_to(self, project_id: int, account_id: int) -> bool:
         """Whether usage of a project may be sent by this caller."""
         bound_elsewhere = self.account_id != account_id or self.project_id not in (None, project_id)
@@ -102,6 +147,10 @@ class Access:
         if self.kind == "events" or self.account_id != account_id:
             return NONE
         return ALL if self.project_id is None else frozenset({self.project_id})
+
+
+def _covers(held: Projects, project_id: int | None) -> bool:
+    return held is ALL or (project_id is not None and project_id in held)
 
 
 def _projects(grants: list[Grant]) -> Projects:

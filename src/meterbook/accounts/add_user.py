@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
+from meterbook.accounts.prove import hashed
 from meterbook.accounts.repeat import same_or_refused
 from meterbook.accounts.sign_in import password_fits, password_hash
-from meterbook.accounts.tables import SignIn, User
+from meterbook.accounts.tables import OneTimeLink, SignIn, User
 from meterbook.errors import Refused
 
 
@@ -52,8 +53,15 @@ def add_user(
     return user
 
 
-def set_password(session: Session, now: datetime, *, user: User, password: str) -> None:
-    """Give a user a new password and end every sign-in they have; raises `Invalid` for one too short or too long."""
+def set_password(session: Session, now: datetime, *, user: User, password: str, keep: str | None = None) -> None:
+    """Give a user a new password and end every sign-in they have, but the one whose token is to be kept.
+
+    Links that were sent to choose a password with end as well. Raises `Invalid` for a password too short or too long.
+    """
     user.password_hash = password_hash(password)
-    session.execute(update(SignIn).where(SignIn.user_id == user.id, SignIn.revoked_at.is_(None)).values(revoked_at=now))
+    open_ones = update(SignIn).where(SignIn.user_id == user.id, SignIn.revoked_at.is_(None))
+    if keep is not None:
+        open_ones = open_ones.where(SignIn.token_sha256 != hashed(keep))
+    session.execute(open_ones.values(revoked_at=now))
+    session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user.id))
     session.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, Literal, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
@@ -89,6 +89,12 @@ def account_ids_in(session: Session, currency: str) -> frozenset[int]:
     return frozenset(session.scalars(select(Account.id).where(Account.currency == currency)))
 
 
+def account_ids_of(session: Session, codes: Collection[str]) -> list[int]:
+    """Return the accounts (ids) of some codes, unknown ones left out; for the operator's acts."""
+    known = [code for code in codes if check.comparable(code) == code]
+    return list(session.scalars(select(Account.id).where(Account.code.in_(known)).order_by(Account.id)))
+
+
 def visible_accounts(session: Session, access: Access, *, after: str | None = None, limit: int = PAGE) -> list[Account]:
     """Return visible accounts in order of code, those `after` a code, at most `limit` (1,000)."""
     query = select(Account).order_by(Account.code).limit(min(limit, LONGEST_PAGE))
@@ -110,6 +116,30 @@ def visible_projects(session: Session, account_id: int, access: Access, need: Ne
     if allowed is not ALL:
         query = query.where(Project.id.in_(allowed))
     return list(session.scalars(query))
+
+
+def projects_page(
+    session: Session, account_id: int, *, search: str = "", after: str = "", limit: int = PAGE
+) -> list[Project]:
+    """Return an account's projects by code, those `after` a code; `search` is a part of a code or name.
+
+    For the operator.
+    """
+    query = select(Project).where(Project.account_id == account_id).order_by(Project.code).limit(limit)
+    if after:
+        query = query.where(Project.code > check.comparable(after))
+    if search.strip():
+        wanted = check.comparable(search.strip()) or " "
+        query = query.where(
+            or_(Project.code.icontains(wanted, autoescape=True), Project.name.icontains(wanted, autoescape=True))
+        )
+    return list(session.scalars(query))
+
+
+def limited_counts(session: Session) -> dict[str, int]:
+    """Return how many projects are limited, by who limited them: the operator, or a bill that stayed unpaid."""
+    query = select(Project.limited_for, func.count()).where(Project.limited_at.is_not(None))
+    return {str(by): count for by, count in session.execute(query.group_by(Project.limited_for))}
 
 
 def project_by_code(session: Session, code: str, access: Access, need: Need = "billing") -> Project:

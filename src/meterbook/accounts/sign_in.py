@@ -20,11 +20,16 @@ from meterbook.errors import Denied, Invalid
 SHORTEST_PASSWORD: Final = 8  # NIST SP 800-63B, 5.1.1.1
 LONGEST_PASSWORD: Final = 1_000
 SESSION_HOURS: Final = 12
+LONGEST_BROWSER: Final = 200
 _TOKEN_BYTES: Final = 32
 
 
-def sign_in(session: Session, email: str, password: str, now: datetime, hours: int = SESSION_HOURS) -> str:
+def sign_in(
+    session: Session, email: str, password: str, now: datetime, hours: int = SESSION_HOURS, browser: str = ""
+) -> str:
     """Return the token of a new sign-in that ends after `hours`; it is told this once.
+
+    `browser` is what the browser calls itself (its User-Agent).
 
     Raises `Denied` ("wrong-sign-in") with the same words and after the same work whether the person is unknown, has
     no password or wrote a wrong one. How often it may be tried is limited by the door.
@@ -38,9 +43,15 @@ def sign_in(session: Session, email: str, password: str, now: datetime, hours: i
         raise Denied("The e-mail or the password is wrong.", "wrong-sign-in")
     if renewed is not None:
         user.password_hash = renewed
+    return begin_sign_in(session, now, user=user, hours=hours, browser=browser)
+
+
+def begin_sign_in(session: Session, now: datetime, *, user: User, hours: int = SESSION_HOURS, browser: str = "") -> str:
+    """Return the token of a new sign-in of somebody who has just proved who they are."""
     token = secrets.token_urlsafe(_TOKEN_BYTES)
+    called = "".join(character for character in browser if character.isprintable())[:LONGEST_BROWSER]
     ends = now + timedelta(hours=hours)
-    session.add(SignIn(token_sha256=hashed(token), user_id=user.id, created_at=now, expires_at=ends))
+    session.add(SignIn(token_sha256=hashed(token), user_id=user.id, browser=called, created_at=now, expires_at=ends))
     session.flush()
     return token
 
@@ -53,18 +64,25 @@ def sign_out(session: Session, token: str, now: datetime) -> None:
         session.flush()
 
 
-def password_hash(password: str) -> str:
-    """Return the Argon2 hash of a password; raises `Invalid` when it is under 8 or over 1,000 characters."""
+def check_password(password: str) -> None:
+    """Raise `Invalid` when a password is under 8 or over 1,000 characters."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise Invalid(
             f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", "wrong-password", field="password"
         )
+
+
+def password_hash(password: str) -> str:
+    """Return the Argon2 hash of a password; raises `Invalid` when it is under 8 or over 1,000 characters."""
+    check_password(password)
     return _hasher().hash(_same_everywhere(password))
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Whether a password is the one of a stored hash."""
-    return stored is not None and _hasher().verify(_same_everywhere(password), stored)
+    """Whether a password is the one of a stored hash; one that is too long is none."""
+    if stored is None or len(password) > LONGEST_PASSWORD:
+        return False
+    return _hasher().verify(_same_everywhere(password), stored)
 
 
 @lru_cache(maxsize=1)

@@ -176,16 +176,18 @@ class SignIn(Base):
 class OneTimeLink(Base):
     """A link in a letter that works once: to choose a new password, or the first one (an invitation).
 
-    Of its token only a SHA-256 is kept.
+    Of its token only a SHA-256 is kept. A person has one of a kind at most, the newest, and none once it was used.
     """
 
     __tablename__ = "one_time_link"
-    __table_args__ = (CheckConstraint("purpose in ('password', 'invitation')", "purpose_known"),)
+    __table_args__ = (
+        UniqueConstraint("user_id", "purpose"),
+        CheckConstraint("purpose in ('password', 'invitation')", "purpose_known"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     purpose: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
-    used_at: Mapped[datetime | None]

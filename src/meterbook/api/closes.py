@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -13,8 +14,8 @@ from meterbook.accounts.queries import account_by_code
 from meterbook.accounts.tables import Account
 from meterbook.api.permission import Config, Now, Operator, Usage, database_of
 from meterbook.api.repeat import Key, answered_once
-from meterbook.api.shapes import answer
-from meterbook.api.shapes_money import invoice_row
+from meterbook.api.shapes import Json, answer
+from meterbook.api.shapes_money import invoice_rows
 from meterbook.api.times import Instant
 from meterbook.core.period import BillingMonth
 from meterbook.errors import Invalid
@@ -73,11 +74,12 @@ def post_verification(request: Request, usage: Usage, _access: Operator) -> Resp
 def _shape(transactions: Transactions, closed: Closed, now: datetime) -> dict[str, object]:
     with transactions() as session:
         invoices = invoices_by_id(session, [*closed.drafts, *closed.issued])
-        ids = {invoice.account_id for invoice in invoices.values()}
-        accounts = {row.id: row for row in session.scalars(select(Account).where(Account.id.in_(ids)))}
+        payers = {invoice.account_id for invoice in invoices.values()}
+        accounts = {row.id: row for row in session.scalars(select(Account).where(Account.id.in_(payers)))}
 
-        def rows(found: list[int]) -> list[object]:
-            return [invoice_row(session, invoices[id_], accounts[invoices[id_].account_id], now) for id_ in found]
+        def rows(ids: Sequence[int]) -> list[Json]:
+            found = [invoices[id_] for id_ in ids]
+            return invoice_rows(session, [(row, accounts[row.account_id]) for row in found], now)
 
         return {
             "drafts": rows(closed.drafts),

@@ -10,20 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from meterbook.accounts.access import ALL
 from meterbook.accounts.queries import currency_of, visible_projects
 from meterbook.accounts.tables import Account
-from meterbook.api.paging import Cursor, Limit, after_number, page
+from meterbook.api.paging import Cursor, Limit, after_number
 from meterbook.api.permission import Config, Now, Operator, Reader, Transaction, Usage
 from meterbook.api.repeat import Key, answered_once
 from meterbook.api.scope import AccountCode, account_of_caller
 from meterbook.api.shapes import Json, answer, instant, preview, project_usage
-from meterbook.api.shapes_money import credit_note_shape, invoice_row, invoice_shape
+from meterbook.api.shapes_money import credit_note_shape, invoice_shape, listed_invoices
 from meterbook.api.times import instant_of, month_of
 from meterbook.core.money import Money
 from meterbook.core.windows import Window
 from meterbook.errors import Denied, Invalid
 from meterbook.invoicing.billed_usage import billed_usage
 from meterbook.invoicing.correct import credit
-from meterbook.invoicing.draft import draft_month
 from meterbook.invoicing.paper import credit_note_pdf, invoice_pdf
+from meterbook.invoicing.project_use import project_use
 from meterbook.invoicing.queries import (
     credit_note_by_number,
     draft_of,
@@ -106,12 +106,16 @@ def get_project_usage(
     month: Month = None,
     group_by: By = "project",
 ) -> Response:
-    """Return the month's use of all projects the caller takes part in; costs only where it may see billing."""
+    """Return the month's use of all projects the caller takes part in; costs only where it may see billing.
+
+    Use and costs of a month that is issued are those of the invoice.
+    """
     payer = account_of_caller(session, access, account)
     projects = visible_projects(session, payer.id, access, need="member")
-    billed = {project.code for project in visible_projects(session, payer.id, access, need="billing")}
-    draft = draft_month(session, usage, payer, projects, month_of(month, payer, now), now)
-    return answer(project_usage(draft, group_by, billed))
+    billed = visible_projects(session, payer.id, access, need="billing")
+    whole, asked = access.has_account_billing(payer.id), month_of(month, payer, now)
+    used = project_use(session, usage, payer, projects, billed, asked, now, whole=whole)
+    return answer(project_usage(used, group_by))
 
 
 @router.get("/invoices", summary="List invoices")
@@ -129,7 +133,7 @@ def get_invoices(
         payer = account_of_caller(session, access, account)
         ids = [payer.id] if access.has_account_billing(payer.id) else []
     rows = issued_invoices(session, ids, after=after_number(cursor), limit=limit + 1)
-    return answer(page(rows, limit, lambda row: invoice_row(session, *row, now), lambda row: row[0].id))
+    return answer(listed_invoices(session, rows, limit, now))
 
 
 @router.get("/invoices/{number}", summary="Read an invoice")

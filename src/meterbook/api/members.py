@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.access import Access
 from meterbook.accounts.add_member import add_member, change_member, remove_member
 from meterbook.accounts.add_user import add_user
+from meterbook.accounts.invite import invite
 from meterbook.accounts.queries import (
     account_by_code,
     account_of,
@@ -96,6 +97,23 @@ def post_member(body: NewMember, session: Transaction, access: Operator, now: No
     user = user_by_email(session, body.email)
     member = add_member(session, now, user=user, account=account, project=project, role=body.role, billing=body.billing)
     return answer(_member(member, user, account, project), 201)
+
+
+@router.post("/invitations", status_code=201, summary="Invite somebody")
+def post_invitation(body: NewMember, session: Transaction, access: Operator, now: Now) -> Response:
+    """Make somebody a member, known or not yet, and tell them by mail; the same again sends the letter again."""
+    account, project = _place(session, access, body.account, body.project)
+    member = invite(
+        session,
+        now,
+        by=access,
+        account=account,
+        project=project,
+        email=body.email,
+        role=body.role,
+        billing=body.billing,
+    )
+    return answer(_member(member, session.get_one(User, member.user_id), account, project), 201)
 
 
 @router.get("/members", summary="List members")

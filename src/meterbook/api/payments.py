@@ -15,23 +15,24 @@ from meterbook.accounts.queries import account_by_code, payment_information_of, 
 from meterbook.accounts.tables import Account
 from meterbook.api.paging import Cursor, Limit, after_number, page
 from meterbook.api.permission import Config, Now, Operator, Reader, Transaction, database_of
-from meterbook.api.repeat import Key, answered_once
+from meterbook.api.repeat import Key, answered_once, asked, given
 from meterbook.api.scope import AccountCode, billed_account
-from meterbook.api.shapes import Json, answer
+from meterbook.api.shapes import answer
 from meterbook.api.shapes_money import information_shape, invoice_row, payment_shape, refund_shape
 from meterbook.errors import Invalid, NotFound
-from meterbook.invoicing.queries import invoice_by_number, invoices_by_id
-from meterbook.ledger.queries import Movement, movements_by_source
+from meterbook.idempotency import Answer
+from meterbook.invoicing.queries import invoice_by_number
 from meterbook.payments.book import amount_of
-from meterbook.payments.collect import attempts_of, collect
 from meterbook.payments.gateway import NEWS_BYTES_MAX
 from meterbook.payments.gateways.open import CARD_GATEWAYS, default_gateway, open_gateway
+from meterbook.payments.history import payment_stories
 from meterbook.payments.news import take_news
-from meterbook.payments.queries import payment_by_id, payments_of, refunds_of
+from meterbook.payments.pay import Wish, pay
+from meterbook.payments.queries import payment_by_id, payments_of
 from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund
 from meterbook.payments.register import checked, register
-from meterbook.payments.tables import Payment, Refund
+from meterbook.payments.tables import PaymentAttempt
 
 router = APIRouter(tags=["payments"])
 
@@ -140,8 +141,8 @@ def get_payments(
     """List an account's payments, newest first, with what each paid and what was given back of it."""
     payer = billed_account(session, access, account)
     rows = payments_of(session, payer.id, after=after_number(cursor), limit=limit + 1)
-    shapes = _shapes(session, payer, rows)
-    return answer(page(rows, limit, lambda row: shapes[row.id], lambda row: row.id))
+    stories = payment_stories(session, payer, rows)
+    return answer(page(stories, limit, lambda told: payment_shape(told, payer), lambda told: told.payment.id))
 
 
 @router.post("/payments/record", status_code=201, summary="Record a bank transfer")
@@ -157,7 +158,7 @@ def post_payment(
         payment = record(
             session, now, account=account, amount=amount, received_on=received_on, reference=body.reference
         )
-        return answer(_shapes(session, account, [payment])[payment.id], 201)
+        return answer(payment_shape(payment_stories(session, account, [payment])[0], account), 201)
 
     return answered_once(request, session, now, access, key, body, act)
 
@@ -172,7 +173,7 @@ def post_top_up(
 
     def act() -> Response:
         payment = top_up(session, now, account=account, amount=amount, reference=body.reference)
-        return answer(_shapes(session, account, [payment])[payment.id], 201)
+        return answer(payment_shape(payment_stories(session, account, [payment])[0], account), 201)
 
     return answered_once(request, session, now, access, key, body, act)
 
@@ -203,6 +204,7 @@ def post_invoice_payment(
     number: Annotated[str, Path(max_length=64)],
     body: Pay,
     request: Request,
+    session: Transaction,
     access: Reader,
     now: Now,
     settings: Config,
@@ -210,24 +212,25 @@ def post_invoice_payment(
 ) -> Response:
     """Charge what is unpaid of an invoice to the registered card; asked for many times at once, it is charged once."""
     database = database_of(request)
-    with database.transaction() as session:
+    invoice, account = invoice_by_number(session, number, access)
+    # the gateway may take its time: no connection waits for it
+    session.commit()
 
-        def act() -> Response:
-            invoice, account = invoice_by_number(session, number, access)
-            status = collect(
-                database.transaction,
-                lambda name: open_gateway(name, settings, database),
-                settings,
-                request.app.state.clock,
-                invoice_id=invoice.id,
-            )
-            with database.transaction() as reading:
-                last = attempts_of(reading, invoice.id)[-1]
-                row = invoice_row(reading, invoice, account, now)
-            told = {"message": last.message, "action_url": last.action_url}
-            return answer({**row, "charge": status, **told})
+    def tell(ending: Session, attempt: PaymentAttempt) -> Answer:
+        row = invoice_row(ending, invoice, account, now)
+        told = {"charge": attempt.status, "message": attempt.message, "action_url": attempt.action_url}
+        return Answer(200, bytes(answer({**row, **told}).body))
 
-        return answered_once(request, session, now, access, key, body, act)
+    paid = pay(
+        database.transaction,
+        lambda name: open_gateway(name, settings, database),
+        settings,
+        request.app.state.clock,
+        invoice_id=invoice.id,
+        wish=Wish(access.subject, key, asked(request, body)),
+        tell=tell,
+    )
+    return given(paid)
 
 
 @router.post("/gateways/{gateway}/events", summary="A gateway's news", openapi_extra={"security": []})
@@ -249,27 +252,3 @@ async def post_news(
             return take_news(session, now, settings, gateway, news)
 
     return answer({"new": await run_in_threadpool(take)})
-
-
-def _shapes(session: Session, account: Account, payments: list[Payment]) -> dict[int, Json]:
-    booked = movements_by_source(session, [f"payment:{payment.id}" for payment in payments])
-    ids = {invoice_id for movement in booked.values() for invoice_id, _ in movement.invoices}
-    numbers = {id_: row.number for id_, row in invoices_by_id(session, list(ids)).items()}
-    refunds = refunds_of(session, [payment.id for payment in payments])
-    return {
-        payment.id: _shape(payment, account, booked.get(f"payment:{payment.id}"), numbers, refunds.get(payment.id, []))
-        for payment in payments
-    }
-
-
-def _shape(
-    payment: Payment,
-    account: Account,
-    movement: Movement | None,
-    numbers: dict[int, str | None],
-    refunds: list[Refund],
-) -> Json:
-    invoices = movement.invoices if movement else ()
-    paid = [(numbers.get(invoice_id), -minor) for invoice_id, minor in invoices]
-    to_balance = -sum(minor for _, minor in movement.prepayments) if movement else 0
-    return payment_shape(payment, account, paid, to_balance, refunds)

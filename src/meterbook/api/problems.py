@@ -98,7 +98,11 @@ def of_validation(error: RequestValidationError) -> Response:
 
 def of_mistake(request: Request, error: Exception) -> Response:
     """Log a mistake of ours with its trace, and tell the caller no more than that it happened."""
-    _log.error("unexpected error", path=request.url.path, method=request.method, exc_info=error)
+    path = request.url.path
+    # the token of a link in a letter is a secret
+    if (token := request.path_params.get("token")) is not None:
+        path = path.replace(token, "...")
+    _log.error("unexpected error", path=path, method=request.method, exc_info=error)
     return problem(500, "internal", "Something went wrong on our side; it has been logged. Try again later.")
 
 

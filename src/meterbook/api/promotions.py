@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel, ConfigDict, Field
 
-from meterbook.accounts.queries import currency_of
 from meterbook.accounts.tables import Account
 from meterbook.api.paging import Cursor, Limit, after, page
 from meterbook.api.permission import Now, Operator, Reader, Transaction
@@ -20,42 +15,16 @@ from meterbook.api.repeat import Key, answered_once
 from meterbook.api.scope import AccountCode, billed_account
 from meterbook.api.shapes import Json, answer, instant
 from meterbook.api.times import Instant
-from meterbook.core.money import Money, plain
-from meterbook.errors import Busy, Denied, NotFound
-from meterbook.invoicing.facts import saved_by
-from meterbook.invoicing.settle import settle_account
-from meterbook.ledger.queries import credits_left
-from meterbook.payments.book import lift_limits
+from meterbook.core.money import plain
+from meterbook.errors import Denied
+from meterbook.invoicing.applied import AppliedPromotion, applied_promotions
+from meterbook.payments.apply_code import apply_code
 from meterbook.promotions.add_promotion import add_promotion
-from meterbook.promotions.queries import credits_of, promotions, redeemed, redemption_counts
-from meterbook.promotions.redeem import redeem
-from meterbook.promotions.tables import PromotionRow, Redemption
+from meterbook.promotions.guesses import Guesses
+from meterbook.promotions.queries import promotions, redemption_counts
+from meterbook.promotions.tables import PromotionRow
 
 router = APIRouter(tags=["promotions"])
-
-# Codes that do not exist, tried for one account.
-_GUESSES = parse("10 per 10 minutes")
-_RETRY_AFTER = 600
-
-
-class Guesses:
-    """How often codes that do not exist were tried lately, in this process."""
-
-    def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-
-    def check(self, account: str) -> None:
-        """Raise `Busy` when an account has guessed too often."""
-        if not self._limiter.test(_GUESSES, account):
-            raise Busy(
-                "Too many codes that do not exist were tried: try again in ten minutes.",
-                "too-many-guesses",
-                retry_after=_RETRY_AFTER,
-            )
-
-    def note(self, account: str) -> None:
-        """Count a guess."""
-        self._limiter.hit(_GUESSES, account)
 
 
 class NewPromotion(BaseModel):
@@ -133,21 +102,11 @@ def post_redeem(
     if body.at is not None and not access.may_operate():
         raise Denied("Replaying a moment with `at` needs a key with the scope operator.", "forbidden")
     account = billed_account(session, access, body.account)
-    guesses: Guesses = request.app.state.guesses
-    guesses.check(account.code)
 
     def act() -> Response:
-        moment = body.at or now
-        try:
-            redemption, promotion = redeem(session, moment, account=account, code=body.code, by=access.subject)
-        except NotFound:
-            guesses.note(account.code)
-            raise
-        # a credit pays what is unpaid at once; of a discount there is nothing to settle
-        paid = settle_account(session, moment, account, f"redemption:{redemption.id}")
-        lift_limits(session, now, account)
-        saved = sum((each.amount for each in paid), Money.zero(currency_of(account)))
-        return answer(_registered(redemption, promotion, account, saved, now))
+        guesses: Guesses = request.app.state.guesses
+        applied = apply_code(session, now, guesses, account=account, code=body.code, by=access.subject, at=body.at)
+        return answer(_registered(applied, account))
 
     return answered_once(request, session, now, access, key, body, act)
 
@@ -156,15 +115,7 @@ def post_redeem(
 def get_promotions(session: Transaction, access: Reader, now: Now, account: AccountCode = None) -> Response:
     """List what an account registered, in that order, with what each saved on issued invoices so far."""
     payer = billed_account(session, access, account)
-    money = currency_of(payer)
-    held = redeemed(session, [payer.id]).get(payer.id, [])
-    saved = saved_by(session, payer.id)
-    left = credits_left(session, [payer.id])
-    used = {row.redemption_id: row.amount_minor - left.get(row.id, 0) for row in credits_of(session, payer.id)}
-    items = [
-        _registered(redemption, row, payer, Money(saved.get(redemption.id, used.get(redemption.id, 0)), money), now)
-        for redemption, row in held
-    ]
+    items = [_registered(each, payer) for each in applied_promotions(session, payer, now)]
     return answer({"account": payer.code, "items": items, "next_cursor": None})
 
 
@@ -196,12 +147,14 @@ def _operators(row: PromotionRow, redemptions: int) -> Json:
     }
 
 
-def _registered(redemption: Redemption, row: PromotionRow, account: Account, saved: Money, now: datetime) -> Json:
-    over = row.ends_at is not None and row.ends_at <= now
+def _registered(applied: AppliedPromotion, account: Account) -> Json:
     return {
-        **_terms(row),
+        **_terms(applied.promotion),
+        "projects": [project.code for project in applied.projects],
         "account": account.code,
-        "redeemed_at": instant(redemption.redeemed_at),
-        "status": "ended" if over else "active",
-        "saved": str(saved),
+        "redeemed_at": instant(applied.redemption.redeemed_at),
+        "holds_until": instant(applied.ends_at) if applied.ends_at else None,
+        "status": applied.standing,
+        "saved": str(applied.saved),
+        "left": None if applied.left is None else str(applied.left),
     }

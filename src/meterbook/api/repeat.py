@@ -34,6 +34,14 @@ def answered_once(
         made = act()
         return Answer(made.status_code, bytes(made.body))
 
-    asked = f"{request.method} {request.url.path}\n{body.model_dump_json()}".encode()
-    given = once(session, now, access.subject, key, asked, answer)
-    return Response(given.body, given.status, {"Cache-Control": "no-store"}, "application/json")
+    return given(once(session, now, access.subject, key, asked(request, body), answer))
+
+
+def asked(request: Request, body: BaseModel) -> bytes:
+    """Return what makes a request the same one when it comes again: where it goes and what it says."""
+    return f"{request.method} {request.url.path}\n{body.model_dump_json()}".encode()
+
+
+def given(kept: Answer) -> Response:
+    """Return the response of an answer, kept or just made."""
+    return Response(kept.body, kept.status, {"Cache-Control": "no-store"}, "application/json")

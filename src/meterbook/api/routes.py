@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from meterbook.api import (
     accounts,
+    archives,
     balance,
     catalog,
     closes,
@@ -31,5 +32,6 @@ for module in (
     promotions,
     payments,
     balance,
+    archives,
 ):
     router.include_router(module.router)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,6 +13,7 @@ from meterbook.core.invoice import Adjustment, Group, GroupBy, InvoiceDraft, Lin
 from meterbook.core.money import Money, plain
 from meterbook.core.period import BillingZone
 from meterbook.core.pricing import Price
+from meterbook.invoicing.project_use import ProjectUse
 
 Json = dict[str, object]
 
@@ -131,22 +132,26 @@ def cost_of(line: Line) -> Json:
     }
 
 
-def project_usage(draft: InvoiceDraft, by: GroupBy, with_costs: Collection[str]) -> Json:
-    """Return use by project or product; costs only of projects in `with_costs`, by code (DOMAIN 1)."""
-    zone = draft.frame.zone
+def project_usage(use: ProjectUse, by: GroupBy) -> Json:
+    """Return use by project or product; costs only of projects whose amounts may be seen (DOMAIN 1)."""
+    draft, zone = use.used, use.used.frame.zone
     groups = []
-    for group in draft.groups(by):
-        open_to = all(line.project.code in with_costs for line in group.lines)
+    for each in use.groups(by):
+        group, billed = each.used, None if each.hidden_count else each.billed
+        average = None if billed is None else billed.average_cost
         groups.append(
             {
                 by: group.key,
                 "total_time": None if group.total_time is None else plain(group.total_time),
-                "average_cost": str(group.average_cost) if open_to and group.average_cost is not None else None,
-                "total_cost": str(group.total_cost) if open_to else None,
-                "net_cost": str(group.net_cost) if open_to else None,
+                "average_cost": None if average is None else str(average),
+                "total_cost": None if billed is None else str(billed.total_cost),
+                "net_cost": None if billed is None else str(billed.net_cost),
                 "lines": [
-                    {**use_of(line, zone), **(cost_of(line) if line.project.code in with_costs else {})}
-                    for line in group.lines
+                    *(
+                        {**use_of(line, zone), **(cost_of(line) if use.shows_amount(line) else {})}
+                        for line in group.lines
+                    ),
+                    *(_adjustment(late) for late in group.adjustments),
                 ],
             }
         )
@@ -155,7 +160,7 @@ def project_usage(draft: InvoiceDraft, by: GroupBy, with_costs: Collection[str])
         "month": str(draft.frame.month),
         "currency": draft.currency.code,
         "time_zone": zone.name,
-        "status": "estimated",
+        "status": "final" if use.issued is not None else "estimated",
         "data_through": instant(draft.data_through, zone) if draft.data_through else None,
         "groups": groups,
     }

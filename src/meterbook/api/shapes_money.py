@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import currency_of
 from meterbook.accounts.tables import Account, PaymentInformation
+from meterbook.api.paging import page
 from meterbook.api.shapes import Json, instant, preview
 from meterbook.core.invoice import GroupBy
-from meterbook.core.journal import Reason
 from meterbook.core.money import Money, plain
-from meterbook.invoicing.queries import credit_notes_of, currency_of_invoice, draft_of, standing_of
+from meterbook.invoicing.queries import Standing, credit_notes_of, currency_of_invoice, draft_of, standings
 from meterbook.invoicing.queue import deliveries_of
 from meterbook.invoicing.tables import CreditNote, Invoice
 from meterbook.ledger.queries import Movement, movements_of_invoice
+from meterbook.payments.balance import Moved
 from meterbook.payments.collect import attempts_of
-from meterbook.payments.tables import Payment, Refund
+from meterbook.payments.history import PaymentStory
+from meterbook.payments.tables import Refund
+
+
+def invoice_rows(session: Session, rows: Sequence[tuple[Invoice, Account]], now: datetime) -> list[Json]:
+    """Return invoices, and kept drafts, as rows of a list."""
+    stand = standings(session, [row for row in rows if row[0].number is not None], now)
+    return [_row(invoice, account, stand.get(invoice.id)) for invoice, account in rows]
+
+
+def listed_invoices(
+    session: Session, rows: Sequence[tuple[Invoice, Account]], limit: int, now: datetime
+) -> dict[str, object]:
+    """Return one page of issued invoices, which were read up to one more than `limit`."""
+    shaped = list(zip(rows, invoice_rows(session, rows, now), strict=True))
+    return page(shaped, limit, lambda each: each[1], lambda each: each[0][0].id)
 
 
 def invoice_row(session: Session, invoice: Invoice, account: Account, now: datetime) -> Json:
-    """Return an invoice, or a kept draft, as one row of a list."""
+    """Return an invoice as one row of a list."""
+    return invoice_rows(session, [(invoice, account)], now)[0]
+
+
+def _row(invoice: Invoice, account: Account, standing: Standing | None) -> Json:
+    """Return a row; a draft has no standing yet."""
     money = currency_of_invoice(invoice)
-    total = Money(invoice.total_minor, money)
-    unpaid, status = (total, "draft") if invoice.number is None else standing_of(session, invoice, account, now)
+    total, nothing = Money(invoice.total_minor, money), Money.zero(money)
+    standing = standing or Standing(total, nothing, nothing, nothing, "draft")
     return {
         "number": invoice.number,
         "account": account.code,
@@ -34,9 +55,11 @@ def invoice_row(session: Session, invoice: Invoice, account: Account, now: datet
         "net": str(Money(invoice.net_minor, money)),
         "tax": str(Money(invoice.tax_minor, money)),
         "total": str(total),
-        "paid": str(total - unpaid),
-        "unpaid_now": str(unpaid),
-        "status": status,
+        "paid": str(standing.paid),
+        "credited": str(standing.credited),
+        "written_off": str(standing.written_off),
+        "unpaid_now": str(standing.unpaid),
+        "status": standing.status,
         "issued_at": instant(invoice.issued_at) if invoice.issued_at else None,
         "due_on": invoice.due_on.isoformat() if invoice.due_on else None,
     }
@@ -53,8 +76,7 @@ def invoice_shape(session: Session, invoice: Invoice, account: Account, now: dat
         "status": row["status"],
         "issued_at": row["issued_at"],
         "due_on": row["due_on"],
-        "paid": row["paid"],
-        "unpaid_now": row["unpaid_now"],
+        **{name: row[name] for name in ("paid", "credited", "written_off", "unpaid_now")},
         **invoice.document,
         "paid_by": [_paid_by(each, invoice) for each in movements_of_invoice(session, invoice.id, account.id)],
         "credit_notes": [credit_note_shape(note, invoice, account) for note in notes],
@@ -121,28 +143,22 @@ def credit_note_shape(note: CreditNote, invoice: Invoice, account: Account) -> J
     }
 
 
-def payment_shape(
-    payment: Payment,
-    account: Account,
-    paid: Sequence[tuple[str | None, int]],
-    to_balance: int,
-    refunds: Sequence[Refund],
-) -> Json:
+def payment_shape(told: PaymentStory, account: Account) -> Json:
     """Return a payment with the invoices that it paid, what went into the balance, and what was given back."""
-    money = currency_of(account)
+    payment = told.payment
     return {
         "id": str(payment.id),
         "account": account.code,
         "currency": payment.currency,
-        "amount": str(Money(payment.amount_minor, money)),
+        "amount": str(told.amount),
         "method": payment.method,
         "gateway": payment.gateway,
         "received_on": payment.received_on.isoformat(),
         "reference": payment.reference,
         "recorded_at": instant(payment.recorded_at),
-        "paid": [{"invoice": number, "amount": str(Money(minor, money))} for number, minor in paid],
-        "to_balance": str(Money(to_balance, money)),
-        "refunds": [refund_shape(refund, account) for refund in refunds],
+        "paid": [{"invoice": each.number, "amount": str(each.amount)} for each in told.paid],
+        "to_balance": str(told.to_balance),
+        "refunds": [refund_shape(refund, account) for refund in told.refunds],
     }
 
 
@@ -176,22 +192,15 @@ def information_shape(information: PaymentInformation, account: Account) -> Json
     }
 
 
-def balance_movement(movement: Movement, account: Account, numbers: Mapping[int, str | None], after: Money) -> Json:
-    """Return how one entry moved prepaid money and credit; `after` is the balance that it left."""
-    money = currency_of(account)
-    cash = -sum(minor for _, minor in movement.prepayments)
-    credit = -sum(minor for _, minor in movement.credits)
-    invoices = [
-        {"invoice": numbers.get(invoice_id), "amount": str(Money(-minor, money))}
-        for invoice_id, minor in movement.invoices
-        if minor < 0 and movement.reason is Reason.settlement
-    ]
+def balance_movement(moved: Moved) -> Json:
+    """Return how one entry moved prepaid money and credit, and what it left."""
     return {
-        "at": instant(movement.posted_at),
-        "reason": movement.reason,
-        "source": movement.source.partition(">")[0],
-        "balance_change": str(Money(cash, money)),
-        "credit_change": str(Money(credit, money)),
-        "paid": invoices,
-        "balance_after": str(after),
+        "at": instant(moved.at),
+        "reason": moved.reason,
+        "source": moved.source,
+        "balance_change": str(moved.balance_change),
+        "credit_change": str(moved.credit_change),
+        "paid": [{"invoice": each.number, "amount": str(each.amount)} for each in moved.paid],
+        "balance_after": str(moved.balance_after),
+        "credit_after": str(moved.credit_after),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.catalog.diff import Change, diff
 from meterbook.catalog.load import Catalog
-from meterbook.catalog.queries import current_catalog, price_of
+from meterbook.catalog.queries import current_catalog, digest_of, price_of
 from meterbook.catalog.tables import Product as ProductRow
 from meterbook.catalog.tables import ProductPrice
 from meterbook.core.pricing import Price, Product
@@ -28,37 +29,61 @@ _IsUsed = Callable[[Price], bool]
 _CATALOG_LOCK: Final = 0x636174616C6F67
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a catalog may not be applied: of a product, or of its price that begins in `currency` at `effective_from`."""
+
+    product: str
+    text: str
+    currency: str | None = None
+    effective_from: datetime | None = None
+
+
 def apply_catalog(
     session: Session,
     catalog: Catalog,
     now: datetime,
     is_metered: IsMetered,
     issued_until: IssuedUntil = lambda _: None,
+    seen: str | None = None,
 ) -> list[Change]:
     """Make the stored catalog the given one and return what changed, nothing when they are equal.
 
     Products that are gone from the file are removed. Raises `Refused` ("in-use"), naming every reason and changing
     nothing, when a price with usage would change, go, or get a price put before it, or when a product with usage
     would go or be metered otherwise (DOMAIN 3: prices are immutable once used). A price may be followed, but a new one
-    may not reach into a month that was issued with usage it would price.
+    may not reach into a month that was issued with usage it would price. With `seen` (queries.digest_of) it raises
+    `Refused` ("catalog-changed") when another catalog has come to be in force since.
     """
     session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _CATALOG_LOCK})
     current = current_catalog(session)
+    if seen is not None and seen != digest_of(current):
+        raise Refused("The catalog was changed meanwhile: look at what this file would change now.", "catalog-changed")
     changes = diff(current, catalog.products)
     if not changes:
         return []
-    wanted = {product.code: product for product in catalog.products}
-    reasons = [reason for product in current for reason in _reasons(product, wanted.get(product.code), is_metered)]
-    reasons += _reaching_back(current, catalog.products, is_metered, issued_until)
+    reasons = [each.text for each in refusals(current, catalog, is_metered, issued_until)]
     if reasons:
         raise Refused("The catalog was not applied.\n" + "\n".join(reasons), "in-use", reasons=reasons)
     _write(session, catalog, now)
     return changes
 
 
+def refusals(
+    current: Sequence[Product],
+    catalog: Catalog,
+    is_metered: IsMetered,
+    issued_until: IssuedUntil = lambda _: None,
+) -> list[Refusal]:
+    """Return every reason for which `current` may not become a catalog, none when it may."""
+    wanted = {product.code: product for product in catalog.products}
+    reasons = [reason for product in current for reason in _reasons(product, wanted.get(product.code), is_metered)]
+    return reasons + list(_reaching_back(current, catalog.products, is_metered, issued_until))
+
+
 def _reaching_back(
     current: Sequence[Product], wanted: Sequence[Product], is_metered: IsMetered, issued_until: IssuedUntil
-) -> Iterator[str]:
+) -> Iterator[Refusal]:
     """Yield why new prices may not begin where they do: months that are issued would be re-rated by them."""
     known = {(product.code, price.currency, price.effective_from) for product in current for price in product.prices}
     for product in wanted:
@@ -68,13 +93,15 @@ def _reaching_back(
                 continue
             new = (product.code, price.currency, price.effective_from) not in known
             if new and is_metered(product.meter.type, price.currency, price.effective_from, issued):
-                yield (
-                    f"{_named(product, price)} cannot be added: it reaches into months that are issued. Let it begin "
-                    f"at {issued:%Y-%m-%dT%H:%M:%SZ} or later."
+                yield _refusal(
+                    product,
+                    price,
+                    "cannot be added: it reaches into months that are issued. Let it begin "
+                    f"at {issued:%Y-%m-%dT%H:%M:%SZ} or later.",
                 )
 
 
-def _reasons(current: Product, wanted: Product | None, is_metered: IsMetered) -> Iterator[str]:
+def _reasons(current: Product, wanted: Product | None, is_metered: IsMetered) -> Iterator[Refusal]:
     """Yield why one product may not become the wanted one."""
     if wanted == current:
         return
@@ -82,31 +109,30 @@ def _reasons(current: Product, wanted: Product | None, is_metered: IsMetered) ->
     if wanted is None or wanted.meter != current.meter:
         if any(is_used(price) for price in current.prices):
             deed = "removed" if wanted is None else "metered otherwise"
-            yield (
+            yield Refusal(
+                current.code,
                 f"product {current.code} cannot be {deed}: usage was counted by it. Keep it, and add another "
-                "product beside it."
+                "product beside it.",
             )
         return
     yield from _price_reasons(current, wanted, is_used)
 
 
-def _price_reasons(current: Product, wanted: Product, is_used: _IsUsed) -> Iterator[str]:
+def _price_reasons(current: Product, wanted: Product, is_used: _IsUsed) -> Iterator[Refusal]:
     after = {(price.currency, price.effective_from): price for price in wanted.prices}
     before = {(price.currency, price.effective_from): price for price in current.prices}
     for key, price in before.items():
         if after.get(key) != price and is_used(price):
             deed = "changed" if key in after else "removed"
-            yield (
-                f"{_named(current, price)} cannot be {deed}: usage was priced by it. Keep it, and let another price "
-                "follow it."
-            )
+            words = f"cannot be {deed}: usage was priced by it. Keep it, and let another price follow it."
+            yield _refusal(current, price, words)
     for key, price in after.items():
         later = [each for each in current.prices_in(price.currency) if each.effective_from > price.effective_from]
         if key not in before and any(is_used(each) for each in later):
-            yield (
-                f"{_named(current, price)} cannot be added: usage was priced by a later price in {price.currency}. "
-                "Let it begin after that one."
+            words = (
+                f"cannot be added: usage was priced by a later price in {price.currency}. Let it begin after that one."
             )
+            yield _refusal(current, price, words)
 
 
 def _is_used(product: Product, is_metered: IsMetered, known: dict[tuple[str, datetime], bool], price: Price) -> bool:
@@ -119,8 +145,9 @@ def _is_used(product: Product, is_metered: IsMetered, known: dict[tuple[str, dat
     return known[key]
 
 
-def _named(product: Product, price: Price) -> str:
-    return f"the price of {product.code} in {price.currency} from {price.effective_from:%Y-%m-%dT%H:%M:%SZ}"
+def _refusal(product: Product, price: Price, words: str) -> Refusal:
+    named = f"the price of {product.code} in {price.currency} from {price.effective_from:%Y-%m-%dT%H:%M:%SZ}"
+    return Refusal(product.code, f"{named} {words}", price.currency, price.effective_from)
 
 
 def _write(session: Session, catalog: Catalog, now: datetime) -> None:

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from meterbook.catalog.fields import Fields, Notes, Problem, WrittenFloat
@@ -76,6 +77,21 @@ def parse_catalog(text: str) -> Catalog:
     read = tuple(product for product in products if product is not None)
     assert len(read) == len(products), "what was not read was noted"
     return Catalog(read)
+
+
+def lines_of(text: str) -> dict[tuple[str, str | None, datetime | None], int]:
+    """Return where products and prices stand in a file that was read: its line (from 1) by code, currency and begin.
+
+    A product's own line has neither currency nor begin.
+    """
+    lines, values = line_numbers(text), tomllib.loads(text, parse_float=WrittenFloat)
+    found: dict[tuple[str, str | None, datetime | None], int] = {}
+    for number, product in enumerate(values.get("products", ())):
+        found[product["code"], None, None] = lines[("products", number)]
+        for place, price in enumerate(product.get("prices", ())):
+            begin = price["from"].astimezone(UTC)
+            found[product["code"], price["currency"], begin] = lines[("products", number, "prices", place)]
+    return found
 
 
 def _products(root: Fields) -> list[Product | None]:

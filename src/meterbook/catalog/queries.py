@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from datetime import UTC
 from decimal import Decimal
 
@@ -18,6 +20,17 @@ def current_catalog(session: Session) -> tuple[Product, ...]:
     """Return every product in the order of the catalog file, with all its prices by currency and time."""
     rows = session.scalars(select(ProductRow).order_by(ProductRow.position, ProductRow.code))
     return tuple(_product(row) for row in rows)
+
+
+def product_positions(session: Session) -> dict[str, int]:
+    """Return the place of each product, by code, in the catalog's order, from 0."""
+    codes = session.scalars(select(ProductRow.code).order_by(ProductRow.position, ProductRow.code))
+    return {code: position for position, code in enumerate(codes)}
+
+
+def digest_of(products: Sequence[Product]) -> str:
+    """Return a hash of a catalog: it differs when anything in it does, be it the way a number is written."""
+    return hashlib.sha256("\n".join(map(repr, products)).encode()).hexdigest()
 
 
 def _product(row: ProductRow) -> Product:

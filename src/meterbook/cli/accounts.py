@@ -109,6 +109,21 @@ def add_user(
     _add("/users", body, data_dir, as_json, f"User {email} is there.")
 
 
+@user.command("invite")
+def invite_user(
+    email: Email,
+    project: Annotated[str | None, typer.Argument(help="The project's code; or give --account.")] = None,
+    role: Annotated[str, typer.Option(help="viewer, member or admin.")] = "viewer",
+    billing: Annotated[bool, typer.Option("--billing", help="Give the billing permission too.")] = False,
+    account: Annotated[str | None, typer.Option(help="An account: all its projects, those to come as well.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make somebody a member and tell them by mail; new people choose a password by the letter's link."""
+    body = {"email": email, "project": project, "account": account, "role": role, "billing": billing}
+    _add("/invitations", body, data_dir, as_json, f"{email} is invited.")
+
+
 @member.command("add")
 def add_member(
     email: Email,

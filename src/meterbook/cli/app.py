@@ -7,7 +7,7 @@ import sys
 import typer
 
 from meterbook import __version__
-from meterbook.cli import accounts, catalog, demo, importing, keys, money, reading, server, working
+from meterbook.cli import accounts, catalog, demo, importing, keys, money, moving, reading, server, working
 from meterbook.errors import MeterbookError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.add_typer(accounts.user, name="user")
 app.add_typer(accounts.member, name="member")
 app.add_typer(keys.commands, name="key")
 app.command("import")(importing.import_files)
+app.command("export")(moving.export)
 app.command("usage")(reading.usage)
 app.command("preview")(reading.preview)
 app.command("close")(money.close)

@@ -33,7 +33,7 @@ def demo(
     from contextlib import ExitStack
 
     from meterbook.cli.client import in_process
-    from meterbook.cli.serving import listen, run
+    from meterbook.cli.serving import listen, run, url_of
     from meterbook.main import at_work, create_app, open_house, system_clock
     from meterbook.settings import Settings, load_settings
 
@@ -47,7 +47,7 @@ def demo(
         app = create_app(house)
         with in_process(app) as client:
             now = system_clock()
-            facts = _furnish(client, now, settings.data_dir / DEMO_FILE)
+            facts = furnish(client, now, settings.data_dir / DEMO_FILE)
             _print_previews(client, now)
         if bound is None:
             return
@@ -56,11 +56,11 @@ def demo(
             _write(settings.data_dir / DEMO_FILE, {**facts, "url": url})
             _greet(url, facts)
 
-        with at_work(house):
+        with at_work(house, served_at=url_of(bound)):
             run(app, bound, settings, ready)
 
 
-def _furnish(client: Client, now: datetime, written: Path) -> dict[str, Any]:
+def furnish(client: Client, now: datetime, written: Path) -> dict[str, Any]:
     """Create what is not there yet and import the usage; return the sign-ins and keys for demo.json."""
     from meterbook.demo.accounts import DEMO_USERS, GENERATED, demo_accounts
     from meterbook.demo.catalog import demo_catalog

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from meterbook.cli.moving import restore
 from meterbook.cli.options import AsJson, DataDir, print_json
 from meterbook.errors import Invalid
 
@@ -44,7 +45,12 @@ class Imported:
 
 
 def import_files(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="NDJSON of CloudEvents, CSV or Parquet.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="NDJSON of CloudEvents, CSV or Parquet; or the folder that export wrote."
+        ),
+    ],
     project: Annotated[str | None, typer.Option(help="The project of a CSV or Parquet file's rows.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Their type, as the catalog's meters name it.")] = None,
     resource: Annotated[str | None, typer.Option(help="Their resource; the file's name without its ending.")] = None,
@@ -54,7 +60,10 @@ def import_files(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import usage from files; importing the same again, or going on after a stop, counts nothing twice."""
+    """Import usage from files, counting nothing twice; or restore the archive of a whole installation."""
+    if len(files) == 1 and files[0].is_dir():
+        restore(files[0], data_dir, as_json)
+        return
     from meterbook.cli.client import connected
     from meterbook.usage.import_file import TableOptions
     from meterbook.usage.read_table import TableColumns

@@ -15,12 +15,12 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
 ) -> None:
     """Serve the API and the console and do the jobs until stopped; /readyz answers 200 when it is ready."""
-    from meterbook.cli.serving import listen, run
+    from meterbook.cli.serving import listen, run, url_of
     from meterbook.main import at_work, create_app, open_house
     from meterbook.settings import load_settings
 
     settings = load_settings(data_dir=data_dir)
-    with listen(host, port) as socket, open_house(settings) as house, at_work(house):
+    with listen(host, port) as socket, open_house(settings) as house, at_work(house, served_at=url_of(socket)):
         run(create_app(house), socket, settings, lambda url: typer.echo(f"Meterbook serves {url}"))
 
 

@@ -59,7 +59,7 @@ def _bind(bound: socket.socket, host: str, port: int, else_free: bool) -> None:
 
 def run(app: Any, bound: socket.socket, settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is called with the address once requests are answered."""
-    url, path = _url(bound), settings.data_dir / RUN_FILE
+    url, path = url_of(bound), settings.data_dir / RUN_FILE
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -93,6 +93,13 @@ def run(app: Any, bound: socket.socket, settings: Settings, ready: Callable[[str
         signal.signal(signal.SIGTERM, previous)
 
 
+def url_of(bound: socket.socket) -> str:
+    """Return the address by which this machine reaches the socket."""
+    host, port = bound.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - read, not bound
+    return f"http://{shown}:{port}"
+
+
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -105,12 +112,6 @@ class _Server(uvicorn.Server):
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)
-
-
-def _url(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - read, not bound
-    return f"http://{shown}:{port}"
 
 
 def _write_run_file(path: Path, content: dict[str, object]) -> None:

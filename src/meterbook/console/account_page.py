@@ -162,6 +162,11 @@ def _billed_account_page(page: OfAccount) -> AccountPage:
 OfBilledAccount = Annotated[AccountPage, Depends(_billed_account_page, scope="function")]
 
 
+def billed_account_page(request: Request, session: Session, reader: Reader, now: datetime, account: str) -> AccountPage:
+    """Return what a page of the account's own books starts from, for routes that open transactions of their own."""
+    return _billed_account_page(_account_page(request, session, reader, now, account))
+
+
 def heading_of(session: Session, reader: Reader, account: Account | None, here: str) -> Heading:
     """Return what the layout says; without an account its menu is empty. `here` stays when the account changes."""
     choices: tuple[AccountChoice, ...] = ()
@@ -195,5 +200,8 @@ def pages_open_to(access: Access, account: Account) -> tuple[str, ...]:
 
 
 def _page_for(access: Access, account: Account, here: str) -> str:
+    manages = access.administered_projects(account.id) != NONE
+    if here == "account" or (here.startswith("account/") and manages):
+        return here
     open_pages = pages_open_to(access, account)
     return here if here in open_pages else next(iter(open_pages), "overview")

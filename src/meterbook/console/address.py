@@ -11,6 +11,7 @@ from meterbook.core.period import BillingMonth
 
 HOME: Final = "/"
 PREVIEW: Final = "/invoice-preview"
+PROJECT_USAGE: Final = "/project-usage"
 EVERYTHING: Final = "*"
 _LONGEST: Final = 2_000  # characters of a way back
 
@@ -19,17 +20,33 @@ _LONGEST: Final = 2_000  # characters of a way back
 class PreviewState:
     """What the reader looks at: an account's month, how it is grouped, and which groups are open.
 
-    `opened` holds group keys, or `EVERYTHING` alone.
+    `opened` holds group keys, or `EVERYTHING` alone. `wanted` is what was searched for, `page` counts from 1. The same
+    state, at another `path`, is that of the project usage.
     """
 
     account: str
     month: BillingMonth
     by: GroupBy
     opened: frozenset[str]
+    wanted: str = ""
+    page: int = 1
+    path: str = PREVIEW
 
     def href(self) -> str:
         """Return the address of this state."""
-        return address_of(PREVIEW, account=self.account, month=self.month, by=self.by, open=self.opened_text)
+        return address_of(
+            self.path,
+            account=self.account,
+            month=self.month,
+            by=self.by,
+            open=self.opened_text,
+            q=self.wanted,
+            page=self.page if self.page > 1 else None,
+        )
+
+    def csv_href(self) -> str:
+        """Return the address of the sheet of this state, which has every page with all groups open."""
+        return replace(self, path=f"{self.path}.csv", opened=frozenset(), page=1).href()
 
     @property
     def opened_text(self) -> str:
@@ -43,11 +60,15 @@ class PreviewState:
 
     def in_month(self, month: BillingMonth) -> PreviewState:
         """Return the state with another month."""
-        return replace(self, month=month)
+        return replace(self, month=month, page=1)
 
     def grouped(self, by: GroupBy) -> PreviewState:
         """Return the state grouped the other way; the groups that were open do not exist there."""
-        return replace(self, by=by, opened=self.opened & {EVERYTHING})
+        return replace(self, by=by, opened=self.opened & {EVERYTHING}, wanted="", page=1)
+
+    def on_page(self, page: int) -> PreviewState:
+        """Return the state on another page, where other groups are."""
+        return replace(self, opened=self.opened & {EVERYTHING}, page=page)
 
     def toggled(self, key: str, keys: frozenset[str]) -> PreviewState:
         """Return the state with one group, or `EVERYTHING`, opened or closed; `keys` are the groups there are."""

@@ -1,20 +1,25 @@
-"""The chart of cost by day: which day, which product, which colour, and the data the browser draws it from.
+"""The chart of cost by day: which day, which product, which colour, where each bar stands, and what hovering reads.
 
-Amounts reach the browser as written text; the plain number beside it only says how tall a bar is.
+Bars are drawn by the server, so that the chart is there without JavaScript; amounts reach the browser as written text,
+and the plain number beside each only says how tall its bar is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 from meterbook.console.formats import Formats
 from meterbook.core.daily import DailyCosts
 from meterbook.core.money import Money
+from meterbook.core.period import BillingMonth
 
 COLOURS: Final = 16  # the style sheet's: eight that any colour vision tells apart, then each of them deeper
+HIGH: Final = 1000  # how tall the plot is, in its own measure
+_TICKS_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +32,61 @@ class ChartSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """A product's piece of one day's stack: it begins `top` below the plot's top and is `height` tall, of `HIGH`."""
+
+    series: int
+    colour: int
+    top: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A line across the plot, `top` below its top, and the amount it stands for."""
+
+    value: Decimal
+    top: int
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
-    """Cost by day and product; `open_day` is the position of the day that is not over yet."""
+    """Cost by day and product; `open_day` is the position of the day that is not over yet.
+
+    `before` is what the same days of the month `before_month` cost in all. `hrefs` are the days' addresses.
+    """
 
     days: tuple[date, ...]
     series: tuple[ChartSeries, ...]
     totals: tuple[Money | None, ...]
     open_day: int | None
+    before_month: BillingMonth | None = None
+    before: tuple[Money | None, ...] = ()
+    hrefs: tuple[str, ...] = ()
+    ticks: tuple[Tick, ...] = field(init=False)
+    stacks: tuple[tuple[Bar, ...], ...] = field(init=False)
+    before_line: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        shown = [each for each in (*self.totals, *self.before) if each is not None]
+        step = _step(max((each.minor for each in shown), default=0))
+        top = step * max(1, -(-max((each.minor for each in shown), default=0) // step))
+        digits = shown[0].currency.digits if shown else 0
+        ticks = (Tick(Decimal(value).scaleb(-digits), HIGH - value * HIGH // top) for value in range(0, top + 1, step))
+        object.__setattr__(self, "ticks", tuple(ticks))
+        object.__setattr__(self, "stacks", tuple(self._stack(day, top) for day in range(len(self.days))))
+        object.__setattr__(self, "before_line", _line(self.before[: len(self.days)], top))
+
+    def _stack(self, day: int, top: int) -> tuple[Bar, ...]:
+        bars, level = [], 0
+        for number, one in enumerate(self.series):
+            cost = one.costs[day]
+            if cost is None or cost.minor <= 0:
+                continue
+            low, level = level * HIGH // top, level + cost.minor
+            high = level * HIGH // top
+            bars.append(Bar(number, one.colour, HIGH - high, high - low))
+        return tuple(bars)
 
 
 def colour_of(product: str, positions: Mapping[str, int]) -> int:
@@ -41,20 +94,39 @@ def colour_of(product: str, positions: Mapping[str, int]) -> int:
     return positions.get(product, 0) % COLOURS + 1
 
 
-def present_chart(daily: DailyCosts, language: str, positions: Mapping[str, int], today: date | None) -> Chart | None:
-    """Present a month's daily costs, `today` being the day that is not over; `None` when nothing was metered."""
+def present_chart(
+    daily: DailyCosts,
+    language: str,
+    positions: Mapping[str, int],
+    today: date | None,
+    *,
+    before: DailyCosts | None = None,
+    href: Callable[[date], str] | None = None,
+) -> Chart | None:
+    """Present a month's daily costs, `today` being the day that is not over; `None` when nothing was metered.
+
+    `before` are those of the month before; `href` gives the address of a day.
+    """
     if not daily.series:
         return None
     series = tuple(
         ChartSeries(one.product.name_in(language), colour_of(one.product.code, positions), one.costs)
         for one in sorted(daily.series, key=lambda one: positions.get(one.product.code, 0))
     )
-    totals = tuple(_total([one.costs[day] for one in series]) for day in range(len(daily.days)))
-    return Chart(daily.days, series, totals, daily.days.index(today) if today in daily.days else None)
+    compared = before is not None and bool(before.series)
+    return Chart(
+        days=daily.days,
+        series=series,
+        totals=_totals(daily),
+        open_day=daily.days.index(today) if today in daily.days else None,
+        before_month=BillingMonth(before.days[0].year, before.days[0].month) if before and compared else None,
+        before=_totals(before) if before and compared else (),
+        hrefs=() if href is None else tuple(href(day) for day in daily.days),
+    )
 
 
 def chart_data(chart: Chart, formats: Formats, open_note: str) -> dict[str, Any]:
-    """Return what the browser draws: days and amounts as text, bar heights as plain numbers in text."""
+    """Return what the browser reads of the chart: days and amounts as text, bar heights as plain numbers in text."""
     return {
         "days": [{"tick": str(day.day), "label": formats.weekday(day)} for day in chart.days],
         "series": [
@@ -67,11 +139,42 @@ def chart_data(chart: Chart, formats: Formats, open_note: str) -> dict[str, Any]
             for one in chart.series
         ],
         "totals": ["" if total is None else formats.money(total) for total in chart.totals],
+        "before": None
+        if chart.before_month is None
+        else {
+            "name": formats.month(chart.before_month),
+            "heights": [None if cost is None else str(cost) for cost in chart.before[: len(chart.days)]],
+            "amounts": [formats.money(cost) if cost else formats.amount(None) for cost in chart.before],
+        },
         "openDay": chart.open_day,
         "openNote": open_note,
     }
 
 
+def _totals(daily: DailyCosts) -> tuple[Money | None, ...]:
+    return tuple(_total([one.costs[day] for one in daily.series]) for day in range(len(daily.days)))
+
+
 def _total(costs: Sequence[Money | None]) -> Money | None:
     metered = [cost for cost in costs if cost is not None]
     return sum(metered[1:], metered[0]) if metered else None
+
+
+def _step(most: int) -> int:
+    """Return the least of 1, 2, 5, 10, 20, ... by which at most `_TICKS_MAX` lines reach `most`."""
+    step = 1
+    while True:
+        for factor in (1, 2, 5):
+            if step * factor * _TICKS_MAX >= most:
+                return step * factor
+        step *= 10
+
+
+def _line(costs: Sequence[Money | None], top: int) -> str:
+    """Return a path through the days' middles, a hundred a day, that leaves out days without usage."""
+    path, is_drawn = [], False
+    for day, cost in enumerate(costs):
+        if cost is not None:
+            path.append(f"{'L' if is_drawn else 'M'}{day * 100 + 50} {HIGH - max(0, cost.minor) * HIGH // top}")
+        is_drawn = cost is not None
+    return "".join(path)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Final
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.datastructures import URL
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.datastructures import URL, Headers
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from meterbook.console.formats import formats
 from meterbook.console.languages import LANGUAGES, chosen, translations
+from meterbook.console.packing import ENDINGS, accepted_encodings, packed
 from meterbook.console.protection import SECURITY_HEADERS, is_secure
 
 STATIC_DIR: Final = Path(__file__).parent / "static"
@@ -26,13 +27,18 @@ STATIC_PATH: Final = "/static"
 THEMES: Final = ("auto", "light", "dark")
 _FILTERS: Final = (
     "amount",
+    "change_percent",
     "clock",
+    "compact",
+    "date",
     "day",
+    "days",
     "fixed",
     "formula",
     "hours",
     "money",
     "month",
+    "month_name",
     "number",
     "percent",
     "plural",
@@ -43,18 +49,27 @@ _YEAR: Final = 365 * 24 * 3600
 
 
 class _Files(StaticFiles):
-    """Built files under addresses that change with their content, so that browsers may keep them."""
+    """Built files under addresses that change with their content, so that browsers may keep them.
+
+    The build packed the larger ones; each reader gets the smallest form that their browser takes.
+    """
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
+        encodings = accepted_encodings(Headers(scope=scope).get("accept-encoding"))
+        encoding = next((each for each in encodings if self.lookup_path(path + ENDINGS[each])[1]), None)
+        response = await super().get_response(path + ENDINGS[encoding] if encoding else path, scope)
+        if encoding and response.status_code == 200:
+            response.headers["content-encoding"] = encoding
+            response.headers["content-type"] = f"{guess_type(path)[0] or 'application/octet-stream'}; charset=utf-8"
+        response.headers["vary"] = "accept-encoding"
         versioned = scope["query_string"].startswith(b"v=") and response.status_code == 200
         response.headers["cache-control"] = f"public, max-age={_YEAR}, immutable" if versioned else "no-cache"
         return response
 
 
 def static_files() -> ASGIApp:
-    """Return the application that serves the built files, compressed."""
-    return GZipMiddleware(_Files(directory=STATIC_DIR), minimum_size=1024)
+    """Return the application that serves the built files, packed."""
+    return _Files(directory=STATIC_DIR)
 
 
 @lru_cache
@@ -95,15 +110,23 @@ def render(
             **values,
         )
     )
-    response = HTMLResponse(html, status, {"cache-control": "no-store", **SECURITY_HEADERS, **(headers or {})})
+    body, encoding = packed(html.encode(), request.headers.get("accept-encoding"))
+    fixed = {"cache-control": "no-store", **SECURITY_HEADERS, **encoding}
+    response = HTMLResponse(body, status, {**fixed, **(headers or {})})
     for name, asked, known in (("lang", language, LANGUAGES), ("theme", theme, THEMES)):
         if request.query_params.get(name) in known:
-            response.set_cookie(name, asked, max_age=_YEAR, secure=is_secure(request), httponly=True, samesite="lax")
+            remember(request, response, name, asked)
     return response
 
 
+def remember(request: Request, response: Response, name: str, value: str) -> None:
+    """Have the browser remember the language ("lang") or the theme ("theme")."""
+    response.set_cookie(name, value, max_age=_YEAR, secure=is_secure(request), httponly=True, samesite="lax")
+
+
 def _theme(request: Request) -> str:
-    wanted = (request.query_params.get("theme"), request.cookies.get("theme"))
+    own = getattr(request.state, "own_theme", None)
+    wanted = (request.query_params.get("theme"), request.cookies.get("theme"), own)
     return next((theme for theme in wanted if theme in THEMES), THEMES[0])
 
 

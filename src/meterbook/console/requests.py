@@ -53,8 +53,10 @@ def signed_in(request: Request, session: Books, now: Now) -> Reader:
     if token is None:
         raise Denied("Sign in first.", "unauthenticated")
     access = prove_session(session, token, now)
-    own = session.get_one(User, access.user_id).language
-    return Reader(access, language_of(request, own), token)
+    user = session.get_one(User, access.user_id)
+    # what is rendered has no session: the page looks for the reader's own theme here
+    request.state.own_theme = user.theme
+    return Reader(access, language_of(request, user.language), token)
 
 
 SignedIn = Annotated[Reader, Depends(signed_in, scope="function")]

@@ -7,15 +7,15 @@ days of a month add up to the invoice.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from meterbook.core.allocation import allocate
-from meterbook.core.invoice import InvoiceDraft, Line, Use
+from meterbook.core.invoice import InvoiceDraft, Use
 from meterbook.core.money import Money
-from meterbook.core.pricing import Product
+from meterbook.core.pricing import Price, PriceModel, Product
 from meterbook.core.rating import Part
 
 
@@ -35,19 +35,34 @@ class DailyCosts:
     series: tuple[DailySeries, ...]
 
 
-def daily_costs(draft: InvoiceDraft, uses: Sequence[Use]) -> DailyCosts:
-    """Spread the draft's lines over days; the parts of `uses` have to be cut at the starts of days as well."""
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What all projects but those `apart` (codes) used of a product, in parts of the month."""
+
+    product: Product
+    apart: frozenset[str]
+    parts: tuple[Part, ...]
+
+
+def is_proportional(price: Price) -> bool:
+    """Whether what a price makes of a quantity is in proportion to it, in whichever project it was used."""
+    return price.model is PriceModel.per_unit and price.free_quantity is None and price.minimum_amount is None
+
+
+def daily_costs(draft: InvoiceDraft, uses: Sequence[Use], together: Sequence[Together] = ()) -> DailyCosts:
+    """Spread the draft's lines over days; the parts used have to be cut at the starts of days as well.
+
+    Lines of products that projects used `together`, whose prices have to be proportional, are spread as one.
+    """
     zone, month = draft.frame.zone, draft.frame.month
     first = date(month.year, month.month, 1)
     days = tuple(first + timedelta(days=number) for number in range(month.days))
-    parts_of = {(use.project.code, use.product.code): use.parts for use in uses}
     costs: dict[str, dict[date, Money]] = defaultdict(dict)
-    for line in draft.lines:
-        product = line.charge.product.code
-        for starts_at, cost in _spread(line, parts_of[line.project.code, product]):
+    for product, amount, parts in _spreads(draft, uses, together):
+        for starts_at, cost in _spread(amount, parts):
             day = zone.local(starts_at).date()
             costs[product][day] = costs[product].get(day, Money.zero(draft.currency)) + cost
-    products = {use.product.code: use.product for use in uses}
+    products = {each.product.code: each.product for each in together} | {use.product.code: use.product for use in uses}
     return DailyCosts(
         days,
         tuple(
@@ -58,9 +73,28 @@ def daily_costs(draft: InvoiceDraft, uses: Sequence[Use]) -> DailyCosts:
     )
 
 
-def _spread(line: Line, parts: Sequence[Part]) -> list[tuple[datetime, Money]]:
-    charge = line.charge
-    within = [part for part in parts if charge.starts_at <= part.starts_at < charge.ends_at]
-    used = [part for part in within if part.quantity or part.usage_hours] or within
+def _spreads(
+    draft: InvoiceDraft, uses: Sequence[Use], together: Sequence[Together]
+) -> Iterator[tuple[str, Money, list[Part]]]:
+    """Yield amounts with their product and the parts of the month to spread them over."""
+    own = {(use.project.code, use.product.code): use.parts for use in uses}
+    shared = {each.product.code: each for each in together}
+    sums: dict[tuple[str, datetime, datetime], int] = defaultdict(int)
+    for line in draft.lines:
+        code, charge = line.charge.product.code, line.charge
+        if code in shared and line.project.code not in shared[code].apart:
+            sums[code, charge.starts_at, charge.ends_at] += charge.amount.minor
+        else:
+            yield code, charge.amount, _within(own[line.project.code, code], charge.starts_at, charge.ends_at)
+    for (code, starts_at, ends_at), minor in sums.items():
+        yield code, Money(minor, draft.currency), _within(shared[code].parts, starts_at, ends_at)
+
+
+def _within(parts: Sequence[Part], starts_at: datetime, ends_at: datetime) -> list[Part]:
+    return [part for part in parts if starts_at <= part.starts_at < ends_at]
+
+
+def _spread(amount: Money, parts: Sequence[Part]) -> list[tuple[datetime, Money]]:
+    used = [part for part in parts if part.quantity or part.usage_hours] or parts
     weights = [part.quantity or Fraction(0) for part in used]
-    return [(p.starts_at, cost) for p, cost in zip(used, allocate(charge.amount, weights), strict=True)]
+    return [(part.starts_at, cost) for part, cost in zip(used, allocate(amount, weights), strict=True)]

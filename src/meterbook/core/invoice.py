@@ -13,6 +13,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final, Literal
 
+from meterbook.core.average import average_cost
 from meterbook.core.credits import Books, Owed, settlement
 from meterbook.core.discounts import Discount, Discounted, Promotion, discount, promotion_boundaries
 from meterbook.core.money import Currency, Money, half_up
@@ -378,7 +379,7 @@ def _group(key: str, lines: Sequence[Line], adjustments: Sequence[Adjustment], c
         return Group(key, tuple(lines), tuple(adjustments), None, None, total_cost, net_cost)
     total_time = sum((line.charge.quantity for line in timed), Fraction(0))
     timed_cost = sum((line.amount for line in timed), nothing)
-    average = half_up(Fraction(timed_cost.decimal) / total_time if total_time else Fraction(0), currency.digits + 2)
+    average = average_cost(timed_cost, total_time)
     return Group(key, tuple(lines), tuple(adjustments), total_time, average, total_cost, net_cost)
 
 

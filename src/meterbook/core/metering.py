@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 
 
@@ -53,18 +51,3 @@ class Meter:
     def is_time_based(self) -> bool:
         """Whether its quantity is unit-hours; a counter's is the sum itself."""
         return self.kind is not MeterKind.counter
-
-
-@dataclass(frozen=True, slots=True)
-class Metered:
-    """What one project used of one meter in `[starts_at, ends_at)`.
-
-    `quantity` is unit-hours (presence, gauge, and for stock lines x retention days x 24) or, for a counter, the sum of
-    values. `usage_hours` are the hours in which anything was metered, `last_hour_at` is the start of the last of them.
-    """
-
-    starts_at: datetime
-    ends_at: datetime
-    quantity: Decimal
-    usage_hours: int
-    last_hour_at: datetime | None = None

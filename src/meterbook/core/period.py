@@ -34,6 +34,11 @@ class BillingZone:
     tzinfo: tzinfo = field(default=UTC, compare=False)
     hour_offset: timedelta = field(default=timedelta(0), compare=False)
 
+    @property
+    def utc_offset(self) -> timedelta:
+        """How far its clocks are ahead of UTC; where they change, at the beginning of the year."""
+        return _utc_offset(self.tzinfo)
+
     def local(self, instant: datetime) -> datetime:
         """Return the same instant on this zone's clocks."""
         return instant.astimezone(self.tzinfo)
@@ -74,9 +79,13 @@ def billing_zone(name: str, allow_dst: bool = False) -> BillingZone:
 
 
 def _hour_offset(zone: tzinfo) -> timedelta:
+    return -_utc_offset(zone) % HOUR
+
+
+def _utc_offset(zone: tzinfo) -> timedelta:
     offset = datetime(2026, 1, 1, tzinfo=UTC).astimezone(zone).utcoffset()
     assert offset is not None, "a zone knows its offset"
-    return -offset % HOUR
+    return offset
 
 
 def _fixed(name: str, sign: str, hours: str, minutes: str) -> timezone:

@@ -95,20 +95,6 @@ class Charge:
     above_minimum: Fraction = Fraction(0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    price: Price | None
-    waiver: Waiver | None
-    starts_at: datetime
-    ends_at: datetime
-    quantity: Fraction
-    usage_hours: int
-
-    @property
-    def hours(self) -> int:
-        return hour_count(self.starts_at, self.ends_at)
-
-
 def price_boundaries(product: Product, currency: Currency, frame: Frame) -> set[datetime]:
     """Return the hours of the month at which another price of the product comes into force."""
     starts = {hour_ceil(price.effective_from, frame.zone) for price in product.prices_in(currency.code)}
@@ -123,117 +109,48 @@ def rate(
     free_until: datetime | None,
     free_as: Waiver,
 ) -> list[Charge]:
-    """Price one project's use of one product in a month.
-
-    `parts` lie in order of time without a gap from the month's start, cut at least at `price_boundaries` and at
-    `free_until`, before which usage is shown and costs nothing for the reason `free_as`. A month with nothing metered
-    gives no charge, not even a flat fee or a minimum.
-    """
-    if not any(part.usage_hours or part.quantity for part in parts):
-        return []
-    segments = list(_segments(product, parts, frame, currency, free_until, free_as))
-    month_quantity = sum((s.quantity for s in segments if s.waiver is None), Fraction(0))
-    running = _Running(product, frame, currency, month_quantity)
-    charges = (running.waived(s) if s.price is None or s.waiver else running.charge(s, s.price) for s in segments)
-    return [charge for charge in charges if charge.quantity or charge.usage_hours or charge.amount.minor]
+    """Price one project's use of one product in a month, as `Tariff.charges` does."""
+    return Tariff(product, frame, currency).charges(parts, free_until, free_as)
 
 
-def _segments(
-    product: Product,
-    parts: Iterable[Part],
-    frame: Frame,
-    currency: Currency,
-    free_until: datetime | None,
-    free_as: Waiver,
-) -> Iterator[_Segment]:
-    versions = [(hour_ceil(price.effective_from, frame.zone), price) for price in product.prices_in(currency.code)]
+class Tariff:
+    """A product's prices in one currency over a month, made ready once for every project that uses it."""
 
-    def in_force(part: Part) -> tuple[Price | None, Waiver | None]:
-        price = next((price for start, price in reversed(versions) if start <= part.starts_at), None)
-        if free_until is not None and part.starts_at < free_until:
-            return price, free_as
-        return price, Waiver.unpriced if price is None else None
+    def __init__(self, product: Product, frame: Frame, currency: Currency) -> None:
+        self.product, self.frame, self.currency = product, frame, currency
+        self.month_hours = frame.hours
+        self._versions = [(hour_ceil(price.effective_from, frame.zone), price) for price in product.prices_in(currency.code)]
+        self._changes = bool(price_boundaries(product, currency, frame))
+        reference_hours = frame.month.reference_hours
+        self._scales = {id(price): Scale.of(price, product.meter, reference_hours) for _, price in self._versions}
 
-    for (price, waiver), group in groupby(parts, key=in_force):
-        run = list(group)
-        yield _Segment(
-            price,
-            waiver,
-            run[0].starts_at,
-            run[-1].ends_at,
-            sum((part.quantity for part in run), Fraction(0)),
-            sum(part.usage_hours for part in run),
-        )
+    def charges(self, parts: Sequence[Part], free_until: datetime | None, free_as: Waiver) -> list[Charge]:
+        """Price one project's use.
 
+        `parts` lie in order of time without a gap from the month's start, cut at least at `price_boundaries` and at
+        `free_until`, before which usage is shown and costs nothing for the reason `free_as`. A month with nothing
+        metered gives no charge, not even a flat fee or a minimum.
+        """
+        return [
+            Charge(
+                self.product,
+                price,
+                waiver,
+                part.starts_at,
+                part.ends_at,
+                part.quantity,
+                part.usage_hours,
+                cost.unit_price,
+                self._formula(price, waiver, part, cost),
+                cost.amount,
+                cost.before,
+                cost.month_quantity,
+                cost.above_minimum,
+            )
+            for price, waiver, part, cost in self._costs(parts, free_until, free_as)
+            if part.quantity or part.usage_hours or cost.amount.minor
+        ]
 
-class _Running:
-    """The month so far: what was metered, spent and committed, so that tiers and minimums run on over a split."""
-
-    def __init__(self, product: Product, frame: Frame, currency: Currency, month_quantity: Fraction) -> None:
-        self.product, self.frame, self.currency, self.month_quantity = (
-            product,
-            frame,
-            currency,
-            month_quantity,
-        )
-        self.quantity = self.spent = self.committed = self.billed = Fraction(0)
-
-    def waived(self, segment: _Segment) -> Charge:
-        reasons = {
-            Waiver.trial: "trial: not charged",
-            Waiver.free: "free plan: not charged",
-            Waiver.unpriced: f"no price in {self.currency.code}: not charged",
-        }
-        assert segment.waiver is not None, "a segment without a price has its reason"
-        return self._charge(segment, Money.zero(self.currency), reasons[segment.waiver], None)
-
-    def charge(self, segment: _Segment, price: Price) -> Charge:
-        before = self.quantity
-        exact, text, unit_price = self._used(segment, price)
-        first = self.billed == 0
-        self.spent += exact
-        if price.minimum_amount is not None:
-            self.committed += Fraction(price.minimum_amount) * segment.hours / self.frame.hours
-        due = max(self.spent, self.committed)
-        if due - self.billed != exact:
-            text = formula.topped_up(text, price, segment.hours, self.frame.hours, first)
-        amount = rounded(due - self.billed, self.currency)
-        above_minimum = min(due - self.billed, due - self.committed)
-        self.billed = due
-        charge = self._charge(segment, amount, text, unit_price)
-        return replace(charge, before=before, month_quantity=self.month_quantity, above_minimum=above_minimum)
-
-    def _used(self, segment: _Segment, price: Price) -> tuple[Fraction, str, Decimal | None]:
-        before, self.quantity = self.quantity, self.quantity + segment.quantity
-        if price.model is PriceModel.flat:
-            share = Fraction(segment.usage_hours)
-            if price.per is Per.month:
-                share = Fraction(segment.hours, self.frame.hours)
-            text = formula.flat(price, segment.hours, self.frame.hours, segment.usage_hours)
-            return unit_price_of(price) * share, text, price.unit_price
-        scale = Scale.of(price, self.product.meter, self.frame.month.reference_hours)
-        exact = cost(price, scale, self.quantity, self.month_quantity)
-        if before:
-            exact -= cost(price, scale, before, self.month_quantity)
-        unit_price = price.unit_price
-        if price.model is PriceModel.volume:
-            unit_price = volume_tier(price, scale, self.month_quantity).unit_price
-        return (
-            exact,
-            formula.used(price, scale, before, self.quantity, self.month_quantity),
-            unit_price,
-        )
-
-    def _charge(self, segment: _Segment, amount: Money, text: str, unit_price: Decimal | None) -> Charge:
-        return Charge(
-            self.product,
-            segment.price,
-            segment.waiver,
-            segment.starts_at,
-            segment.ends_at,
-            segment.quantity,
-            segment.usage_hours,
-            unit_price,
-            text,
-            amount,
-        )
+    def minor(self, parts: Sequence[Part], free_until: datetime | None) -> int:
+        """Return what the charges for a project's use add up to, in minor units."""
+        return sum(cost.amount.minor for *_, cost in self._costs(parts, free_until, Waiver.trial))

@@ -148,4 +148,11 @@ DEMO_USERS: Final = (
         "the usage of Shop and Warehouse in Acme Observability, no amounts",
         tuple(DemoMembership(GENERATED, code, Role.viewer, billing=False) for code in ("shop", "warehouse")),
     ),
+    DemoUser(
+        "admin@acme.example",
+        "Administrator",
+        "en",
+        "all of Acme Observability, and manages its people and keys",
+        (DemoMembership(GENERATED, None, Role.admin, billing=True),),
+    ),
 )

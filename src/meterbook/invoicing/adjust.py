@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -26,7 +26,6 @@ from meterbook.usage.queries import late_windows
 from meterbook.usage.store import UsageStore
 
 MONTHS_BACK: Final = 24  # how old a month may be whose late usage is still billed
-_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def adjustments_of(
@@ -58,23 +57,6 @@ def adjustments_of(
     return found
 
 
-def unbilled_month(session: Session, usage: UsageStore, account: Account, month: BillingMonth) -> BillingMonth | None:
-    """Return the first month after an account's last invoice and before `month` that has usage, None if there is none.
-
-    Months are closed in order, so such a month has to be closed first.
-    """
-    history = issued_history(session, [account.id], month).get(account.id)
-    if not history:
-        return None
-    zone, first = zone_of(account), BillingMonth.parse(history[-1].month).next()
-    if first >= month:
-        return None
-    months = list(_months(first, month))
-    starts = {each.starts_at(zone): each for each in months}
-    used = late_windows(usage, [account.id], [*starts, month.starts_at(zone)], _EVER)
-    return min((starts[start] for _, start in used), default=None)
-
-
 def rerated_use(
     session: Session,
     usage: UsageStore,
@@ -83,13 +65,18 @@ def rerated_use(
     received_through: datetime | None,
 ) -> tuple[Terms, Used]:
     """Return an issued month's own terms, and what was used in it by what is known now (or was, by a moment)."""
+    terms = issued_terms(session, issued, account)
+    return terms, _read(session, usage, account, terms, frame_of_invoice(issued), received_through)
+
+
+def issued_terms(session: Session, issued: Invoice, account: Account) -> Terms:
+    """Return the terms that an issued month was rated by, of every project of its account."""
     projects = all_projects(session, [account.id])[account.id]
     frame = frame_of_invoice(issued)
     own = {project.id: _terms_then(project, issued, frame) for project in projects}
-    terms = Terms(
+    return Terms(
         thawed_account(account.code, currency_of_invoice(issued), issued.terms), own, thawed_promotions(issued.terms)
     )
-    return terms, _read(session, usage, account, terms, frame, received_through)
 
 
 def _terms_then(project: Project, issued: Invoice, frame: Frame) -> ProjectTerms:
@@ -148,12 +135,6 @@ def _back(month: BillingMonth) -> list[BillingMonth]:
 
 def _covers(own: Sequence[Invoice], month: BillingMonth) -> bool:
     return own[0].month <= str(month) <= own[-1].month
-
-
-def _months(first: BillingMonth, until: BillingMonth) -> Iterable[BillingMonth]:
-    while first < until:
-        yield first
-        first = first.next()
 
 
 def _of_month(

@@ -15,17 +15,17 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.queries import all_projects, locked, zone_of
+from meterbook.accounts.queries import all_projects, locked
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.errors import Refused
-from meterbook.invoicing.adjust import unbilled_month
 from meterbook.invoicing.draft import Payer, draft_months
 from meterbook.invoicing.issue import discard_later, issue
 from meterbook.invoicing.keep import keep
-from meterbook.invoicing.queries import invoices_of_month, kept_months, months_issued_after
+from meterbook.invoicing.queries import invoices_of_month, kept_months
 from meterbook.invoicing.settle import expire_credits
 from meterbook.invoicing.tables import Invoice
+from meterbook.invoicing.turn import OutOfTurn, out_of_turn
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore
 
@@ -37,10 +37,15 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An account that was passed over, with the reason."""
+    """An account that was passed over, with what stood in the way."""
 
     account: str
-    reason: str
+    why: OutOfTurn
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return str(self.why)
 
 
 @dataclass(slots=True)
@@ -75,7 +80,7 @@ def close_month(
     alone = account_ids is not None and len(account_ids) == 1 and not pass_over
     with transactions() as session:
         groups = list(_groups(session, account_ids))
-        _refuse_running(session, groups, month, at)
+        refuse_running(session, account_ids, month, at)
     for ids in groups:
         with transactions() as session:
             _draft_group(session, usage, ids, month, at, closed, remake=not confirm, alone=alone)
@@ -103,10 +108,12 @@ def _groups(session: Session, account_ids: Sequence[int] | None) -> Iterator[lis
             yield ids[start : start + GROUP]
 
 
-def _refuse_running(session: Session, groups: Sequence[Sequence[int]], month: BillingMonth, at: datetime) -> None:
-    first = [ids[0] for ids in groups]
-    zones = session.scalars(select(Account.time_zone).where(Account.id.in_(first))).all()
-    ends = [month.ends_at(billing_zone(name, True)) for name in zones]
+def refuse_running(session: Session, account_ids: Sequence[int] | None, month: BillingMonth, at: datetime) -> None:
+    """Raise `Refused` ("month-running") when a month has not ended for any of the accounts (None: of all)."""
+    query = select(Account.time_zone).distinct()
+    if account_ids is not None:
+        query = query.where(Account.id.in_(account_ids))
+    ends = [month.ends_at(billing_zone(name, True)) for name in session.scalars(query)]
     if ends and all(at < end for end in ends):
         raise Refused(
             f"{month} is still running: it can be closed from {min(ends):%Y-%m-%dT%H:%M:%SZ} on.", "month-running"
@@ -128,18 +135,17 @@ def _draft_group(
     accounts = locked(session, ids)
     kept = invoices_of_month(session, ids, month)
     wanted = [account for account in accounts if _is_open(kept.get(account.id), remake)]
-    drafts = kept_months(session, [account.id for account in wanted])
-    ready = []
+    obstacles = out_of_turn(session, usage, wanted, month, at)
     for account in wanted:
-        reason = _out_of_order(session, usage, account, month, at, drafts.get(account.id, ()))
-        if reason is None:
-            ready.append(account)
-        elif alone:
-            raise Refused(f"{reason[0].upper()}{reason[1:]}.", "month-out-of-order")
-        else:
-            closed.skipped.append(Skipped(account.code, reason))
+        if account.id in obstacles:
+            if alone:
+                reason = str(obstacles[account.id])
+                raise Refused(f"{reason[0].upper()}{reason[1:]}.", "month-out-of-order")
+            closed.skipped.append(Skipped(account.code, obstacles[account.id]))
+    ready = [account for account in wanted if account.id not in obstacles]
     if not ready:
         return
+    drafts = kept_months(session, [account.id for account in ready])
     usage_through = usage.received_through()
     projects = all_projects(session, [account.id for account in ready])
     payers = [Payer(account, projects[account.id], True) for account in ready]
@@ -154,21 +160,6 @@ def _draft_group(
 
 def _is_open(kept: Invoice | None, remake: bool) -> bool:
     return kept is None or (remake and kept.number is None)
-
-
-def _out_of_order(
-    session: Session, usage: UsageStore, account: Account, month: BillingMonth, at: datetime, drafts: Sequence[str]
-) -> str | None:
-    """Return why an account's month may not be drafted yet, or any more; `drafts` are the months it has drafts of."""
-    if at < month.ends_at(zone_of(account)):
-        return f"{month} is still running in {account.time_zone}"
-    if (later := months_issued_after(session, account.id, month)) is not None:
-        return f"{later} is issued already: late usage of {month} goes on the next invoice"
-    if drafts and drafts[0] < str(month):
-        return f"{drafts[0]} is drafted and not issued: issue it first"
-    if (earlier := unbilled_month(session, usage, account, month)) is not None:
-        return f"{earlier} has usage and is not issued: close it first"
-    return None
 
 
 def _issue_group(session: Session, settings: Settings, ids: Sequence[int], month: BillingMonth, at: datetime) -> None:

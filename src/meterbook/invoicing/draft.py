@@ -16,6 +16,7 @@ from meterbook.core.credits import Books
 from meterbook.core.discounts import Promotion
 from meterbook.core.invoice import AccountTerms, Adjustment, InvoiceDraft, ProjectTerms, TaxClass, Use
 from meterbook.core.period import BillingMonth
+from meterbook.core.pricing import Product
 from meterbook.core.rating import Frame
 from meterbook.errors import Invalid
 from meterbook.invoicing.adjust import adjustments_of
@@ -68,20 +69,21 @@ def draft_months(
     at: datetime,
     *,
     received_through: datetime | None = None,
-    by_day: bool = False,
+    products: Sequence[Product] | None = None,
 ) -> list[Drafted]:
     """Return the month's draft of several accounts of one time zone, their usage read in one pass.
 
     `received_through` leaves out what was received later, so that the draft can be made again, equal, at any time.
+    `products` are priced by in place of the catalog's.
     """
     frame = Frame(month, zone_of(payers[0].account))
     if at <= frame.starts_at:
         raise Invalid(f"{month} has not begun yet: ask for a month up to now", "month-not-begun")
-    products = current_catalog(session)
+    products = current_catalog(session) if products is None else products
     accounts = [payer.account for payer in payers]
     promotions = promotions_in_force(session, accounts, month)
     terms = {payer.account.id: terms_of(payer, frame, promotions.get(payer.account.id, ())) for payer in payers}
-    used = read_use(usage, terms, products, frame, at, received_through=received_through, by_day=by_day)
+    used = read_use(usage, terms, products, frame, at, received_through=received_through)
     whole = [payer.account for payer in payers if payer.whole]
     late = adjustments_of(session, usage, whole, frame, received_through) if whole else {}
     books = open_items(session, whole) if whole else {}

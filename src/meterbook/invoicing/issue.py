@@ -66,7 +66,11 @@ def due_on(invoice: Invoice, issued_at: datetime, account: Account, due_day: int
     """Return the day by which an invoice is to be paid: the first `due_day` of a month that is not before its issue."""
     zone = zone_of(account)
     issued_on, ended_on = zone.local(issued_at).date(), zone.local(invoice.ends_at).date()
-    day = max(issued_on, ended_on)
+    return due_after(max(issued_on, ended_on), due_day)
+
+
+def due_after(day: date, due_day: int) -> date:
+    """Return the first `due_day` of a month that is not before a day."""
     this = day.replace(day=due_day)
     return this if this >= day else (day.replace(day=1) + timedelta(days=32)).replace(day=due_day)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -30,7 +31,7 @@ from meterbook.invoicing.terms import (
     thawed_promotion,
     thawed_promotions,
 )
-from meterbook.ledger.queries import unpaid_of
+from meterbook.ledger.queries import Receivable, receivables
 
 PAGE: Final = 100
 
@@ -60,9 +61,17 @@ def credit_note_by_number(session: Session, number: str, access: Access) -> tupl
 
 
 def issued_invoices(
-    session: Session, account_ids: Collection[int] | None, *, after: int = 0, limit: int = PAGE
+    session: Session,
+    account_ids: Collection[int] | None,
+    *,
+    after: int = 0,
+    limit: int = PAGE,
+    within: tuple[datetime, datetime] | None = None,
 ) -> list[tuple[Invoice, Account]]:
-    """Return issued invoices of the accounts (None: of all), newest first, those before the invoice `after`."""
+    """Return issued invoices of the accounts (None: of all), newest first, those before the invoice `after`.
+
+    `within` names a time of issue: from its first moment until its second, which is not in it.
+    """
     query = (
         select(Invoice, Account)
         .join(Account, Account.id == Invoice.account_id)
@@ -74,6 +83,8 @@ def issued_invoices(
         query = query.where(Invoice.account_id.in_(account_ids))
     if after:
         query = query.where(Invoice.id < after)
+    if within is not None:
+        query = query.where(Invoice.issued_at >= within[0], Invoice.issued_at < within[1])
     return [(row.Invoice, row.Account) for row in session.execute(query)]
 
 
@@ -101,14 +112,6 @@ def issued_history(session: Session, account_ids: Collection[int], before: Billi
     return found
 
 
-def months_issued_after(session: Session, account_id: int, month: BillingMonth) -> str | None:
-    """Return a later month of an account that is issued, None if there is none."""
-    query = select(Invoice.month).where(
-        Invoice.account_id == account_id, Invoice.number.is_not(None), Invoice.month > str(month)
-    )
-    return session.scalars(query.limit(1)).first()
-
-
 def kept_months(session: Session, account_ids: Collection[int]) -> dict[int, list[str]]:
     """Return by account the months of which a draft is kept, in order."""
     found: dict[int, list[str]] = {}
@@ -126,6 +129,26 @@ def issued_until(session: Session, currency: str) -> datetime | None:
     """Return the end of the latest month that was issued in a currency, None if none was."""
     query = select(Invoice.ends_at).where(Invoice.currency == currency, Invoice.number.is_not(None))
     return session.scalars(query.order_by(Invoice.ends_at.desc()).limit(1)).first()
+
+
+def credit_notes_by_id(session: Session, ids: Collection[int]) -> dict[int, CreditNote]:
+    """Return credit notes by id."""
+    return {row.id: row for row in session.scalars(select(CreditNote).where(CreditNote.id.in_(ids)))}
+
+
+def credit_notes_of_account(
+    session: Session, account_id: int, *, within: tuple[datetime, datetime] | None = None
+) -> list[tuple[CreditNote, Invoice]]:
+    """Return an account's credit notes with their invoices, newest first; `within` names a time of issue."""
+    query = (
+        select(CreditNote, Invoice)
+        .join(Invoice, Invoice.id == CreditNote.invoice_id)
+        .where(Invoice.account_id == account_id)
+        .order_by(CreditNote.id.desc())
+    )
+    if within is not None:
+        query = query.where(CreditNote.issued_at >= within[0], CreditNote.issued_at < within[1])
+    return [(row.CreditNote, row.Invoice) for row in session.execute(query)]
 
 
 def credit_notes_of(session: Session, invoice_ids: Collection[int]) -> dict[int, list[CreditNote]]:
@@ -152,36 +175,75 @@ def frame_of_invoice(invoice: Invoice) -> Frame:
     return Frame(BillingMonth.parse(invoice.month), billing_zone(invoice.time_zone, True))
 
 
-def status_of(invoice: Invoice, unpaid_minor: int, today: date) -> str:
-    """Return where an issued invoice stands: paid, overdue, partially_paid or issued; a kept draft is a draft."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an issued invoice stands now: its four amounts add up to its total; `status` as of `status_of`.
+
+    `paid` is by money, balance and credit; `credited` is what credit notes took off while it was unpaid.
+    """
+
+    unpaid: Money
+    paid: Money
+    credited: Money
+    written_off: Money
+    status: str
+
+
+def status_of(invoice: Invoice, unpaid_minor: int, today: date, written_off_minor: int = 0) -> str:
+    """Return where an issued invoice stands: paid, written_off, overdue, partially_paid or issued.
+
+    Paid is one of which nothing is unpaid, by whatever means but that it was given up. A kept draft is a draft.
+    """
     if invoice.number is None:
         return "draft"
     if unpaid_minor == 0:
-        return "paid"
+        return "written_off" if written_off_minor else "paid"
     if invoice.due_on is not None and invoice.due_on < today:
         return "overdue"
     return "partially_paid" if unpaid_minor < invoice.total_minor else "issued"
 
 
-def standing_of(session: Session, invoice: Invoice, account: Account, now: datetime) -> tuple[Money, str]:
-    """Return what is unpaid now of an issued invoice, and where it stands."""
-    unpaid = unpaid_of(session, invoice.id, account.id)
-    return Money(unpaid, currency_of_invoice(invoice)), status_of(invoice, unpaid, zone_of(account).local(now).date())
+def standings(session: Session, rows: Collection[tuple[Invoice, Account]], now: datetime) -> dict[int, Standing]:
+    """Return how issued invoices stand, by id."""
+    found = receivables(session, {account.id for _, account in rows}, [invoice.id for invoice, _ in rows])
+    return {
+        invoice.id: _standing(invoice, found.get(invoice.id, Receivable()), zone_of(account).local(now).date())
+        for invoice, account in rows
+    }
 
 
-def draft_of(invoice: Invoice, account_code: str) -> InvoiceDraft:
-    """Read a kept draft or an issued invoice back as the draft it was, equal in every amount and word."""
+def standing_of(session: Session, invoice: Invoice, account: Account, now: datetime) -> Standing:
+    """Return how one issued invoice stands."""
+    return standings(session, [(invoice, account)], now)[invoice.id]
+
+
+def _standing(invoice: Invoice, became: Receivable, today: date) -> Standing:
+    money = currency_of_invoice(invoice)
+    return Standing(
+        unpaid=Money(became.unpaid, money),
+        paid=Money(became.paid, money),
+        credited=Money(became.credited, money),
+        written_off=Money(became.written_off, money),
+        status=status_of(invoice, became.unpaid, today, became.written_off),
+    )
+
+
+def draft_of(invoice: Invoice, account_code: str, *, with_lines: bool = True) -> InvoiceDraft:
+    """Read a kept draft or an issued invoice back as the draft it was, equal in every amount and word.
+
+    Its sums can be read without its lines, which may be thousands; discounts are then not spread over any.
+    """
     money, frame = currency_of_invoice(invoice), frame_of_invoice(invoice)
 
     def amount(minor: int) -> Money:
         return Money(minor, money)
 
-    lines = [row for row in invoice.lines if row.adjusts_month is None]
+    rows = invoice.lines if with_lines else []
     discounts = tuple(
         Discount(
             thawed_promotion(row.promotion),
             amount(row.amount_minor),
-            tuple((int(position) - 1, amount(minor)) for position, minor in row.shares.items()),
+            tuple((int(position) - 1, amount(minor)) for position, minor in row.shares.items()) if with_lines else (),
             None if row.quantity is None else Fraction(row.quantity),
         )
         for row in invoice.discounts
@@ -191,8 +253,8 @@ def draft_of(invoice: Invoice, account_code: str) -> InvoiceDraft:
         frame=frame,
         until=invoice.ends_at,
         data_through=invoice.data_through,
-        lines=tuple(_line(row, invoice, money) for row in lines),
-        adjustments=tuple(_adjustment(row, money) for row in invoice.lines if row.adjusts_month is not None),
+        lines=tuple(line_of_row(row, invoice) for row in rows if row.adjusts_month is None),
+        adjustments=tuple(adjustment_of_row(row, invoice) for row in rows if row.adjusts_month is not None),
         promotions=thawed_promotions(invoice.terms),
         discounts=discounts,
         subtotal=amount(invoice.subtotal_minor),
@@ -207,7 +269,9 @@ def draft_of(invoice: Invoice, account_code: str) -> InvoiceDraft:
     )
 
 
-def _line(row: InvoiceLine, invoice: Invoice, money: Currency) -> Line:
+def line_of_row(row: InvoiceLine, invoice: Invoice) -> Line:
+    """Read a charge of an invoice back as the line it was."""
+    money = currency_of_invoice(invoice)
     assert row.starts_at is not None, "a charge has its period"
     assert row.ends_at is not None, "a charge has its period"
     charge = Charge(
@@ -230,7 +294,9 @@ def _line(row: InvoiceLine, invoice: Invoice, money: Currency) -> Line:
     return Line(project, charge, Money(row.discount_minor, money))
 
 
-def _adjustment(row: InvoiceLine, money: Currency) -> Adjustment:
+def adjustment_of_row(row: InvoiceLine, invoice: Invoice) -> Adjustment:
+    """Read an adjustment on an invoice back as it was."""
+    money = currency_of_invoice(invoice)
     assert row.adjusts_month is not None, "an adjustment names its month"
     return Adjustment(
         project=ProjectTerms(row.project_code, row.project_name),

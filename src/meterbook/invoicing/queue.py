@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from meterbook import outbox
 from meterbook.accounts.tables import Account, PaymentInformation
+from meterbook.errors import Refused
 from meterbook.invoicing.tables import CreditNote, Delivery, Invoice
 from meterbook.settings import Settings
 
@@ -49,6 +50,22 @@ def queue_letter(
     ).scalar_one_or_none()
     if made is not None:
         outbox.defer(session, "deliver", delivery_id=made)
+
+
+def queue_again(session: Session, account: Account, information: PaymentInformation | None, letter: Delivery) -> None:
+    """Queue a letter that did not arrive once more, to where the account's letters go by now.
+
+    Raises `Refused`: "delivered" for one that was sent, "no-recipient" while there is no address.
+    """
+    if letter.sent_at is not None:
+        raise Refused("This letter was delivered: a second one is not sent.", "delivered")
+    letter.recipient = information.email if information else account.billing_email
+    letter.cc = information.cc if information else []
+    if letter.recipient is None:
+        raise Refused(f"There is no address to send letters of {account.code} to: register one first.", "no-recipient")
+    letter.error = None
+    session.flush()
+    outbox.defer(session, "deliver", queueing_lock=f"deliver/{letter.id}", delivery_id=letter.id)
 
 
 def deliveries_of(session: Session, invoice_id: int) -> list[Delivery]:

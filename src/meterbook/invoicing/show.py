@@ -9,10 +9,11 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.tables import Account, Project
-from meterbook.core.daily import DailyCosts, daily_costs
+from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
-from meterbook.invoicing.draft import Payer, draft_months
+from meterbook.invoicing.daily_use import costs_by_day
+from meterbook.invoicing.draft import draft_month
 from meterbook.invoicing.narrow import narrowed
 from meterbook.invoicing.queries import draft_of, invoices_of_month
 from meterbook.invoicing.tables import Invoice
@@ -44,16 +45,13 @@ def show_month(
     Raises `Invalid` for a month that has not begun.
     """
     issued = invoices_of_month(session, [account.id], month).get(account.id)
-    payers = [Payer(account, projects, whole)]
     if issued is None or issued.issued_at is None or at < issued.issued_at:
-        drafted = draft_months(session, usage, payers, month, at, by_day=by_day)[0]
-        return ShownMonth(drafted.draft, None, daily_costs(drafted.draft, drafted.uses) if by_day else None)
+        draft = draft_month(session, usage, account, projects, month, at, whole)
+        daily = costs_by_day(usage, account.id, projects, draft, at) if by_day else None
+        return ShownMonth(draft, None, daily)
     draft = draft_of(issued, account.code)
     if not whole:
         draft = narrowed(draft, [project.code for project in projects])
-    daily = None
-    if by_day:
-        through = issued.usage_through
-        uses = draft_months(session, usage, payers, month, at, received_through=through, by_day=True)[0].uses
-        daily = daily_costs(draft, uses)
+    through = issued.usage_through
+    daily = costs_by_day(usage, account.id, projects, draft, at, through) if by_day else None
     return ShownMonth(draft, issued, daily)

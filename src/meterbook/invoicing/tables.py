@@ -175,6 +175,32 @@ class CreditNoteTax(Base):
     amount_minor: Mapped[int] = mapped_column(BigInteger)
 
 
+class CloseRun(Base):
+    """A close of a month that somebody asked for and a job does: for accounts (ids, None: all), how far it came.
+
+    `passed_over` holds account codes with what stood in the way (turn.py); `error` is why it stopped.
+    """
+
+    __tablename__ = "close_run"
+    __table_args__ = (
+        Index("ix_close_run_unfinished", "month", unique=True, postgresql_where=text("ended_at is null")),
+        Index(None, "month", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    month: Mapped[str] = mapped_column(Text)
+    account_ids: Mapped[list[int] | None] = mapped_column(JSONB(none_as_null=True))
+    confirm: Mapped[bool]
+    asked_by: Mapped[str] = mapped_column(Text)
+    asked_at: Mapped[datetime]
+    account_count: Mapped[int] = mapped_column(Integer)
+    done_count: Mapped[int] = mapped_column(Integer)
+    moved_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    passed_over: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
 class NumberSeries(Base):
     """The last number given of a legal entity, a document type and a year; its row is the queue for the next one."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import select, text
@@ -98,6 +99,20 @@ _BOOKED: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class BookCheck:
+    """A rule that the books have to keep, told as what would be wrong, and where it is broken."""
+
+    rule: str
+    faults: tuple[str, ...]
+
+
+def check_books(session: Session) -> list[BookCheck]:
+    """Hold the books and the numbers to every rule that needs no usage to be read."""
+    booked = [BookCheck(rule, tuple(session.scalars(text(statement)))) for rule, statement in _BOOKED.items()]
+    return [BookCheck(rule, tuple(found)) for rule, found in check.checked(session)] + booked
+
+
 def verify(
     transactions: Transactions, usage: UsageStore, progress: Callable[[int], None] = lambda _: None
 ) -> tuple[int, list[str]]:
@@ -106,9 +121,7 @@ def verify(
     `progress` is told how many invoices each step looked at.
     """
     with transactions() as session:
-        found = list(check.faults(session))
-        for rule, statement in _BOOKED.items():
-            found += [f"{rule}: {told}" for told in session.scalars(text(statement))]
+        found = [f"{each.rule}: {told}" for each in check_books(session) for told in each.faults]
     seen, last = 0, 0
     while True:
         with transactions() as session:

@@ -14,6 +14,8 @@ from typing import Final
 import structlog
 from sqlalchemy import text
 
+from meterbook.accounts import send_letters
+from meterbook.invoicing.close_run import do_close
 from meterbook.invoicing.deliver import deliver
 from meterbook.invoicing.schedule import close_due
 from meterbook.jobs.workplace import Handler, Workplace
@@ -59,6 +61,26 @@ def deliver_letter(place: Workplace, _now: datetime, *, delivery_id: int) -> Non
     deliver(place.database.transaction, place.mailer, place.settings, place.clock, delivery_id=delivery_id)
 
 
+def send_password_link(place: Workplace, now: datetime, *, email: str, language: str) -> None:
+    """Send a link to choose a new password, if somebody has the e-mail."""
+    send_letters.send_password_link(_sending(place), now, email=email, language=language)
+
+
+def send_invitation(place: Workplace, now: datetime, *, membership_id: int, inviter: str | None) -> None:
+    """Tell somebody by mail what they now belong to."""
+    send_letters.send_invitation(_sending(place), now, membership_id=membership_id, inviter=inviter)
+
+
+def tell_password_changed(place: Workplace, _now: datetime, *, user_id: int, changed_at: str, language: str) -> None:
+    """Tell somebody by mail that their password was changed."""
+    moment = datetime.fromisoformat(changed_at)
+    send_letters.tell_password_changed(_sending(place), user_id=user_id, changed_at=moment, language=language)
+
+
+def _sending(place: Workplace) -> send_letters.Sending:
+    return send_letters.Sending(place.database.transaction, place.mailer, place.settings, place.served_at)
+
+
 def collect_invoice(place: Workplace, _now: datetime, *, invoice_id: int, attempt: int) -> None:
     """Charge what is unpaid of an invoice to the account's card."""
     collect(
@@ -88,6 +110,11 @@ def close_what_is_due(place: Workplace, now: datetime) -> None:
             _log.warning("close.passed_over", account=each.account, reason=each.reason)
 
 
+def close_as_asked(place: Workplace, _now: datetime, *, run_id: int) -> None:
+    """Close a month for the accounts that the operator chose."""
+    do_close(place.database.transaction, place.usage, place.settings, place.clock, run_id=run_id)
+
+
 def remind(place: Workplace, now: datetime) -> None:
     """Remind of invoices that are overdue."""
     with place.database.transaction() as session:
@@ -97,8 +124,12 @@ def remind(place: Workplace, now: datetime) -> None:
 HANDLERS: Final[Mapping[str, Handler]] = {
     "delete_finished_jobs": delete_finished_jobs,
     "deliver": deliver_letter,
+    "send_password_link": send_password_link,
+    "send_invitation": send_invitation,
+    "tell_password_changed": tell_password_changed,
     "collect": collect_invoice,
     "send_refund": give_back,
     "close_due": close_what_is_due,
+    "close_month": close_as_asked,
     "remind_overdue": remind,
 }

@@ -14,13 +14,17 @@ from meterbook.usage.store import UsageStore
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """The stores, open and migrated, the way out for mail, and the clock that handlers are given the time from."""
+    """The stores, open and migrated, the way out for mail, and the clock that handlers are given the time from.
+
+    `served_at` is the address of this process's own server, None where there is none.
+    """
 
     settings: Settings
     database: Database
     usage: UsageStore
     mailer: Mailer
     clock: Callable[[], datetime]
+    served_at: str | None = None
 
 
 # handler(workplace, now, **arguments), the arguments being those of outbox.defer

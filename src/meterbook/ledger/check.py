@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
+
+from meterbook.core.journal import LedgerAccount
+from meterbook.core.money import Money, currency
+from meterbook.ledger.tables import PostingRow
 
 _CHECKS: Final = {
     "an entry does not balance": """
@@ -62,8 +67,39 @@ _CHECKS: Final = {
 }
 
 
+def checked(session: Session) -> Iterator[tuple[str, list[str]]]:
+    """Yield every rule, told as what would be wrong, with where the books break it, each as one line."""
+    for rule, statement in _CHECKS.items():
+        yield rule, list(session.scalars(text(statement)))
+
+
 def faults(session: Session) -> Iterator[str]:
     """Yield what is wrong with the books, each as one line; nothing when they hold."""
-    for rule, statement in _CHECKS.items():
-        for told in session.scalars(text(statement)):
-            yield f"{rule}: {told}"
+    for rule, found in checked(session):
+        yield from (f"{rule}: {told}" for told in found)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBalance:
+    """What stands on each ledger account in one currency, debit positive; all of it adds up to `total`, nothing."""
+
+    currency: str
+    amounts: tuple[tuple[LedgerAccount, Money], ...]
+    total: Money
+
+
+def trial_balances(session: Session) -> list[TrialBalance]:
+    """Return the sums of all postings by currency and ledger account."""
+    query = select(PostingRow.currency, PostingRow.ledger_account, func.sum(PostingRow.amount_minor))
+    sums: dict[str, dict[str, int]] = {}
+    for code, name, minor in session.execute(query.group_by(PostingRow.currency, PostingRow.ledger_account)):
+        sums.setdefault(code, {})[name] = int(minor or 0)
+    return [
+        TrialBalance(
+            code,
+            tuple((name, Money(sums[code].get(name, 0), money)) for name in LedgerAccount),
+            Money(sum(sums[code].values()), money),
+        )
+        for code in sorted(sums)
+        for money in [currency(code)]
+    ]

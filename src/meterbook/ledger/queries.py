@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Label, func, or_, select
 from sqlalchemy.orm import Session
 
 from meterbook.core.journal import LedgerAccount, Reason
@@ -33,6 +33,33 @@ class Movement:
     cash: int
 
 
+@dataclass(frozen=True, slots=True)
+class Receivable:
+    """What became of what an invoice asked for, in minor units; the four add up to its total.
+
+    `paid` is what money, balance and credit paid, `credited` what credit notes took off while it was unpaid.
+    """
+
+    unpaid: int = 0
+    paid: int = 0
+    credited: int = 0
+    written_off: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceMovement:
+    """An entry that moved an account's prepaid money or its promotional credit, in minor units.
+
+    A change is below zero where something was taken; `balance_after` and `credit_after` are what the entry left.
+    """
+
+    entry: Movement
+    balance_change: int
+    credit_change: int
+    balance_after: int
+    credit_after: int
+
+
 def unpaid_by_invoice(session: Session, account_ids: Collection[int]) -> dict[int, int]:
     """Return what is unpaid of each invoice of the accounts, in minor units; fully paid ones are left out."""
     amount = func.sum(PostingRow.amount_minor)
@@ -53,6 +80,32 @@ def unpaid_of(session: Session, invoice_id: int, account_id: int) -> int:
         PostingRow.account_id == account_id,
         PostingRow.invoice_id == invoice_id,
     )
+
+
+def receivables(session: Session, account_ids: Collection[int], invoice_ids: Collection[int]) -> dict[int, Receivable]:
+    """Return what became of issued invoices of the accounts, by invoice; those of a total of nothing are left out."""
+    rows = session.execute(
+        select(PostingRow.invoice_id, JournalEntry.reason, func.sum(PostingRow.amount_minor))
+        .join(JournalEntry, JournalEntry.id == PostingRow.entry_id)
+        .where(
+            PostingRow.ledger_account == LedgerAccount.receivable,
+            PostingRow.account_id.in_(account_ids),
+            PostingRow.invoice_id.in_(invoice_ids),
+        )
+        .group_by(PostingRow.invoice_id, JournalEntry.reason)
+    )
+    sums: dict[int, dict[str, int]] = {}
+    for invoice_id, reason, minor in rows:
+        sums.setdefault(int(invoice_id or 0), {})[reason] = int(minor or 0)
+    return {
+        invoice_id: Receivable(
+            unpaid=sum(by_reason.values()),
+            paid=-by_reason.get(Reason.payment, 0) - by_reason.get(Reason.settlement, 0),
+            credited=-by_reason.get(Reason.credit_note, 0),
+            written_off=-by_reason.get(Reason.write_off, 0),
+        )
+        for invoice_id, by_reason in sums.items()
+    }
 
 
 def prepayments_left(session: Session, account_ids: Collection[int]) -> dict[int, list[tuple[int, int]]]:
@@ -79,6 +132,24 @@ def credits_left(session: Session, account_ids: Collection[int]) -> dict[int, in
         .where(PostingRow.ledger_account == LedgerAccount.promotional_credit, PostingRow.account_id.in_(account_ids))
         .group_by(PostingRow.credit_id)
         .having(amount != 0)
+    )
+    return {credit_id: int(minor or 0) for credit_id, minor in rows if credit_id is not None}
+
+
+def credits_used(session: Session, account_ids: Collection[int]) -> dict[int, int]:
+    """Return what each credit of the accounts paid of invoices so far, in minor units; what was given back is off.
+
+    What expired of a credit paid nothing.
+    """
+    rows = session.execute(
+        select(PostingRow.credit_id, func.sum(PostingRow.amount_minor))
+        .join(JournalEntry, JournalEntry.id == PostingRow.entry_id)
+        .where(
+            PostingRow.ledger_account == LedgerAccount.promotional_credit,
+            PostingRow.account_id.in_(account_ids),
+            JournalEntry.reason.in_([Reason.settlement.value, Reason.credit_note.value]),
+        )
+        .group_by(PostingRow.credit_id)
     )
     return {credit_id: int(minor or 0) for credit_id, minor in rows if credit_id is not None}
 
@@ -132,16 +203,39 @@ def is_written_off(session: Session, invoice_id: int) -> bool:
     return session.scalar(entries) is not None
 
 
-def movements(
-    session: Session, account_id: int, *, after: int | None = None, limit: int = PAGE, reasons: Collection[Reason] = ()
-) -> list[Movement]:
-    """Return entries of an account, newest first, those before the entry `after`; all reasons unless some are named."""
-    query = select(JournalEntry).where(JournalEntry.account_id == account_id).order_by(JournalEntry.id.desc())
-    if after:
-        query = query.where(JournalEntry.id < after)
-    if reasons:
-        query = query.where(JournalEntry.reason.in_([reason.value for reason in reasons]))
-    return _with_postings(session, session.scalars(query.limit(limit)).all())
+def balance_movements(session: Session, account_id: int, *, after: int = 0, limit: int = PAGE) -> list[BalanceMovement]:
+    """Return what moved an account's prepaid money and credit, newest first, before the entry `after`.
+
+    What each left is summed over everything before it, by one statement.
+    """
+    cash, credit = LedgerAccount.customer_balance, LedgerAccount.promotional_credit
+
+    def change(kind: LedgerAccount) -> Label[int]:
+        added = -func.sum(PostingRow.amount_minor).filter(PostingRow.ledger_account == kind)
+        return func.coalesce(added, 0).label(kind)
+
+    by_entry = (
+        select(PostingRow.entry_id, change(cash), change(credit))
+        .where(
+            PostingRow.account_id == account_id,
+            or_(PostingRow.ledger_account == cash, PostingRow.ledger_account == credit),
+        )
+        .group_by(PostingRow.entry_id)
+        .subquery()
+    )
+    columns = by_entry.c
+    running = select(
+        columns.entry_id,
+        columns[cash].label("balance_change"),
+        columns[credit].label("credit_change"),
+        func.sum(columns[cash]).over(order_by=columns.entry_id).label("balance_after"),
+        func.sum(columns[credit]).over(order_by=columns.entry_id).label("credit_after"),
+    ).subquery()
+    query = select(running).order_by(running.c.entry_id.desc()).limit(limit)
+    rows = session.execute(query.where(running.c.entry_id < after) if after else query).all()
+    entries = session.scalars(select(JournalEntry).where(JournalEntry.id.in_([row.entry_id for row in rows]))).all()
+    moved = {movement.entry_id: movement for movement in _with_postings(session, entries)}
+    return [BalanceMovement(moved[entry_id], *(int(minor) for minor in minors)) for entry_id, *minors in rows]
 
 
 def movements_of_invoice(session: Session, invoice_id: int, account_id: int) -> list[Movement]:
@@ -163,12 +257,11 @@ def movements_by_source(session: Session, sources: Collection[str]) -> dict[str,
     return {each.source: each for each in _with_postings(session, session.scalars(query).all())}
 
 
-def balance_through(session: Session, account_id: int, entry_id: int | None = None) -> int:
-    """Return an account's prepaid money in minor units, now or as an entry left it."""
-    conditions = [PostingRow.ledger_account == LedgerAccount.customer_balance, PostingRow.account_id == account_id]
-    if entry_id is not None:
-        conditions.append(PostingRow.entry_id <= entry_id)
-    return -_sum(session, *conditions)
+def balance_through(session: Session, account_id: int) -> int:
+    """Return an account's prepaid money through its newest entry, in minor units."""
+    return -_sum(
+        session, PostingRow.ledger_account == LedgerAccount.customer_balance, PostingRow.account_id == account_id
+    )
 
 
 def _with_postings(session: Session, entries: Sequence[JournalEntry]) -> list[Movement]:

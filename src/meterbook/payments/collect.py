@@ -54,11 +54,13 @@ def collect(
     *,
     invoice_id: int,
     attempt: int | None = None,
+    ended: Callable[[Session, PaymentAttempt], None] | None = None,
 ) -> ChargeStatus | None:
     """Charge what is unpaid of an invoice to the account's card; None when nothing is unpaid or no card is there.
 
     `attempt` is the schedule's number of the try; without one a person asks, and `Refused` ("nothing-unpaid",
     "no-card") says why nothing was charged. A gateway that is away raises `Busy`: call again, nothing is taken twice.
+    `ended` is called with the attempt, in the transaction that ends it.
     """
     now = clock()
     with transactions() as session:
@@ -68,7 +70,10 @@ def collect(
     gateway = open_gateway(charge.gateway)
     result = gateway.charge(charge.method_reference, charge.amount, charge.key, charge.description, charge.metadata)
     with transactions() as session:
-        return end_attempt(session, clock(), settings, charge.attempt_id, result)
+        status = end_attempt(session, clock(), settings, charge.attempt_id, result)
+        if ended is not None:
+            ended(session, session.get_one(PaymentAttempt, charge.attempt_id))
+        return status
 
 
 def end_attempt(

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from meterbook.core.money import Money
-from meterbook.errors import Invalid
+from meterbook.errors import Invalid, Refused
 
 TOKEN_LENGTH_MAX: Final = 255
 KEY_LENGTH_MAX: Final = 255
@@ -128,6 +128,41 @@ class Gateway(Protocol):
         minutes off `now`, `Invalid` "broken-body" when what is signed cannot be read.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CardForm:
+    """A gateway's own form for one card: its reference there, and where the cardholder's browser is led to.
+
+    `url` is the gateway's over https; of the fake gateway, a path of the console.
+    """
+
+    reference: str
+    url: str
+
+
+class CardGateway(Gateway, Protocol):
+    """A gateway that keeps cards, entered by their holders in a form of its own."""
+
+    def begin_setup(self, account_code: str, email: str, return_url: str, language: str, key: str) -> CardForm:
+        """Open a form for a card of an account, in one of Meterbook's languages.
+
+        It leads the browser back to `return_url` (absolute, with a query), with the form's reference as `session` once
+        the card is kept. Raises `Busy` as every call does.
+        """
+        ...
+
+    def end_setup(self, account_code: str, reference: str) -> Method | None:
+        """Return the card that was entered into a form, always the same one; None while the form is open.
+
+        Raises `Refused` "card-setup-over" for a form that is closed without a card, of another account, or unknown.
+        """
+        ...
+
+
+def setup_over() -> Refused:
+    """Return the refusal of a form that no card comes from any more."""
+    return Refused("This form for a card is not open any more: begin again.", "card-setup-over")
 
 
 def check_token(token: str) -> str:

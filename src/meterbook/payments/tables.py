@@ -1,4 +1,4 @@
-"""Rows of payments, attempts to charge a card, refunds, and gateways' callbacks.
+"""Rows of payments, attempts to charge a card, refunds, forms for a card, and gateways' callbacks.
 
 Amounts are minor units of the row's currency. Card numbers never reach this system: a gateway's reference does.
 """
@@ -6,8 +6,10 @@ Amounts are minor units of the row's currency. Card numbers never reach this sys
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Integer, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from meterbook.database import Base
@@ -83,3 +85,22 @@ class GatewayEvent(Base):
     event_id: Mapped[str] = mapped_column(Text, primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
     received_at: Mapped[datetime]
+
+
+class CardSetup(Base):
+    """A gateway's form that was opened for a card, with the payment information that is registered with the card.
+
+    `url` leads to it. It ends once: with its card registered, or with other payment information.
+    """
+
+    __tablename__ = "card_setup"
+    __table_args__ = (UniqueConstraint("gateway", "reference"), Index(None, "account_id"))
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    gateway: Mapped[str] = mapped_column(Text)
+    reference: Mapped[str] = mapped_column(Text)
+    url: Mapped[str] = mapped_column(Text)
+    information: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    begun_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]

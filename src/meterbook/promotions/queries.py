@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from meterbook.accounts.tables import Account
+from meterbook.errors import NotFound
+from meterbook.promotions.add_promotion import promotion_code
 from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption
 
 PAGE = 100
@@ -16,6 +20,38 @@ def promotions(session: Session, *, after: str | None = None, limit: int = PAGE)
     """Return promotions in order of code, those after a code."""
     query = select(PromotionRow).order_by(PromotionRow.code).limit(limit)
     return list(session.scalars(query if after is None else query.where(PromotionRow.code > after)))
+
+
+def promotion_by_code(session: Session, code: str) -> PromotionRow:
+    """Return a promotion; for the operator. Raises `NotFound`."""
+    wanted = promotion_code(code)
+    query = select(PromotionRow).where(PromotionRow.code == wanted)
+    row = session.scalars(query).one_or_none() if wanted.isprintable() else None
+    if row is None:
+        raise NotFound("There is no such promotion code: check how it is written.", "promotion-unknown")
+    return row
+
+
+def promotions_ending(session: Session, now: datetime, within: timedelta) -> list[PromotionRow]:
+    """Return the promotions that hold now and end within a time, the first to end first."""
+    query = select(PromotionRow).where(
+        PromotionRow.starts_at <= now, PromotionRow.ends_at > now, PromotionRow.ends_at <= now + within
+    )
+    return list(session.scalars(query.order_by(PromotionRow.ends_at, PromotionRow.code)))
+
+
+def redemptions_of(
+    session: Session, promotion_id: int, *, after: int = 0, limit: int = PAGE
+) -> list[tuple[Redemption, Account]]:
+    """Return who registered a promotion, in that order, those `after` a redemption's id; for the operator."""
+    rows = session.execute(
+        select(Redemption, Account)
+        .join(Account, Account.id == Redemption.account_id)
+        .where(Redemption.promotion_id == promotion_id, Redemption.id > after)
+        .order_by(Redemption.id)
+        .limit(limit)
+    )
+    return [(redemption, account) for redemption, account in rows]
 
 
 def redemption_counts(session: Session, promotion_ids: Collection[int]) -> dict[int, int]:

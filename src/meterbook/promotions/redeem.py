@@ -64,13 +64,22 @@ def _check(session: Session, now: datetime, account: Account, promotion: Promoti
     if any(other.id == promotion.id for _, other in held):
         raise Refused(f"{code} is registered already.", "promotion-already-used")
     if now < promotion.starts_at:
-        raise Refused(f"{code} is not valid before {_written(promotion.starts_at)}.", "promotion-not-yet-valid")
+        raise Refused(
+            f"{code} is not valid before {_written(promotion.starts_at)}.",
+            "promotion-not-yet-valid",
+            valid_from=promotion.starts_at.isoformat(),
+        )
     if promotion.ends_at is not None and promotion.ends_at <= now:
-        raise Refused(f"{code} expired at {_written(promotion.ends_at)}.", "promotion-expired")
+        raise Refused(
+            f"{code} expired at {_written(promotion.ends_at)}.",
+            "promotion-expired",
+            expired_at=promotion.ends_at.isoformat(),
+        )
     if promotion.currency not in (None, account.currency):
         raise Refused(
             f"{code} is in {promotion.currency}, and this account is billed in {account.currency}.",
             "promotion-wrong-currency",
+            currency=promotion.currency,
         )
     own = {project.code for project in all_projects(session, [account.id])[account.id]}
     if promotion.projects and not own.intersection(promotion.projects):

@@ -44,10 +44,10 @@ class Engine:
         with self._connection() as connection:
             return connection.query(sql, "ArrowTable", params=_texts(parameters or {}))
 
-    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+    def stream(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> Iterator[pa.RecordBatch]:
         """Run a statement and yield its rows in batches, so that memory does not grow with the answer."""
         with self._connection() as connection:
-            yield from connection.send_query(sql, "Arrow").record_batch(_STREAM_ROWS)
+            yield from connection.send_query(sql, "Arrow", _texts(parameters or {})).record_batch(_STREAM_ROWS)
 
     def run(self, sql: str) -> None:
         """Run a statement that has no rows to return."""

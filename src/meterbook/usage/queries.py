@@ -5,41 +5,43 @@ Every read sees all events acknowledged before it began, and touches the rows of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
+from fractions import Fraction
 from itertools import pairwise
 from string import Template
-from typing import Any, Final
+from typing import Final
 
-from meterbook.core.metering import Meter, Metered, MeterKind
-from meterbook.core.period import HOUR, BillingZone, day_starts, hour_floor
+from meterbook.core.metering import Meter
+from meterbook.core.period import HOUR, BillingZone, hour_floor
+from meterbook.core.rating import Part
+from meterbook.usage.count import (
+    Counted,
+    Question,
+    and_projects,
+    and_received,
+    count,
+    only_projects,
+    seconds,
+    surpluses,
+)
 from meterbook.usage.engine import Parameter, statement
-from meterbook.usage.store import READERS, UsageStore
+from meterbook.usage.store import UsageStore
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT: Final = Context(prec=80)
-_NOTHING: Final = Decimal(0)
-_COUNTER: Final = "counter"
-_STOCK: Final = "stock"
-# What a resource counts for in an hour, by rule (DOMAIN 2); sums of decimals, never of binary floats.
-_UNITS: Final = {
-    "presence": "toUInt8(1)",
-    "gauge_max": "max(value)",
-    "gauge_average": "toDecimal128(round(divideDecimal(sum(value), toDecimal128(count(), 0), 10), 9), 9)",
-    "gauge_last": "argMax(value, (at, value))",
-    _COUNTER: "sum(value)",
-}
+_ONE: Final = 10**9  # quantities are counted in billionths
 
 
 @dataclass(frozen=True, slots=True)
 class UsageWindow:
     """What one project (or one of its resources) used of one meter in `[starts_at, ends_at)`.
 
-    `quantity`, `usage_hours` and `last_hour_at` are as in `Metered`; `resource` is None when usage is not told apart by
-    resource.
+    `quantity` is unit-hours (presence, gauge, and for stock lines x retention days x 24) or, for a counter, the sum of
+    values. `usage_hours` are the hours in which anything was metered, `last_hour_at` is the start of the last of them;
+    `resource` is None when usage is not told apart by resource.
     """
 
     project_id: int
@@ -52,6 +54,18 @@ class UsageWindow:
     last_hour_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class MeteredParts:
+    """What one project used of one meter: a part for every interval between boundaries, in order of time.
+
+    `recent` is the quantity used since the moment that was asked for; `last_hour_at` starts the last hour with usage.
+    """
+
+    parts: tuple[Part, ...]
+    recent: Fraction
+    last_hour_at: datetime
+
+
 def metered(
     store: UsageStore,
     account_ids: Collection[int],
@@ -60,41 +74,33 @@ def metered(
     boundaries: Sequence[datetime],
     zone: BillingZone,
     until: datetime,
+    *,
     hours_max: int | None = None,
     received_through: datetime | None = None,
-) -> list[tuple[int, Meter, Metered]]:
-    """Return what each project used of each meter between neighbouring boundaries, exactly.
+    recent_from: datetime | None = None,
+    together: bool = False,
+) -> dict[Meter, dict[int, MeteredParts]]:
+    """Return by meter and project what was used between neighbouring boundaries, exactly, where anything was.
 
     `boundaries` are starts of the zone's hours, ascending, the last one the end. Events at or after `until` do not
-    count. A project with any usage of a meter has one row for every interval, in order of time; others have none.
-    Projects: None for all of the accounts'. With `received_through`, what was received after it does not count, so that
-    a reading can be repeated whatever came since. `hours_max` are the month's reference hours: in a month that has
-    more (the clocks went back), no unit counts for more hours than these (DOMAIN 2); the surplus is taken off the last
-    interval with usage, at each resource's smallest hourly value.
+    count. Projects: None for all of the accounts'. With `received_through`, what was received after it does not count,
+    so that a reading can be repeated whatever came since. `hours_max` are the month's reference hours: in a month that
+    has more (the clocks went back), no unit counts for more hours than these (DOMAIN 2); the surplus is taken off the
+    last interval with usage, at each resource's smallest hourly value. `recent_from` is the start of a day. `together`
+    adds all projects up, as project 0.
     """
-    found: dict[tuple[int, Meter], dict[datetime, UsageWindow]] = {}
-    windows = by_window(
-        store,
-        account_ids,
-        project_ids,
-        meters,
-        boundaries,
-        zone,
-        until,
-        hours_max=hours_max,
-        received_through=received_through,
+    question = _bounded(Question(account_ids, project_ids, frozenset(meters), boundaries, zone, until))
+    if question is None:
+        return {}
+    question = replace(
+        question, received_through=received_through, recent_from=recent_from or boundaries[0], together=together
     )
-    for window in windows:
-        found.setdefault((window.project_id, window.meter), {})[window.starts_at] = window
-    rows = []
-    for (project_id, meter), used in found.items():
-        for starts_at, ends_at in pairwise(boundaries):
-            at = used.get(starts_at)
-            usage = Metered(starts_at, ends_at, _NOTHING, 0)
-            if at:
-                usage = Metered(starts_at, ends_at, at.quantity, at.usage_hours, at.last_hour_at)
-            rows.append((project_id, meter, usage))
-    return rows
+    gaps = [Part(starts_at, ends_at, Fraction(0), 0) for starts_at, ends_at in pairwise(boundaries)]
+    exact = _Exact()
+    found = {}
+    for counted in _counted(store, question, hours_max):
+        found[counted.meter] = _parts(counted, gaps, exact)
+    return found
 
 
 def by_window(
@@ -115,19 +121,17 @@ def by_window(
     As `metered`, of which it is the sparse form; the windows between the boundaries may be days or hours, and sum to
     what `metered` gives for the whole. A stock's day counts its 24 usage hours in the first window it shows up in.
     """
-    assert list(boundaries) == sorted(set(boundaries)), "boundaries ascend"
-    assert all(hour_floor(boundary, zone) == boundary for boundary in boundaries), "boundaries are hours of the zone"
-    starts_at, ends_at = boundaries[0], min(boundaries[-1], until)
-    if not meters or ends_at <= starts_at or (project_ids is not None and not project_ids):
+    question = _bounded(Question(account_ids, project_ids, frozenset(meters), boundaries, zone, until))
+    if question is None:
         return []
-    query = _Query(
-        store, account_ids, project_ids, frozenset(meters), boundaries, zone, ends_at, by_resource, received_through
-    )
-    windows = sorted(query.windows(), key=_order)
-    real_hours = (boundaries[-1] - boundaries[0]) // HOUR
-    if hours_max is not None and real_hours > hours_max:
-        windows = _capped(windows, query.surpluses(hours_max), hours_max)
-    return windows
+    question = replace(question, by_resource=by_resource, received_through=received_through)
+    ends = dict(zip(map(seconds, boundaries), boundaries[1:], strict=False))
+    instants = _Instants()
+    windows: list[tuple[tuple[int, str, str, int, str, int], UsageWindow]] = []
+    for counted in _counted(store, question, hours_max):
+        windows += _windows(counted, ends, instants)
+    windows.sort(key=lambda pair: pair[0])
+    return [window for _, window in windows]
 
 
 def data_through(
@@ -141,9 +145,9 @@ def data_through(
     """Return the end of the billing hour of the latest event in `[starts_at, ends_at)`; None without events."""
     if project_ids is not None and not project_ids:
         return None
-    sql = Template(statement("latest_event")).substitute(and_projects=_and_projects(project_ids))
+    sql = Template(statement("latest_event")).substitute(and_projects=and_projects(project_ids))
     parameters: dict[str, Parameter] = {"account": account_id, "starts": starts_at, "ends": ends_at}
-    row = store.read(sql, parameters | _projects(project_ids)).to_pylist()[0]
+    row = store.read(sql, parameters | only_projects(project_ids)).to_pylist()[0]
     if not row["events"]:
         return None
     return hour_floor(row["latest"].astimezone(UTC), zone) + HOUR
@@ -164,12 +168,12 @@ def late_windows(
         "accounts": sorted(account_ids),
         "starts": boundaries[0],
         "ends": boundaries[-1],
-        "windows": [_seconds(boundary) for boundary in boundaries[:-1]],
+        "windows": [seconds(boundary) for boundary in boundaries[:-1]],
         "received": received_after,
     }
     if received_through is not None:
         parameters["received_through"] = received_through
-    sql = Template(statement("late_windows")).substitute(and_received=_and_received(received_through))
+    sql = Template(statement("late_windows")).substitute(and_received=and_received(received_through))
     rows = store.read(sql, parameters).to_pylist()
     return {
         (row["account_id"], _EPOCH + timedelta(seconds=row["window"])): row["latest"].astimezone(UTC) for row in rows
@@ -193,150 +197,129 @@ def is_metered(
     return bool(store.read(Template(statement("any_event")).substitute(clauses), parameters).num_rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """One reading of an account's usage: hourly units by every rule that the meters need, in one pass over the rows."""
+def _bounded(asked: Question) -> Question | None:
+    """Return a question that ends with its last boundary, None when it can have no answer."""
+    boundaries, zone = asked.boundaries, asked.zone
+    assert list(boundaries) == sorted(set(boundaries)), "boundaries ascend"
+    assert all(hour_floor(boundary, zone) == boundary for boundary in boundaries), "boundaries are hours of the zone"
+    until = min(boundaries[-1], asked.until)
+    if not asked.meters or until <= boundaries[0] or (asked.project_ids is not None and not asked.project_ids):
+        return None
+    return replace(asked, until=until)
 
-    store: UsageStore
-    account_ids: Collection[int]
-    project_ids: Collection[int] | None
-    meters: AbstractSet[Meter]
-    boundaries: Sequence[datetime]
-    zone: BillingZone
-    until: datetime
-    by_resource: bool
-    received_through: datetime | None
 
-    def windows(self) -> Iterator[UsageWindow]:
-        rules = {_rule(meter) for meter in self.meters}
-        hourly = sorted(rules - {_STOCK})
-        if hourly:
-            sums = ",\n    ".join(f"toDecimal128(sum({rule}), 9) as {rule}" for rule in hourly)
-            words = {"hourly": self._hourly({rule: rule for rule in hourly}), "sums": sums}
-            yield from self._windows("hours_by_window", hourly, words)
-        if _STOCK in rules:
-            yield from self._windows("stock_by_window", [_STOCK], {})
+def _counted(store: UsageStore, question: Question, hours_max: int | None) -> list[Counted]:
+    """Count, and take off what a month with more hours than `hours_max` has beyond these."""
+    counted = count(store, question)
+    real_hours = (question.boundaries[-1] - question.boundaries[0]) // HOUR
+    if hours_max is None or real_hours <= hours_max:
+        return counted
+    over = surpluses(store, question, hours_max)
+    return [_capped(each, over, hours_max) for each in counted]
 
-    def surpluses(self, hours_max: int) -> dict[tuple[int, Meter, str | None], Decimal]:
-        """Return what was metered beyond `hours_max` hours; only presence and gauge have units that can be on."""
+
+def _capped(counted: Counted, over: Mapping[tuple[int, Meter, str | None], int], hours_max: int) -> Counted:
+    """Take surpluses off the last window of each project and resource."""
+    last: dict[tuple[int, str | None], int] = {}
+    hours: dict[tuple[int, str | None], int] = {}
+    for row, window in enumerate(counted.windows):
+        key = (counted.project_ids[row], counted.resources[row] if counted.resources else None)
+        if key not in last or counted.windows[last[key]] < window:
+            last[key] = row
+        hours[key] = hours.get(key, 0) + counted.usage_hours[row]
+    quantities, recent, usage_hours = list(counted.quantities), list(counted.recent), list(counted.usage_hours)
+    for (project_id, resource), row in last.items():
+        surplus = over.get((project_id, counted.meter, resource), 0)
+        quantities[row] -= surplus
+        if recent and recent[row]:
+            recent[row] -= surplus
+        usage_hours[row] -= max(0, hours[project_id, resource] - hours_max)
+    return replace(counted, quantities=quantities, recent=recent, usage_hours=usage_hours)
+
+
+def _parts(counted: Counted, gaps: Sequence[Part], exact: _Exact) -> dict[int, MeteredParts]:
+    """Put the rows of one meter together by project, with nothing used between them."""
+    rows = zip(
+        counted.project_ids,
+        counted.windows,
+        counted.quantities,
+        counted.usage_hours,
+        counted.recent,
+        counted.last_hours,
+        strict=True,
+    )
+    instants = _Instants()
+    if len(gaps) == 1:
+        starts_at, ends_at = gaps[0].starts_at, gaps[0].ends_at
         return {
-            (row["project_id"], meter, row["resource"] if self.by_resource else None): row["quantity"]
-            for rule in {_rule(meter) for meter in self.meters} - {_COUNTER, _STOCK}
-            for row in self._read("hours_over", [rule], {"hourly": self._hourly({rule: "units"})}, hours_max=hours_max)
-            for meter in self._meters([rule])[row["type"]]
+            project_id: MeteredParts(
+                (Part(starts_at, ends_at, exact[quantity], hours),), exact[recent], instants[last_hour]
+            )
+            for project_id, _, quantity, hours, recent, last_hour in rows
         }
+    places = {seconds(gap.starts_at): place for place, gap in enumerate(gaps)}
+    parts: dict[int, list[Part]] = {}
+    lately: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for project_id, window, quantity, hours, recent, last_hour in rows:
+        of_project = parts.get(project_id)
+        if of_project is None:
+            of_project = parts[project_id] = list(gaps)
+        place = places[window]
+        of_project[place] = Part(gaps[place].starts_at, gaps[place].ends_at, exact[quantity], hours)
+        lately[project_id] = lately.get(project_id, 0) + recent
+        last[project_id] = max(last.get(project_id, 0), last_hour)
+    return {
+        project_id: MeteredParts(tuple(of_project), exact[lately[project_id]], instants[last[project_id]])
+        for project_id, of_project in parts.items()
+    }
 
-    def _windows(self, name: str, rules: Sequence[str], words: dict[str, str]) -> Iterator[UsageWindow]:
-        ends = dict(zip(map(_seconds, self.boundaries), self.boundaries[1:], strict=False))
-        by_type = self._meters(rules)
-        for row in self._read(name, rules, words):
-            for meter in by_type[row["type"]]:
-                yield UsageWindow(
-                    project_id=row["project_id"],
-                    meter=meter,
-                    resource=row["resource"] if self.by_resource else None,
-                    starts_at=_EPOCH + timedelta(seconds=row["window"]),
-                    ends_at=ends[row["window"]],
-                    quantity=_quantity(meter, row[_rule(meter)]),
-                    usage_hours=row["usage_hours"],
-                    last_hour_at=_EPOCH + row["last_hour"] * HOUR + self.zone.hour_offset,
-                )
 
-    def _meters(self, rules: Sequence[str]) -> dict[str, list[Meter]]:
-        by_type: dict[str, list[Meter]] = {}
-        for meter in self.meters:
-            if _rule(meter) in rules:
-                by_type.setdefault(meter.type, []).append(meter)
-        return by_type
-
-    def _hourly(self, columns: dict[str, str]) -> str:
-        """Return the SQL of the hourly units of each resource, by each rule under the name of its column."""
-        units = ",\n    ".join(f"{_UNITS[rule]} as {column}" for rule, column in columns.items())
-        return Template(statement("hourly")).substitute(
-            units=units, and_projects=_and_projects(self.project_ids), and_received=_and_received(self.received_through)
+def _windows(
+    counted: Counted, ends: dict[int, datetime], instants: _Instants
+) -> list[tuple[tuple[int, str, str, int, str, int], UsageWindow]]:
+    meter = counted.meter
+    names = (meter.type, f"{meter.kind} {meter.hourly}", meter.retention_days or 0)
+    rows = zip(
+        counted.project_ids,
+        counted.resources or [""] * len(counted.project_ids),
+        counted.windows,
+        counted.quantities,
+        counted.usage_hours,
+        counted.last_hours,
+        strict=True,
+    )
+    told_apart = bool(counted.resources)
+    return [
+        (
+            (project_id, *names, resource, window),
+            UsageWindow(
+                project_id,
+                meter,
+                resource if told_apart else None,
+                instants[window],
+                ends[window],
+                _EXACT.scaleb(Decimal(quantity), -9),
+                hours,
+                instants[last_hour],
+            ),
         )
-
-    def _read(self, name: str, rules: Sequence[str], words: dict[str, str], **more: Parameter) -> list[dict[str, Any]]:
-        sql = Template(statement(name)).substitute(
-            words,
-            resource="resource" if self.by_resource else "''",
-            and_projects=_and_projects(self.project_ids),
-            and_received=_and_received(self.received_through),
-        )
-        parameters: dict[str, Parameter] = {
-            "accounts": sorted(self.account_ids),
-            "starts": self.boundaries[0],
-            "until": self.until,
-            "residue": self.zone.hour_offset // timedelta(seconds=1),
-            "windows": [_seconds(boundary) for boundary in self.boundaries[:-1]],
-            "days": [_seconds(day) for day in day_starts(self.boundaries[0], self.boundaries[-1], self.zone)],
-            "types": sorted(self._meters(rules)),
-        }
-        if self.received_through is not None:
-            parameters["received_through"] = self.received_through
-        shares = [parameters | more | _projects(share) for share in _shares(self.project_ids)]
-        rows: list[dict[str, Any]] = self.store.read_each(sql, shares).to_pylist()
-        return rows
+        for project_id, resource, window, quantity, hours, last_hour in rows
+    ]
 
 
-def _capped(
-    windows: list[UsageWindow], surpluses: dict[tuple[int, Meter, str | None], Decimal], hours_max: int
-) -> list[UsageWindow]:
-    """Take surpluses off the last window of each project, meter and resource."""
-    last: dict[tuple[int, Meter, str | None], int] = {}
-    hours: dict[tuple[int, Meter, str | None], int] = {}
-    for at, window in enumerate(windows):
-        key = (window.project_id, window.meter, window.resource)
-        last[key] = at
-        hours[key] = hours.get(key, 0) + window.usage_hours
-    capped = list(windows)
-    for key, at in last.items():
-        window = windows[at]
-        capped[at] = replace(
-            window,
-            quantity=_EXACT.subtract(window.quantity, surpluses.get(key, _NOTHING)),
-            usage_hours=window.usage_hours - max(0, hours[key] - hours_max),
-        )
-    return capped
+class _Instants(dict[int, datetime]):
+    """Instants by their seconds since 1970; there are far fewer of them than rows."""
+
+    def __missing__(self, at: int) -> datetime:
+        self[at] = instant = _EPOCH + timedelta(seconds=at)
+        return instant
 
 
-def _rule(meter: Meter) -> str:
-    """Return the name of the rule that makes hourly units of a meter's events."""
-    return f"gauge_{meter.hourly}" if meter.kind is MeterKind.gauge else str(meter.kind)
+class _Exact(dict[int, Fraction]):
+    """Quantities by their billionths; many rows have the same one."""
 
-
-def _quantity(meter: Meter, summed: Decimal) -> Decimal:
-    if meter.retention_days is None:
-        return summed
-    # Average lines a day x retention days x hours of the period = lines x retention days x 24.
-    return _EXACT.multiply(summed, Decimal(meter.retention_days * 24))
-
-
-def _order(window: UsageWindow) -> tuple[int, str, str, str, int, str, datetime]:
-    meter = window.meter
-    identity = (meter.type, str(meter.kind), str(meter.hourly), meter.retention_days or 0)
-    return window.project_id, *identity, window.resource or "", window.starts_at
-
-
-def _and_received(received_through: datetime | None) -> str:
-    return "" if received_through is None else "and received_at <= {received_through:DateTime64(6, 'UTC')}"
-
-
-def _and_projects(project_ids: Collection[int] | None) -> str:
-    return "" if project_ids is None else "and project_id in {projects:Array(UInt64)}"
-
-
-def _projects(project_ids: Collection[int] | None) -> dict[str, Parameter]:
-    return {} if project_ids is None else {"projects": sorted(project_ids)}
-
-
-def _shares(project_ids: Collection[int] | None) -> list[Collection[int] | None]:
-    """Divide projects among readers: a project's rows are counted by one of them, and none counts another's."""
-    if project_ids is None or len(project_ids) < READERS:
-        return [project_ids]
-    ordered, each = sorted(project_ids), -(-len(project_ids) // READERS)
-    return [ordered[start : start + each] for start in range(0, len(ordered), each)]
-
-
-def _seconds(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(seconds=1)
+    def __missing__(self, billionths: int) -> Fraction:
+        whole, rest = divmod(billionths, _ONE)
+        self[billionths] = exact = Fraction(billionths, _ONE) if rest else Fraction(whole)
+        return exact

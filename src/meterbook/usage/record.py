@@ -55,7 +55,8 @@ class Recorder:
     `find_stored` looks identities up among the rows in ClickHouse, exactly. `changed` is notified whenever rows were
     journalled; whoever flushes takes them with `rotate` and gives them back with `forget`. `received_through` is the
     newest moment of receipt given, in microseconds since 1970: each group of events gets a later one than all before,
-    whatever the doors' clocks say, so that "what was received by then" stays the same for ever.
+    whatever the doors' clocks say, so that "what was received by then" stays the same for ever. `kept_through` is that
+    of the newest group that is journalled; whoever reads it before `recorded_rows` finds the group among these.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Recorder:
         self.changed = Condition()
         self.recorded_rows = 0
         self.received_through = received_through
+        self.kept_through = received_through
         self._thread = Thread(target=self._run, name="usage-recorder", daemon=True)
         self._thread.start()
 
@@ -202,6 +204,7 @@ class Recorder:
             current.rows += len(identities)
             current.bytes += sum(batch.nbytes for batch in batches)
             self.recorded_rows += len(identities)
+            self.kept_through = self.received_through
             self.changed.notify_all()
 
     def _stamped(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from meterbook.core.period import BillingZone
 from meterbook.errors import Refused
 from meterbook.usage.engine import Engine, Parameter, statement
 from meterbook.usage.flush import Flusher, find_stored, replay
 from meterbook.usage.journal import Journal
 from meterbook.usage.migrate import migrate
 from meterbook.usage.record import Recorder, Submission
+from meterbook.usage.roll_up import RollUp
+from meterbook.usage.rolled import Days
 from meterbook.usage.sieve import Sieve
 
 # How many statements of one reading run side by side; ClickHouse divides a month of a few 100,000 rows poorly itself.
@@ -38,6 +41,7 @@ class UsageStore:
         self._lock = lock
         self._recorder = Recorder(journal, sieve, lambda identities: find_stored(engine, identities), received_through)
         self._flusher = Flusher(engine, self._recorder)
+        self._roll_up = RollUp(engine, self.received_through, lambda: self._recorder.recorded_rows)
         self._readers = ThreadPoolExecutor(READERS, "usage-reader")
 
     def submit(self, submission: Submission) -> None:
@@ -50,14 +54,26 @@ class UsageStore:
 
     def received_through(self) -> datetime:
         """Return the moment of receipt of the newest event, all up to which can be read when this returns."""
-        micros = self._recorder.received_through
+        received_through = self.newest_receipt()
         self._flusher.settle()
-        return _EPOCH + timedelta(microseconds=micros)
+        return received_through
 
     @property
     def pending_count(self) -> int:
         """How many events are journalled and not yet on their way into ClickHouse."""
         return self._recorder.waiting_rows
+
+    def newest_receipt(self) -> datetime:
+        """Return the moment of receipt of the newest event, whether or not it can be read yet."""
+        return _EPOCH + timedelta(microseconds=self._recorder.kept_through)
+
+    def rolled(self, account_ids: Collection[int], zone: BillingZone) -> Days | None:
+        """Return the roll-up's days of accounts; None while it has none of one of them, which is begun then."""
+        return self._roll_up.days_of(account_ids, zone)
+
+    def roll_up_faults(self) -> list[str]:
+        """Bring the roll-up up to now, and return the first places where it differs from the events."""
+        return self._roll_up.faults()
 
     def read(self, sql: str, parameters: Mapping[str, Parameter]) -> pa.Table:
         """Run a reading statement; it sees every event acknowledged before this call."""
@@ -71,8 +87,14 @@ class UsageStore:
         self._flusher.settle()
         return pa.concat_tables(self._readers.map(partial(self._engine.query, sql), parameters))
 
+    def stream(self, sql: str, parameters: Mapping[str, Parameter]) -> Iterator[pa.RecordBatch]:
+        """Run a reading statement and yield its rows in batches, so that memory does not grow with the answer."""
+        self._flusher.settle()
+        yield from self._engine.stream(sql, parameters)
+
     def close(self) -> None:
         """Store what was acknowledged, stop, and release the folder."""
+        self._roll_up.close()
         self._readers.shutdown()
         self._recorder.close()
         self._flusher.close()
@@ -86,21 +108,19 @@ def open_usage(data_dir: Path) -> UsageStore:
 
     Raises `Refused` ("folder-in-use") while another process has it open.
     """
-    folder = data_dir / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = _lock(folder / "lock")
+    lock = hold_folder(data_dir)
     try:
-        return _recover(folder, lock)
+        return _recover(data_dir, lock)
     except BaseException:
         os.close(lock)
         raise
 
 
-def _recover(folder: Path, lock: int) -> UsageStore:
-    engine = Engine(folder / "clickhouse")
+def _recover(data_dir: Path, lock: int) -> UsageStore:
+    engine = Engine(engine_folder(data_dir))
     try:
         migrate(engine)
-        journal = Journal(folder / "journal")
+        journal = Journal(data_dir / _FOLDER / "journal")
         replay(engine, journal)
         (stored,) = engine.query(statement("stored_events")).to_pylist()
         sieve = Sieve(stored["events"])
@@ -117,14 +137,25 @@ def _keys(engine: Engine) -> Iterator[npt.NDArray[np.uint64]]:
         yield batch.column(0).to_numpy()
 
 
-def _lock(path: Path) -> int:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def engine_folder(data_dir: Path) -> Path:
+    """Return where the engine keeps the tables of a data folder."""
+    return data_dir / _FOLDER / "clickhouse"
+
+
+def hold_folder(data_dir: Path) -> int:
+    """Make the usage folder of a data folder and hold it until the returned file is closed.
+
+    Raises `Refused` ("folder-in-use") while another process holds it.
+    """
+    folder = data_dir / _FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
         raise Refused(
-            f"Another process has the folder {path.parent.parent} open: stop it, or let the command talk to it",
+            f"Another process has the folder {data_dir} open: stop it, or let the command talk to it",
             "folder-in-use",
         ) from None
     return lock

@@ -1,72 +1,9 @@
-// Stacked bars by day: drawn by ECharts on a canvas, read by pointer or arrow keys, toggled by the page's own legend.
+// Stacked bars by day: the server drew them; here they are read by pointer or arrow keys, and products are left out.
 // All text in it arrives written by the server; numbers are used for heights alone.
-import { BarChart } from "echarts/charts";
-import { GridComponent, TooltipComponent } from "echarts/components";
-import { init, use } from "echarts/core";
-import { CanvasRenderer } from "echarts/renderers";
 
-use([BarChart, GridComponent, TooltipComponent, CanvasRenderer]);
-
-const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const HIGH = 1000;
+const TICKS_MAX = 5;
 const compact = new Intl.NumberFormat(document.documentElement.lang, { notation: "compact", maximumFractionDigits: 2 });
-
-function series(data, hidden) {
-  const ground = style("--ground");
-  return data.series.map((one, number) => ({
-    type: "bar",
-    name: one.name,
-    stack: "day",
-    barCategoryGap: "28%",
-    barMaxWidth: 40,
-    cursor: "default",
-    itemStyle: { color: style(`--colour-${one.colour}`), borderColor: ground, borderWidth: 0.5 },
-    emphasis: { disabled: true },
-    data: hidden.has(number) ? [] : one.heights.map((height, day) => bar(height, day === data.openDay, ground)),
-  }));
-}
-
-// Today's bar is hatched: it is not over yet.
-function bar(height, open, ground) {
-  const value = height === null ? null : Number(height);
-  if (!open) return value;
-  const decal = { symbol: "rect", color: ground, dashArrayX: [1, 0], dashArrayY: [2, 4], rotation: -Math.PI / 4 };
-  return { value, itemStyle: { decal } };
-}
-
-function options(data, hidden) {
-  const text = { color: style("--quiet"), fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 };
-  return {
-    animation: false,
-    grid: { left: 8, right: 8, top: 12, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-    xAxis: {
-      type: "category",
-      data: data.days.map((day) => day.tick),
-      axisLabel: { ...text, hideOverlap: true },
-      axisTick: { show: false },
-      axisLine: { lineStyle: { color: style("--line-strong") } },
-    },
-    yAxis: {
-      type: "value",
-      min: 0,
-      splitNumber: 4,
-      axisLabel: { ...text, formatter: (value) => compact.format(value) },
-      splitLine: { lineStyle: { color: style("--line") } },
-    },
-    tooltip: {
-      trigger: "axis",
-      axisPointer: { type: "shadow", shadowStyle: { color: style("--shade") } },
-      confine: true,
-      transitionDuration: 0,
-      className: "chart-tip",
-      backgroundColor: style("--raised"),
-      borderColor: style("--line-strong"),
-      padding: 12,
-      textStyle: { color: style("--ink"), fontSize: 13, fontFamily: text.fontFamily },
-      formatter: ([first]) => first && reading(data, hidden, first.dataIndex),
-    },
-    series: series(data, hidden),
-  };
-}
 
 function element(tag, className, ...children) {
   const made = document.createElement(tag);
@@ -90,49 +27,122 @@ function reading(data, hidden, day) {
       ),
     );
   const note = day === data.openDay ? ` (${data.openNote})` : "";
-  const box = element("div", "", element("strong", "", data.days[day].label + note));
-  if (rows.length) box.append(element("table", "", ...rows));
+  const box = element("div", "chart-tip", element("strong", "", data.days[day].label + note));
+  if (rows.length) box.append(element("table", "", element("tbody", "", ...rows)));
   if (!hidden.size) box.append(element("p", "num", data.totals[day] || "–"));
+  const before = data.before?.amounts[day];
+  if (before && !hidden.size) box.append(element("p", "num quiet", `${data.before.name}: ${before}`));
   return box;
 }
 
-function draw(box) {
-  const data = JSON.parse(document.getElementById(box.dataset.chart).textContent);
-  const hidden = new Set();
-  const chart = init(box, null, { renderer: "canvas" });
-  const redraw = () => chart.setOption(options(data, hidden), { notMerge: true });
-  redraw();
-  new ResizeObserver(() => chart.resize()).observe(box);
-  for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redraw);
-  followLegend(box.closest("section"), hidden, redraw);
-  readByKeys(box, chart, data, hidden);
+// The least of 1, 2, 5, 10, ... (and 0.1, 0.01, ...) by which a few lines reach the most.
+function stepTo(most) {
+  let step = 10 ** Math.floor(Math.log10(most / TICKS_MAX));
+  for (const factor of [1, 2, 5, 10]) if (step * factor * TICKS_MAX >= most) return step * factor;
+  return step * 10;
 }
 
-function followLegend(section, hidden, redraw) {
-  for (const item of section.querySelectorAll(".legend-item"))
-    item.addEventListener("click", () => {
-      const number = Number(item.dataset.series);
-      if (!hidden.delete(number)) hidden.add(number);
-      item.setAttribute("aria-pressed", String(!hidden.has(number)));
-      redraw();
+// Stacks again what is not hidden, on an axis that fits it.
+function stack(box, data, hidden) {
+  const shown = data.series.map((one, number) => (hidden.has(number) ? [] : one.heights.map(Number)));
+  const sums = data.days.map((_, day) => shown.reduce((sum, heights) => sum + (heights[day] ?? 0), 0));
+  const before = hidden.size || !data.before ? [] : data.before.heights.map(Number);
+  const most = Math.max(...sums, ...before);
+  if (!(most > 0)) return;
+  const step = stepTo(most);
+  const ticks = Math.ceil(most / step - 1e-9);
+  const scale = HIGH / (ticks * step);
+  const percent = (value) => `${value / 10}%`;
+  const levels = data.days.map(() => 0);
+  for (const bar of box.querySelectorAll("rect.bar")) {
+    const day = Number(bar.closest("[data-day]").dataset.day);
+    const height = (shown[bar.dataset.series][day] ?? 0) * scale;
+    levels[day] += height;
+    bar.setAttribute("y", percent(HIGH - levels[day]));
+    bar.setAttribute("height", percent(height));
+  }
+  const open = box.querySelector("rect.open-day");
+  if (open) {
+    open.setAttribute("y", percent(HIGH - levels[data.openDay]));
+    open.setAttribute("height", percent(levels[data.openDay]));
+  }
+  box.querySelector(".before-line")?.toggleAttribute("hidden", hidden.size > 0);
+  for (const [selector, place] of [[".grid line", ["y1", "y2"]], [".amounts text", ["y"]]]) {
+    const lines = [...box.querySelectorAll(selector)];
+    lines.forEach((line, number) => {
+      const value = number * step;
+      line.toggleAttribute("hidden", number > ticks);
+      for (const name of place) line.setAttribute(name, percent(HIGH - value * scale));
+      if (line.tagName === "text") line.textContent = compact.format(value);
     });
+  }
 }
 
-function readByKeys(box, chart, data, hidden) {
+function followLegend(section, box, data, hidden) {
+  for (const item of section.querySelectorAll(".legend-item[data-series]")) {
+    const button = element("button", item.className, ...item.childNodes);
+    button.type = "button";
+    button.dataset.series = item.dataset.series;
+    button.setAttribute("aria-pressed", "true");
+    item.replaceWith(button);
+    button.addEventListener("click", () => {
+      const number = Number(button.dataset.series);
+      if (!hidden.delete(number)) hidden.add(number);
+      button.setAttribute("aria-pressed", String(!hidden.has(number)));
+      stack(box, data, hidden);
+    });
+  }
+}
+
+function readDays(box, data, hidden) {
   const spoken = document.getElementById("chart-reading");
+  const days = [...box.querySelectorAll("[data-day]")];
   const last = data.days.length - 1;
-  let day = data.openDay ?? last;
   const moves = { ArrowLeft: -1, ArrowRight: 1, Home: -last, End: last };
+  let day = data.openDay ?? last;
+  let tip = null;
+
+  function hide() {
+    tip?.remove();
+    tip = null;
+    for (const each of days) each.classList.remove("read");
+  }
+  function show(number) {
+    hide();
+    day = number;
+    days[day].classList.add("read");
+    tip = reading(data, hidden, day);
+    box.append(tip);
+    const column = days[day].getBoundingClientRect();
+    const ground = box.getBoundingClientRect();
+    const right = column.right - ground.left + 10;
+    const fits = right + tip.offsetWidth <= ground.width;
+    tip.style.left = `${Math.max(0, fits ? right : column.left - ground.left - tip.offsetWidth - 10)}px`;
+  }
+
+  for (const title of box.querySelectorAll("title")) title.remove();
+  box.addEventListener("pointermove", (event) => {
+    const under = event.target.closest("[data-day]");
+    if (!under) hide();
+    else if (Number(under.dataset.day) !== day || !tip) show(Number(under.dataset.day));
+  });
+  box.addEventListener("pointerleave", hide);
+  box.addEventListener("blur", hide);
   box.addEventListener("keydown", (event) => {
+    const link = days[day].querySelector("a");
+    if (event.key === "Enter" && tip && link) location.assign(link.href.baseVal);
+    if (event.key === "Escape") hide();
     if (!(event.key in moves)) return;
     event.preventDefault();
-    day = Math.max(0, Math.min(last, day + moves[event.key]));
-    chart.dispatchAction({ type: "showTip", seriesIndex: 0, dataIndex: day });
-    spoken.textContent = [...reading(data, hidden, day).querySelectorAll("strong, td, p")]
-      .map((part) => part.textContent)
-      .join(", ");
+    const begins = !tip && event.key.startsWith("Arrow");
+    show(Math.max(0, Math.min(last, begins ? day : day + moves[event.key])));
+    spoken.textContent = [...tip.querySelectorAll("strong, td, p")].map((part) => part.textContent).join(", ");
   });
-  box.addEventListener("blur", () => chart.dispatchAction({ type: "hideTip" }));
 }
 
-for (const box of document.querySelectorAll("[data-chart]")) draw(box);
+for (const box of document.querySelectorAll("[data-chart]")) {
+  const data = JSON.parse(document.getElementById(box.dataset.chart).textContent);
+  const hidden = new Set();
+  followLegend(box.closest("section"), box, data, hidden);
+  readDays(box, data, hidden);
+}

@@ -1,7 +1,100 @@
-"""The balance: prepaid money and credit, and what each deduction paid."""
+"""Balance: what is left of prepaid money and of promotional credit, and what moved them."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from meterbook.accounts.queries import payment_information_of
+from meterbook.console.account_page import OfBilledAccount
+from meterbook.console.languages import translations
+from meterbook.console.my_usage.money_words import money_words, reason_words
+from meterbook.console.my_usage.present_billing import HowToPay, how_to_pay
+from meterbook.console.sheet import Cell, sheet
+from meterbook.core.period import BillingZone
+from meterbook.payments.balance import BalanceStanding, Moved, balance_standing, moved_balance
 
 router = APIRouter(include_in_schema=False)
+
+PATH: Final = "/balance"
+ROWS: Final = 50
+SHEET_ROWS_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class BalancePage:
+    """The balance, ready for its template; movements are newest first."""
+
+    currency: str
+    zone: BillingZone
+    as_of: datetime
+    standing: BalanceStanding
+    how_to_pay: HowToPay
+    moved: tuple[Moved, ...]
+    older_href: str | None
+    newest_href: str | None
+
+    @property
+    def has_credit(self) -> bool:
+        """Whether credit was ever granted."""
+        return bool(self.standing.credits)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever paid ahead or granted."""
+        return not self.moved and not self.newest_href and not self.has_credit
+
+
+@router.get(PATH)
+def balance(at: OfBilledAccount, before: Annotated[int, Query(ge=0, lt=2**62)] = 0) -> Response:
+    """Show what is left, and a page of what moved it; `before` begins after an entry that was shown."""
+    found = moved_balance(at.session, at.account, after=before, limit=ROWS + 1)
+    settings = at.request.app.state.settings
+    page = BalancePage(
+        currency=at.account.currency,
+        zone=at.zone,
+        as_of=at.zone.local(at.now),
+        standing=balance_standing(at.session, at.account, at.now),
+        how_to_pay=how_to_pay(payment_information_of(at.session, at.account.id), settings.payment_instruction),
+        moved=tuple(found[:ROWS]),
+        older_href=at.href(PATH, before=found[ROWS - 1].entry_id) + "#moved" if len(found) > ROWS else None,
+        newest_href=at.href(PATH) + "#moved" if before else None,
+    )
+    return at.show("balance.html", "balance", page=page, words=money_words(at.language))
+
+
+@router.get(f"{PATH}/movements.csv")
+def movements_sheet(at: OfBilledAccount) -> Response:
+    """Return everything that moved the balance and the credit as a sheet."""
+    _ = translations(at.language).gettext
+    currency = at.account.currency
+    columns = [
+        _("Date"),
+        _("What"),
+        _("Reference"),
+        f"{_('Balance change')} ({currency})",
+        f"{_('Balance')} ({currency})",
+        f"{_('Credit change')} ({currency})",
+        f"{_('Credit')} ({currency})",
+    ]
+    found = moved_balance(at.session, at.account, limit=SHEET_ROWS_MAX)
+    return sheet(f"balance-{at.account.code}.csv", columns, _cells(found, at.zone, reason_words(at.language)))
+
+
+def _cells(found: Sequence[Moved], zone: BillingZone, words: Mapping[str, str]) -> Iterator[list[Cell]]:
+    for each in found:
+        told = [
+            *(paid.number for paid in each.paid),
+            each.credit_note.number if each.credit_note else "",
+            each.payment.reference if each.payment else "",
+            each.refund.reason if each.refund else "",
+            *(() if each.paid else each.credit_names),
+        ]
+        names = [text for text in told if text]
+        amounts = (each.balance_change, each.balance_after, each.credit_change, each.credit_after)
+        yield [zone.local(each.at), words[each.reason], ", ".join(names), *amounts]

@@ -2,52 +2,83 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import RedirectResponse, Response
+from typing import Annotated
 
-from meterbook.catalog.queries import current_catalog
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from meterbook.catalog.queries import product_positions
 from meterbook.console.account_page import AccountPage, OfAccount
 from meterbook.console.address import PREVIEW, PreviewState, opened_in
 from meterbook.console.chart import chart_data
 from meterbook.console.formats import formats
 from meterbook.console.languages import translations
-from meterbook.console.my_usage.present_preview import Preview, Scope, present_preview
+from meterbook.console.my_usage.bill_sheet import bill_columns, bill_rows
+from meterbook.console.my_usage.present_bill import BillTable, Scope, labels_of
+from meterbook.console.my_usage.present_preview import present_preview
+from meterbook.console.sheet import sheet
 from meterbook.errors import Invalid
-from meterbook.invoicing.show import show_month
+from meterbook.invoicing.show import ShownMonth, show_month
 
 router = APIRouter(include_in_schema=False)
+
+Month = Annotated[str, Query(max_length=7)]
+By = Annotated[str, Query(max_length=10)]
+Opened = Annotated[str, Query(max_length=10_000, alias="open")]
+Wanted = Annotated[str, Query(max_length=200)]
+PageNumber = Annotated[int, Query(ge=1, le=1_000)]
 
 
 @router.get(PREVIEW)
 def invoice_preview(
-    at: OfAccount,
-    month: str = "",
-    by: str = "project",
-    open: str = "",  # noqa: A002 - a field's name
-    toggle: str = "",
+    at: OfAccount, month: Month = "", by: By = "project", opened: Opened = "", q: Wanted = "", page: PageNumber = 1
 ) -> Response:
-    """Show a month's draft; `toggle` opens or closes a group for browsers without JavaScript."""
-    state = _state(at, month, by, open)
-    page = _page(at, state)
-    if toggle:
-        keys = frozenset(group.key for group in page.groups)
-        return RedirectResponse(state.toggled(toggle, keys).href(), 303)
+    """Show a month's draft, or its invoice; a script that swaps the table alone is not given the chart."""
+    state = state_of(at, PREVIEW, month, by, opened, q, page)
+    is_swap = "hx-request" in at.request.headers
+    shown = _shown(at, state, by_day=not is_swap)
+    projects = at.projects()
+    preview = present_preview(
+        shown.draft,
+        shown.daily,
+        state,
+        Scope(len(projects), at.sees_account),
+        at.language,
+        at.now,
+        product_positions(at.session),
+        is_final=shown.issued is not None,
+        labels=labels_of(projects),
+        number=shown.issued.number if shown.issued is not None and at.sees_account else None,
+    )
     not_over = translations(at.language).gettext("not over yet")
-    data = chart_data(page.chart, formats(at.language), not_over) if page.chart else None
-    return at.show("invoice_preview.html", "invoice-preview", page=page, chart_data=data)
+    data = chart_data(preview.chart, formats(at.language), not_over) if preview.chart else None
+    return at.show("invoice_preview.html", "invoice-preview", page=preview, chart_data=data)
 
 
-def _state(at: AccountPage, month: str, by: str, opened: str) -> PreviewState:
+@router.get(f"{PREVIEW}.csv")
+def invoice_preview_sheet(at: OfAccount, month: Month = "", by: By = "project", q: Wanted = "") -> Response:
+    """Return the lines of every group as a sheet."""
+    state = state_of(at, PREVIEW, month, by, "", q, 1)
+    draft = _shown(at, state, by_day=False).draft
+    return bill_sheet(at, BillTable(draft, state, at.language, {}, labels_of(at.projects())), "invoice-preview")
+
+
+def state_of(at: AccountPage, path: str, month: str, by: str, opened: str, wanted: str, page: int) -> PreviewState:
+    """Read what the reader looks at. Raises `Invalid` for a grouping or a month that is none."""
     if by not in ("project", "product"):
         raise Invalid("The invoice is grouped by project or by product.", field="by")
-    return PreviewState(at.account.code, at.month(month), by, opened_in(opened))  # type: ignore[arg-type]  # checked above
+    return PreviewState(at.account.code, at.month(month), by, opened_in(opened), wanted.strip(), page, path)  # type: ignore[arg-type]  # checked above
 
 
-def _page(at: AccountPage, state: PreviewState) -> Preview:
-    projects, whole, usage = at.projects(), at.sees_account, at.request.app.state.usage
-    shown = show_month(at.session, usage, at.account, projects, state.month, at.now, whole=whole, by_day=True)
-    assert shown.daily is not None, "the days were asked for"
-    positions = {product.code: position for position, product in enumerate(current_catalog(at.session))}
-    scope = Scope(len(projects), whole)
-    is_final = shown.issued is not None
-    return present_preview(shown.draft, shown.daily, state, scope, at.language, at.now, positions, is_final)
+def bill_sheet(at: AccountPage, table: BillTable, name: str) -> Response:
+    """Return a table of charges as a sheet that bears its account's and month's names."""
+    _ = translations(at.language).gettext
+    columns = bill_columns(table.draft.currency.code, _)
+    return sheet(f"{name}-{at.account.code}-{table.state.month}.csv", columns, bill_rows(table, _))
+
+
+def _shown(at: AccountPage, state: PreviewState, *, by_day: bool) -> ShownMonth:
+    usage = at.request.app.state.usage
+    return show_month(
+        at.session, usage, at.account, at.projects(), state.month, at.now, whole=at.sees_account, by_day=by_day
+    )

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 
-from meterbook.console.account_page import OfAccount, pages_open_to
+from meterbook.accounts.access import NONE
+from meterbook.accounts.queries import payment_information_of
+from meterbook.catalog.queries import product_positions
+from meterbook.console.account_page import AccountPage, OfAccount, pages_open_to
+from meterbook.console.chart import chart_data
+from meterbook.console.formats import formats
+from meterbook.console.languages import translations
+from meterbook.console.my_usage.present_overview import AccountFigures, newest_invoice, present_overview, promotions_of
+from meterbook.console.my_usage.present_payment import method_name
+from meterbook.core.invoice import InvoiceDraft
+from meterbook.invoicing.applied import applied_promotions
+from meterbook.invoicing.changes import greatest_changes, with_days
+from meterbook.invoicing.debt import debt_of
+from meterbook.invoicing.queries import issued_invoices, standing_of
+from meterbook.invoicing.same_hours import same_hours
+from meterbook.invoicing.show import show_month
+from meterbook.payments.balance import balance_standing
+from meterbook.payments.missing_steps import missing_steps
+from meterbook.payments.next_payment import next_payment
 
 router = APIRouter(include_in_schema=False)
 
@@ -16,3 +36,40 @@ def first_page(at: OfAccount) -> Response:
     if at.reader.access.may_operate():
         return RedirectResponse("/operator", 303)
     return RedirectResponse(f"/{pages_open_to(at.reader.access, at.account)[0]}", 303)
+
+
+@router.get("/overview")
+def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> Response:
+    """Show what a month comes to, beside the same hours of the month before and what the account owes."""
+    usage, projects, whole, asked = at.request.app.state.usage, at.projects(), at.sees_account, at.month(month)
+    shown = show_month(at.session, usage, at.account, projects, asked, at.now, whole=whole, by_day=True)
+    before = same_hours(at.session, usage, at.account, projects, shown.draft.frame, at.now, whole=whole)
+    changes = with_days(greatest_changes(shown.draft, before.draft), usage, at.account, projects, shown.draft)
+    page = present_overview(
+        at,
+        shown,
+        before,
+        changes if before.has_usage else [],
+        product_positions(at.session),
+        account=_account(at, shown.draft) if whole else None,
+        may_send=at.reader.access.administered_projects(at.account.id) != NONE,
+    )
+    not_over = translations(at.language).gettext("not over yet")
+    data = chart_data(page.chart, formats(at.language), not_over) if page.chart else None
+    return at.show("overview.html", "overview", page=page, chart_data=data)
+
+
+def _account(at: AccountPage, draft: InvoiceDraft) -> AccountFigures:
+    """Return what the account owes and holds now, and what its promotions save in the month."""
+    session, settings = at.session, at.request.app.state.settings
+    information = payment_information_of(session, at.account.id)
+    newest = next(iter(issued_invoices(session, [at.account.id], limit=1)), None)
+    return AccountFigures(
+        debt=debt_of(session, at.account, at.now),
+        balance=balance_standing(session, at.account, at.now),
+        payment=next_payment(session, at.now, settings, at.account),
+        method=None if information is None else method_name(information, at.language),
+        missing=tuple(missing_steps(session, at.now, settings, at.account)),
+        promotions=promotions_of(applied_promotions(session, at.account, at.now), draft),
+        newest=None if newest is None else newest_invoice(newest[0], standing_of(session, *newest, at.now)),
+    )

@@ -9,27 +9,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final
 
 from meterbook.console.address import PreviewState
-from meterbook.console.chart import Chart, colour_of, present_chart
+from meterbook.console.chart import Chart, present_chart
+from meterbook.console.my_usage.present_bill import Bill, BillGroup, BillTable, Scope
 from meterbook.core.daily import DailyCosts
-from meterbook.core.invoice import Group, GroupBy, InvoiceDraft, Line
-from meterbook.core.money import Money, half_up
+from meterbook.core.invoice import InvoiceDraft
+from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, BillingZone
-from meterbook.core.rating import Waiver
 from meterbook.core.tax import TaxLine
 
 BAR: Final = 1000  # what the longest bar of a waterfall measures
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose usage the totals cover: so many projects, which may be all of the account."""
-
-    project_count: int
-    whole_account: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,57 +46,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewAdjustment:
-    """What late usage added to an earlier month, as a row."""
-
-    name: str
-    month: BillingMonth
-    formula: str
-    amount: Money
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewLine:
-    """One charge as a row: under a project it bears its product's name, under a product its project's.
-
-    `from_at` and `until_at` (on the account's clocks) are set when the line covers a part of the month only.
-    `total_time` and `average_cost` (an hour) are `None` for a counter, which has no hours.
-    """
-
-    name: str
-    colour: int | None
-    metered_units: Decimal
-    unit: str
-    total_time: Fraction | None
-    average_cost: Decimal | None
-    total_cost: Money
-    formula: str
-    waiver: Waiver | None
-    from_at: datetime | None
-    until_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewGroup:
-    """A project or a product with its sums and its lines; `anchor` names its rows in the page.
-
-    `waiver` is set when nothing in the group is charged, for one reason.
-    """
-
-    key: str
-    anchor: str
-    name: str
-    colour: int | None
-    is_open: bool
-    total_time: Fraction | None
-    average_cost: Decimal | None
-    total_cost: Money
-    waiver: Waiver | None
-    lines: tuple[PreviewLine, ...]
-    adjustments: tuple[PreviewAdjustment, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Preview:
     """The invoice preview of one month, ready for its template."""
 
@@ -120,40 +60,46 @@ class Preview:
     previous: BillingMonth
     next: BillingMonth | None
     current: BillingMonth
-    groups: tuple[PreviewGroup, ...]
+    bill: Bill
     subtotal: Money
     net: Money
     tax: tuple[TaxLine, ...]
     total: Money
     due: Money
     forecast: Money
+    deferred_months: tuple[BillingMonth, ...]
+    number: str | None
     is_final: bool
     waterfall: tuple[Step, ...]
     chart: Chart | None
 
     @property
-    def all_open(self) -> bool:
-        """Whether there is nothing left to expand."""
-        return all(group.is_open for group in self.groups)
+    def groups(self) -> tuple[BillGroup, ...]:
+        """The groups of the page."""
+        return self.bill.groups
 
 
 def present_preview(
     draft: InvoiceDraft,
-    daily: DailyCosts,
+    daily: DailyCosts | None,
     state: PreviewState,
     scope: Scope,
     language: str,
     now: datetime,
     positions: Mapping[str, int],
     is_final: bool = False,
+    labels: Mapping[str, str] | None = None,
+    number: str | None = None,
 ) -> Preview:
-    """Present a draft, `is_final` when it was issued.
+    """Present a draft, `is_final` when it was issued (under a `number`, if the reader may know it).
 
-    `positions` gives each product's place in the catalog, which fixes its colour.
+    `positions` gives each product's place in the catalog, which fixes its colour; `labels` the words a project is found
+    by. Without `daily` there is no chart.
     """
     frame, zone = draft.frame, draft.frame.zone
     is_open = draft.until < frame.ends_at
     current = BillingMonth.of(now, zone)
+    today = zone.local(now).date() if is_open else None
     return Preview(
         state=state,
         currency=draft.currency.code,
@@ -166,55 +112,18 @@ def present_preview(
         previous=frame.month.previous(),
         next=frame.month.next() if frame.month < current else None,
         current=current,
-        groups=tuple(
-            _group(group, number, draft, state, language, positions)
-            for number, group in enumerate(draft.groups(state.by), start=1)
-        ),
+        bill=BillTable(draft, state, language, positions, labels or {}).page(),
         subtotal=draft.subtotal,
         net=draft.net,
         tax=draft.tax,
         total=draft.total,
         due=draft.due,
         forecast=draft.forecast,
+        deferred_months=draft.deferred_months,
+        number=number,
         is_final=is_final,
         waterfall=waterfall(draft),
-        chart=present_chart(daily, language, positions, zone.local(now).date() if is_open else None),
-    )
-
-
-def _group(
-    group: Group,
-    number: int,
-    draft: InvoiceDraft,
-    state: PreviewState,
-    language: str,
-    positions: Mapping[str, int],
-) -> PreviewGroup:
-    by_product = state.by == "product"
-    first = group.lines[0] if group.lines else None
-    project = first.project if first else group.adjustments[0].project
-    product = first.charge.product if first else group.adjustments[0].product
-    waivers = {line.charge.waiver for line in group.lines}
-    return PreviewGroup(
-        key=group.key,
-        anchor=f"group-{number}",
-        name=product.name_in(language) if by_product else project.name,
-        colour=colour_of(group.key, positions) if by_product else None,
-        is_open=state.everything_is_open or group.key in state.opened,
-        total_time=group.total_time,
-        average_cost=group.average_cost,
-        total_cost=group.total_cost,
-        waiver=waivers.pop() if len(waivers) == 1 and not group.adjustments else None,
-        lines=tuple(_line(line, draft, state.by, language, positions) for line in group.lines),
-        adjustments=tuple(
-            PreviewAdjustment(
-                late.project.name if by_product else late.product.name_in(language),
-                late.month,
-                late.formula,
-                late.amount,
-            )
-            for late in group.adjustments
-        ),
+        chart=None if daily is None else present_chart(daily, language, positions, today),
     )
 
 
@@ -244,28 +153,3 @@ def _steps(changes: list[tuple[str, Money, str, str, Decimal | None]]) -> Iterat
     for (kind, amount, name, detail, rate), (low, high) in zip(changes, levels, strict=True):
         begin, end = max(0, low) * BAR // most, max(0, high) * BAR // most
         yield Step(kind, amount, name, detail, rate, begin, max(end - begin, 2 if amount.minor else 0))
-
-
-def _line(line: Line, draft: InvoiceDraft, by: GroupBy, language: str, positions: Mapping[str, int]) -> PreviewLine:
-    charge, zone = line.charge, draft.frame.zone
-    partial = charge.starts_at > draft.frame.starts_at or charge.ends_at < min(draft.until, draft.frame.ends_at)
-    return PreviewLine(
-        name=line.project.name if by == "product" else charge.product.name_in(language),
-        colour=None if by == "product" else colour_of(charge.product.code, positions),
-        metered_units=line.metered_units,
-        unit=charge.product.unit,
-        total_time=charge.quantity if line.is_time_based else None,
-        average_cost=_average_cost(line),
-        total_cost=line.amount,
-        formula=charge.formula,
-        waiver=charge.waiver,
-        from_at=zone.local(charge.starts_at) if partial else None,
-        until_at=zone.local(charge.ends_at) if partial else None,
-    )
-
-
-def _average_cost(line: Line) -> Decimal | None:
-    """Return what an hour of the line cost, for display alone (DOMAIN 3)."""
-    if not line.is_time_based or not line.charge.quantity:
-        return None
-    return half_up(Fraction(line.amount.decimal) / line.charge.quantity, line.amount.currency.digits + 2)

@@ -5,10 +5,12 @@ from fastapi import APIRouter
 from meterbook.console.my_usage import (
     balance,
     billing_history,
+    card_form,
     invoice,
     invoice_preview,
     metering,
     overview,
+    pay_invoice,
     payment_information,
     project_usage,
     usage,
@@ -23,7 +25,9 @@ for module in (
     invoice_preview,
     billing_history,
     invoice,
+    pay_invoice,
     balance,
     payment_information,
+    card_form,
 ):
     router.include_router(module.router)

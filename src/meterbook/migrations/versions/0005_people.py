@@ -21,10 +21,9 @@ def upgrade() -> None:
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("purpose in ('password', 'invitation')", name=op.f("ck_one_time_link_purpose_known")),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_one_time_link_user_id_user")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_one_time_link")),
         sa.UniqueConstraint("token_sha256", name=op.f("uq_one_time_link_token_sha256")),
+        sa.UniqueConstraint("user_id", "purpose", name=op.f("uq_one_time_link_user_id_purpose")),
     )
-    op.create_index(op.f("ix_one_time_link_user_id"), "one_time_link", ["user_id"])

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
 from sqlalchemy import func, select
@@ -19,11 +20,22 @@ from sqlalchemy.orm import Session
 from meterbook.core.money import Money
 from meterbook.database import Database
 from meterbook.errors import Busy, Invalid, NotFound, Refused
-from meterbook.payments.gateway import KEY_LENGTH_MAX, ChargeResult, ChargeStatus, GatewayNews, Method, check_token
-from meterbook.payments.gateways.fake_tables import FakeGatewayCharge
+from meterbook.payments.gateway import (
+    KEY_LENGTH_MAX,
+    CardForm,
+    ChargeResult,
+    ChargeStatus,
+    GatewayNews,
+    Method,
+    check_token,
+    setup_over,
+)
+from meterbook.payments.gateways.fake_tables import FakeGatewayCharge, FakeGatewaySetup
 from meterbook.payments.signature import header_of, prove_signature, signature_of
 
 SIGNATURE_HEADER: Final = "Meterbook-Fake-Signature"
+# The console's page that plays the gateway's form for a card.
+FORM_PATH: Final = "/payment-information/test-card"
 SUCCEEDS: Final = "fake_succeeds"
 DECLINES: Final = "fake_declines"
 DECLINES_ONCE: Final = "fake_declines_once"
@@ -60,6 +72,32 @@ class FakeGateway:
         if token not in TOKENS:
             raise Refused(f"The fake gateway knows no such card: its tokens are {', '.join(TOKENS)}.", "card-refused")
         return Method(f"{token}/{_digest(account_code, key)}", TOKENS[token])
+
+    def begin_setup(self, account_code: str, email: str, return_url: str, language: str, key: str) -> CardForm:
+        """Open a form, which is a page of the console that offers the TOKENS as cards and knows the way back."""
+        del email, return_url, language
+        reference = f"fake_cs_{_digest(account_code, key)}"
+        with self._database.transaction() as session:
+            row = {"reference": reference, "account_code": account_code, "token": None}
+            session.execute(insert(FakeGatewaySetup).values(row).on_conflict_do_nothing())
+        return CardForm(reference, f"{FORM_PATH}?{urlencode({'account': account_code, 'session': reference})}")
+
+    def choose_card(self, account_code: str, reference: str, token: str) -> None:
+        """Play the cardholder in an open form; a card that was chosen before stays.
+
+        Raises `Refused` "card-refused" for none of the TOKENS, "card-setup-over" for a form that is none.
+        """
+        if token not in TOKENS:
+            raise Refused("The fake gateway knows no such card: choose one of its own.", "card-refused")
+        with self._database.transaction() as session:
+            row = _form(session, account_code, reference)
+            row.token = row.token or token
+
+    def end_setup(self, account_code: str, reference: str) -> Method | None:
+        """Return the card that was chosen in a form."""
+        with self._database.transaction() as session:
+            token = _form(session, account_code, reference).token
+        return None if token is None else Method(f"{token}/{_digest(account_code, reference)}", TOKENS[token])
 
     def charge(
         self, method_reference: str, amount: Money, key: str, description: str, metadata: Mapping[str, str]
@@ -147,6 +185,13 @@ class FakeGateway:
             "message": row.message,
         }
         return msgspec.json.encode(news)
+
+
+def _form(session: Session, account_code: str, reference: str) -> FakeGatewaySetup:
+    row = session.get(FakeGatewaySetup, reference, with_for_update=True)
+    if row is None or row.account_code != account_code:
+        raise setup_over()
+    return row
 
 
 def _once(

@@ -32,3 +32,13 @@ class FakeGatewayCharge(Base):
     message: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text)
     labels: Mapped[dict[str, str]] = mapped_column(JSONB)
+
+
+class FakeGatewaySetup(Base):
+    """A form for a card; `token` is the card that was chosen in it, None while it is open."""
+
+    __tablename__ = "fake_gateway_setup"
+
+    reference: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_code: Mapped[str] = mapped_column(Text)
+    token: Mapped[str | None] = mapped_column(Text)

@@ -9,7 +9,7 @@ from typing import Final
 
 from meterbook.database import Database
 from meterbook.errors import Invalid
-from meterbook.payments.gateway import Gateway
+from meterbook.payments.gateway import CardGateway, Gateway
 from meterbook.payments.gateways.bank_transfer import BankTransfer
 from meterbook.payments.gateways.fake import FakeGateway
 from meterbook.payments.gateways.stripe import StripeGateway
@@ -55,6 +55,13 @@ def open_gateway(name: str, settings: Settings, database: Database) -> Gateway:
             return FakeGateway(database, fake_secret(settings.data_dir))
         case _:
             raise Invalid(f"There is no such gateway: use {', '.join(GATEWAYS)}.", "unknown-gateway", field="gateway")
+
+
+def open_card_gateway(settings: Settings, database: Database) -> CardGateway:
+    """Open the gateway that takes cards in a form of its own; raises `Invalid` "gateway-not-set-up"."""
+    gateway = open_gateway(default_gateway(settings), settings, database)
+    assert isinstance(gateway, StripeGateway | FakeGateway), "the default gateway takes cards"
+    return gateway
 
 
 def fake_secret(data_dir: Path) -> str:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import structlog
 from pydantic import SecretStr
@@ -22,11 +23,13 @@ from meterbook.errors import Busy, Invalid, Refused
 from meterbook.payments.gateway import (
     KEY_LENGTH_MAX,
     MESSAGE_LENGTH_MAX,
+    CardForm,
     ChargeResult,
     ChargeStatus,
     GatewayNews,
     Method,
     check_token,
+    setup_over,
 )
 from meterbook.payments.gateways.stripe_amounts import stripe_units
 from meterbook.payments.gateways.stripe_news import AUTHENTICATION_REQUIRED, KEY_FIELD, read_event
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     import stripe
 
 SIGNATURE_HEADER: Final = "Stripe-Signature"
+CHECKOUT_HOST: Final = "checkout.stripe.com"
+ACCOUNT_FIELD: Final = "account"  # of metadata
 CONNECT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 40
 # The SDK's own, with the same key: after a lost connection, a conflict, a server's error.
@@ -102,6 +107,49 @@ class StripeGateway:
             return self._attach(account_code, email, token, key)
         except _NotDone as refusal:
             raise Refused(f"The card was refused: {refusal.message}", "card-refused") from None
+
+    def begin_setup(self, account_code: str, email: str, return_url: str, language: str, key: str) -> CardForm:
+        """Open a Checkout Session that sets a card up, for a new Stripe customer that bears the account's code."""
+        try:
+            customer = self._customer(account_code, email, key)
+            session = self._ask(
+                lambda c: c.v1.checkout.sessions.create(
+                    {
+                        "mode": "setup",
+                        "customer": customer,
+                        "allowed_payment_method_types": ["card"],
+                        "metadata": {ACCOUNT_FIELD: account_code},
+                        "success_url": f"{return_url}&session={{CHECKOUT_SESSION_ID}}",
+                        "cancel_url": return_url,
+                        "locale": language,
+                    },
+                    {"idempotency_key": _part(key, "session")},
+                )
+            )
+        except _NotDone as refusal:
+            raise Refused(f"Stripe opens no form for a card: {refusal.message}", "card-refused") from None
+        return CardForm(session.id, self._own_address(session.url or ""))
+
+    def end_setup(self, account_code: str, reference: str) -> Method | None:
+        """Return the card of a Checkout Session that is complete; it then belongs to the session's customer."""
+        try:
+            session = self._ask(
+                lambda c: c.v1.checkout.sessions.retrieve(reference, {"expand": ["setup_intent.payment_method"]})
+            )
+        except _NotDone:
+            raise setup_over() from None
+        if getattr(session.metadata, ACCOUNT_FIELD, None) != account_code or session.mode != "setup":
+            raise setup_over()
+        if session.status == "expired":
+            raise setup_over()
+        setup = session.setup_intent
+        if session.status != "complete" or setup is None or isinstance(setup, str) or setup.status != "succeeded":
+            return None
+        customer, method = session.customer, setup.payment_method
+        assert isinstance(customer, str), "the session was opened for its customer"
+        assert method is not None, "a setup that succeeded has its card"
+        assert not isinstance(method, str), "the card was asked for whole"
+        return Method(f"{customer}/{method.id}", _label(method))
 
     def charge(
         self, method_reference: str, amount: Money, key: str, description: str, metadata: Mapping[str, str]
@@ -178,11 +226,7 @@ class StripeGateway:
                     {"type": "card", "card": {"token": token}}, {"idempotency_key": _part(key, "method")}
                 )
             ).id
-        customer = self._ask(
-            lambda c: c.v1.customers.create(
-                {"email": email, "metadata": {"account": account_code}}, {"idempotency_key": _part(key, "customer")}
-            )
-        ).id
+        customer = self._customer(account_code, email, key)
         setup = self._ask(
             lambda c: c.v1.setup_intents.create(
                 {"customer": customer, "usage": "off_session", "allowed_payment_method_types": ["card"]},
@@ -198,8 +242,24 @@ class StripeGateway:
             raise _NotDone("its bank wants the holder to confirm it first. Use another card.", confirmed.status, None)
         method = confirmed.payment_method
         reference = method if isinstance(method, str) else method.id if method is not None else token
-        card = getattr(self._ask(lambda c: c.v1.payment_methods.retrieve(reference)), "card", None)
-        return Method(f"{customer}/{reference}", "card" if card is None else f"{card.brand} ending {card.last4}")
+        kept = self._ask(lambda c: c.v1.payment_methods.retrieve(reference))
+        return Method(f"{customer}/{reference}", _label(kept))
+
+    def _customer(self, account_code: str, email: str, key: str) -> str:
+        return self._ask(
+            lambda c: c.v1.customers.create(
+                {"email": email, "metadata": {ACCOUNT_FIELD: account_code}}, {"idempotency_key": _part(key, "customer")}
+            )
+        ).id
+
+    def _own_address(self, url: str) -> str:
+        """Return the address of a form if it is Stripe's: nobody is led anywhere else to enter a card."""
+        place = urlsplit(url)
+        tests = urlsplit(self._api_base or "")
+        if (place.scheme, place.netloc) not in {("https", CHECKOUT_HOST), (tests.scheme, tests.netloc)} - {("", "")}:
+            _log.warning("stripe answered with an address of another place", host=place.netloc)
+            raise _unavailable(denied=False)
+        return url
 
     def _ask(self, call: Callable[[stripe.StripeClient], _Answer]) -> _Answer:
         """Make one call; raises `_NotDone` for a refusal, `Busy` when it cannot be known what was done."""
@@ -237,6 +297,11 @@ def _client(secret_key: str, api_base: str | None) -> stripe.StripeClient:
         http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, ANSWER_SECONDS)),
         max_network_retries=REPEATS,
     )
+
+
+def _label(method: stripe.PaymentMethod) -> str:
+    card = getattr(method, "card", None)
+    return "card" if card is None else f"{card.brand} ending {card.last4}"
 
 
 def _made_with(key: str, units: int, amount: Money, listed: Iterable[_Kept]) -> _Kept | None:

@@ -1,5 +1,5 @@
 select
-    project_id,
+    $project as owner,
     type,
     $resource as resource,
     roundDown(hour * 3600 + {residue:Int64}, {windows:Array(Int64)}) as window,
@@ -11,7 +11,7 @@ from
     $hourly
 )
 group by
-    project_id,
+    owner,
     type,
     resource,
     window

@@ -1,8 +1,8 @@
 select
-    project_id,
+    $project as owner,
     type,
     $resource as resource,
-    sum(least_units * (hours - {hours_max:Int64})) as quantity
+    toDecimal128(sum(least_units * (hours - {hours_max:Int64})), 9) as quantity
 from
 (
     select
@@ -22,6 +22,6 @@ from
     having hours > {hours_max:Int64}
 )
 group by
-    project_id,
+    owner,
     type,
     resource

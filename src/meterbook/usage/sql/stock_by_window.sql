@@ -1,11 +1,11 @@
 select
-    project_id,
+    $project as owner,
     type,
     resource,
     window,
     toUInt64(24 * countIf(window = first_window)) as usage_hours,
     max(last_hour) as last_hour,
-    sum(lines) as stock
+    $sums
 from
 (
     select
@@ -13,7 +13,8 @@ from
         type,
         resource,
         window,
-        lines,
+        day,
+        counter,
         last_hour,
         min(window) over (partition by project_id, type, resource, day) as first_window
     from
@@ -24,7 +25,7 @@ from
             $resource as resource,
             roundDown(toUnixTimestamp64Second(at), {windows:Array(Int64)}) as window,
             roundDown(toUnixTimestamp64Second(at), {days:Array(Int64)}) as day,
-            sum(value) as lines,
+            sum(value) as counter,
             max(intDiv(toUnixTimestamp64Second(at) - {residue:Int64}, 3600)) as last_hour
         from events
         where account_id in {accounts:Array(UInt64)}
@@ -42,7 +43,7 @@ from
     )
 )
 group by
-    project_id,
+    owner,
     type,
     resource,
     window

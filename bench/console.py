@@ -1,0 +1,312 @@
+"""The console's pages for an account of 1,000 projects x 3 products over 13 months, of an event an hour each.
+
+Twelve months are closed, so that an invoice has 3,000 lines; then each page is read over HTTP by a person who holds
+the account's billing, and by one who holds that of three of its projects. SIZE=small takes 50 projects.
+"""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import text
+
+from bench.load import CATALOG, TYPES, serving_as_it_is
+from meterbook.accounts.add_member import add_member
+from meterbook.accounts.add_user import add_user
+from meterbook.accounts.prove import prove_local
+from meterbook.accounts.queries import account_by_code, all_projects, projects_by_codes
+from meterbook.catalog.apply import apply_catalog
+from meterbook.catalog.load import parse_catalog
+from meterbook.core.period import BillingMonth, billing_zone
+from meterbook.errors import Busy
+from meterbook.invoicing.close import close_month
+from meterbook.main import House, open_house
+from meterbook.settings import Settings
+from meterbook.usage.arrow_events import ARROW_STREAM
+from meterbook.usage.events import read_events
+from meterbook.usage.ingest import Destination, Receipt, ingest
+
+PROJECTS = 50 if os.environ.get("SIZE") == "small" else 1_000
+MONTHS = 13
+RESOURCES = 20  # of each product in the first project, from the beginning of last month
+WARM_UP = 3
+READS = 50
+TARGET_MS = 100
+TARGET_WINDOW_MS = 50
+TARGET_FIRST_LOAD_BYTES = 150_000
+PASSWORD = "a password of the bench"
+ALL, SOME = "all@bench.example", "some@bench.example"
+_ROWS = 90_000
+_AT_ONCE = 4
+_ZONE = billing_zone("UTC")
+_GRACE = timedelta(hours=48)
+_HOUR = timedelta(hours=1)
+
+
+def run(folder: Path) -> dict[str, object]:
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "bench.console", str(folder)]
+    furnished = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    with serving_as_it_is(folder) as (host, port, _, _):
+        everything = _Reader(host, port, ALL)
+        invoice = everything.newest_invoice()
+        pages = {name: everything.measure(path) for name, path in _pages(invoice).items()}
+        some = _Reader(host, port, SOME)
+        narrow = {name: some.measure(path) for name, path in _pages(None).items()}
+    return {
+        **furnished,
+        "reads": READS,
+        "target_p95_ms": TARGET_MS,
+        "target_window_p95_ms": TARGET_WINDOW_MS,
+        "target_first_load_bytes": TARGET_FIRST_LOAD_BYTES,
+        "pages": pages,
+        "pages_of_three_projects": narrow,
+    }
+
+
+def _pages(invoice: str | None) -> dict[str, str]:
+    """Return the addresses to read by name; without an invoice those that show projects alone."""
+    now = datetime.now(UTC)
+    last = str(BillingMonth.of(now, _ZONE).previous())
+    day = (now - timedelta(days=1)).date().isoformat()
+
+    def address(path: str, **state: str) -> str:
+        return f"{path}?{urlencode({'account': 'bench', **state})}"
+
+    pages = {
+        "overview": address("/overview"),
+        "usage": address("/usage"),
+        "usage, a project": address("/usage", project="p0000"),
+        "usage, search": address("/usage", q="p0001"),
+        "project usage": address("/project-usage"),
+        "project usage, by product": address("/project-usage", by="product"),
+        "invoice preview": address("/invoice-preview"),
+        "invoice preview, by product": address("/invoice-preview", by="product"),
+        "invoice preview, a project open": address("/invoice-preview", open="p0000"),
+        "invoice preview, last month": address("/invoice-preview", month=last),
+        "metering window": address("/metering", project="p0000", product="server"),
+        "metering window, a day": address("/metering", project="p0000", product="server", date=day),
+    }
+    if invoice is not None:
+        pages |= {
+            "billing history": address("/billing-history"),
+            "invoice": f"/invoices/{invoice}",
+            "balance": address("/balance"),
+            "payment information": address("/payment-information"),
+        }
+    return pages
+
+
+class _Reader:
+    """A person's browser: signed in, on a connection that stays open."""
+
+    def __init__(self, host: str, port: int, email: str) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=120)
+        self._cookies: dict[str, str] = {}
+        _, page = self._ask("GET", "/sign-in")
+        found = re.search(rb'name="form_token" value="([^"]+)"', page)
+        assert found, "the sign-in page has a form"
+        form = {"email": email, "password": PASSWORD, "form_token": found[1].decode()}
+        status, _ = self._ask("POST", "/sign-in", urlencode(form))
+        assert status == 303, status
+
+    def newest_invoice(self) -> str:
+        """Return the number of the newest invoice by the billing history."""
+        _, page = self._ask("GET", "/billing-history?account=bench")
+        numbers = re.findall(rb"/invoices/([A-Z]+-\d{4}-\d+)", page)
+        return max(numbers).decode() if numbers else "INV-2026-000001"
+
+    def measure(self, path: str) -> dict[str, object]:
+        """Read a page again and again; what is not there says so."""
+        status, page = self._ask("GET", path)
+        if status != 200:
+            return {"status": status}
+        times = []
+        for number in range(WARM_UP + READS):
+            begun = time.perf_counter()
+            self._ask("GET", path)
+            if number >= WARM_UP:
+                times.append(1000 * (time.perf_counter() - begun))
+        ordered = sorted(times)
+        return {
+            "p50_ms": round(ordered[READS // 2], 1),
+            "p95_ms": round(ordered[int(READS * 0.95)], 1),
+            "html_bytes": len(page),
+            "html_bytes_compressed": self._sent,
+            "first_load_bytes": self._first_load(path),
+        }
+
+    def _first_load(self, path: str) -> int:
+        """Return the bytes that a browser with nothing kept receives: the page and what its head names."""
+        _, page = self._ask("GET", path)
+        total = self._sent
+        for name in re.findall(r'(?:href|src)="(/static/[^"]+)"', page.decode()):
+            self._ask("GET", name.replace("&amp;", "&"))
+            total += self._sent
+        return total
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+        headers = {"Accept-Encoding": "gzip", "Accept": "text/html"}
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self._connection.request(method, path, body, headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        for cookie in answer.headers.get_all("set-cookie") or []:
+            name, _, rest = cookie.partition("=")
+            self._cookies[name] = rest.partition(";")[0]
+        self._sent = len(content)
+        return answer.status, gzip.decompress(content) if answer.headers["content-encoding"] == "gzip" else content
+
+
+def _furnish(house: House) -> dict[str, object]:
+    now = datetime.now(UTC)
+    _add_people(house, now)
+    with house.database.transaction() as session:
+        codes = list(session.scalars(text("select code from project order by id")))
+        places = {code: Destination(*place) for code, place in projects_by_codes(session, codes).items()}
+    months = _months(now)
+    begun, events = time.perf_counter(), 0
+    waiting: deque[Future[Receipt]] = deque()
+    for body in _bodies(codes, months[0].starts_at(_ZONE), now):
+        decoded = read_events(body, ARROW_STREAM, None)
+        if len(waiting) == _AT_ONCE:
+            events += waiting.popleft().result().accepted
+        waiting.append(_take(house, decoded, places, now))
+    events += sum(future.result().accepted for future in waiting)
+    house.usage.settle()
+    took = time.perf_counter() - begun
+    return {
+        "projects": len(codes),
+        "products": len(TYPES),
+        "months": MONTHS,
+        "events": events,
+        "ingest_seconds": round(took, 1),
+        **_close(house, months, now),
+    }
+
+
+def _take(house: House, decoded: Any, places: dict[str, Destination], now: datetime) -> Future[Receipt]:
+    while True:
+        try:
+            return ingest(house.usage, decoded, lambda _: places, frozenset(TYPES), now)
+        except Busy:
+            time.sleep(0.05)
+
+
+def _add_people(house: House, now: datetime) -> None:
+    with house.database.transaction() as session:
+        apply_catalog(session, parse_catalog(CATALOG), now, lambda *_: False)
+        session.execute(
+            text(
+                "insert into account (code, name, currency, time_zone, language, tax_percent, created_at)"
+                " values ('bench', 'Bench', 'USD', 'UTC', 'en', 10, now())"
+            )
+        )
+        session.execute(
+            text(
+                "insert into project (account_id, code, name, labels, plan, created_at)"
+                " select a.id, 'p' || to_char(n, 'FM0000'), 'Project ' || n, '{\"team\": \"web\"}', 'subscribed', now()"
+                " from account a, generate_series(0, :count - 1) n"
+            ),
+            {"count": PROJECTS},
+        )
+    with house.database.transaction() as session:
+        account = account_by_code(session, "bench", prove_local("bench", "bench"))
+        projects = all_projects(session, [account.id])[account.id]
+        for email, where in ((ALL, [None]), (SOME, projects[:3])):
+            user = add_user(session, now, email=email, password=PASSWORD)
+            for project in where:
+                add_member(session, now, user=user, account=account, project=project, role="viewer", billing=True)
+
+
+def _months(now: datetime) -> list[BillingMonth]:
+    months = [BillingMonth.of(now, _ZONE)]
+    while len(months) < MONTHS:
+        months.insert(0, months[0].previous())
+    return months
+
+
+def _bodies(codes: list[str], begins: datetime, until: datetime) -> Iterator[bytes]:
+    """Yield Arrow streams of events in the order of their hours: one of each product of each project in each hour.
+
+    The first project has more resources, from the beginning of the month before that of `until`.
+    """
+    start, hours = int(begins.timestamp()), int((until - begins) / _HOUR)
+    number = np.arange(len(codes) * len(TYPES))
+    place, kind, resource = number // len(TYPES), number % len(TYPES), np.zeros_like(number)
+    more = np.arange(len(TYPES) * (RESOURCES - 1))
+    wide = (
+        np.concatenate([place, np.zeros_like(more)]),
+        np.concatenate([kind, more % len(TYPES)]),
+        np.concatenate([resource, more // len(TYPES) + 1]),
+    )
+    last_month = BillingMonth.of(until, _ZONE).previous().starts_at(_ZONE)
+    widens = int((last_month - begins) / _HOUR)
+    at_once = max(1, _ROWS // len(wide[0]))
+    for first in range(0, hours, at_once):
+        series = wide if first >= widens else (place, kind, resource)
+        yield _body(codes, series, np.arange(first, min(first + at_once, hours)), start)
+
+
+def _body(codes: list[str], series: tuple[Any, Any, Any], hours: Any, start: int) -> bytes:
+    count = len(series[0])
+    place, kind, resource = (np.tile(part, len(hours)) for part in series)
+    hour = np.repeat(hours, count)
+    rows = len(hour)
+
+    def repeated(texts: list[str], which: Any) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(pa.array(which, pa.int32()), pa.array(texts))
+
+    batch = pa.record_batch(
+        {
+            "project": repeated(codes, place),
+            "type": repeated(list(TYPES), kind),
+            "resource": repeated([f"r-{number}" for number in range(RESOURCES)], resource),
+            "time": pa.array((start + hour * 3600 + 60 * (resource % 60)) * 1_000_000).cast(pa.timestamp("us", "UTC")),
+            "value": pa.array(hour % 7 + place % 5 + 1).cast(pa.string()),
+            "source": repeated(["bench"], np.zeros(rows, np.int32)),
+            "id": pa.array(hour * 1_000_000 + np.tile(np.arange(count), len(hours))).cast(pa.string()),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def _close(house: House, months: list[BillingMonth], now: datetime) -> dict[str, object]:
+    begun, issued = time.perf_counter(), 0
+    for month in months[:-1]:
+        at = month.ends_at(_ZONE) + _GRACE
+        if at <= now:
+            closed = close_month(house.database.transaction, house.usage, house.settings, month, at, confirm=True)
+            issued += len(closed.issued)
+    return {"invoices": issued, "close_seconds": round(time.perf_counter() - begun, 1)}
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    with open_house(Settings(data_dir=folder)) as house:
+        print(json.dumps(_furnish(house)))
+
+
+if __name__ == "__main__":
+    main()

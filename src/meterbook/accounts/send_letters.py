@@ -1,0 +1,154 @@
+"""Letters to people: a link to choose a new password, an invitation, and word that the password was changed.
+
+Done by jobs. A link is made when its letter is written, so that no queue holds one; sent again after a crash, a letter
+has another link, and the newest works.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.one_time_link import HOURS, Purpose, make_link
+from meterbook.accounts.tables import Account, Membership, Project, User
+from meterbook.errors import Busy
+from meterbook.mail import Letter, Mailer
+from meterbook.settings import Settings
+
+Transactions = Callable[[], AbstractContextManager[Session]]
+_LONGEST_IN_LETTER: Final = 80  # characters of a name; a subject has to hold it
+_HOURS_A_DAY: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How letters leave: the stores, the way out, and where links lead.
+
+    `served_at` is the address of this process's own server, None where there is none; links lead there while no
+    public address is set. What a browser calls the server is never asked.
+    """
+
+    transactions: Transactions
+    mailer: Mailer
+    settings: Settings
+    served_at: str | None
+
+    def address(self, path: str) -> str:
+        """Return the address of a page; raises `Busy` ("no-address") when nobody knows where the console is."""
+        base = self.settings.public_url or self.served_at
+        if base is None:
+            raise Busy(
+                "A letter with a link waits: set METERBOOK_PUBLIC_URL to the address under which people reach the "
+                "console.",
+                "no-address",
+            )
+        return base.rstrip("/") + path
+
+    def message_id(self, name: str) -> str:
+        """Return the Message-ID of a letter."""
+        return f"<{name}@{self.settings.mail_domain}>"
+
+
+def send_password_link(sending: Sending, now: datetime, *, email: str, language: str) -> None:
+    """Send a link to choose a new password; to an e-mail that nobody has, nothing.
+
+    Raises what the mailer raises, and `Busy` ("no-address").
+    """
+    with sending.transactions() as session:
+        user = session.scalars(select(User).where(User.email == email)).one_or_none()
+        if user is None:
+            return
+        link = make_link(session, now, user=user, purpose=Purpose.password)
+        values = {"name": _short(user.name), "email": user.email, "link": sending.address(f"/password/{link.token}")}
+        letter = _letter(sending, now, user, "password", user.language or language, values, f"password-{link.id}")
+    sending.mailer.send(letter)
+
+
+def send_invitation(sending: Sending, now: datetime, *, membership_id: int, inviter: str | None) -> None:
+    """Tell a member what they belong to; until they have a password, with a link to choose one.
+
+    `inviter` is the e-mail of whom invited them, None for the operator. A membership that ended gets no letter. Raises
+    what the mailer raises, and `Busy` ("no-address").
+    """
+    with sending.transactions() as session:
+        member = session.get(Membership, membership_id)
+        if member is None:
+            return
+        user, account = session.get_one(User, member.user_id), session.get_one(Account, member.account_id)
+        project = None if member.project_id is None else session.get_one(Project, member.project_id)
+        language = user.language or account.language
+        values = {
+            "name": _short(user.name),
+            "email": user.email,
+            "inviter": inviter or sending.settings.legal_entity_name,
+            "account": _short(account.name),
+            "place": _place(account, project, language),
+            "role": _words()["roles"][member.role][language],
+        }
+        if user.password_hash is None:
+            link = make_link(session, now, user=user, purpose=Purpose.invitation)
+            values["link"] = sending.address(f"/invitation/{link.token}")
+            letter = _letter(sending, now, user, "invitation", language, values, f"invitation-{link.id}")
+        else:
+            values["link"] = sending.address("/")
+            letter = _letter(sending, now, user, "member", language, values, f"member-{member.id}")
+    sending.mailer.send(letter)
+
+
+def tell_password_changed(sending: Sending, *, user_id: int, changed_at: datetime, language: str) -> None:
+    """Tell a person that their password was changed. Raises what the mailer raises, and `Busy` ("no-address")."""
+    with sending.transactions() as session:
+        user = session.get_one(User, user_id)
+    values = {"name": _short(user.name), "email": user.email, "link": sending.address("/forgotten-password")}
+    name = f"password-changed-{user.id}-{changed_at:%Y%m%d%H%M%S}"
+    sending.mailer.send(_letter(sending, changed_at, user, "password_changed", user.language or language, values, name))
+
+
+def _letter(
+    sending: Sending,
+    now: datetime,
+    user: User,
+    form: str,
+    language: str,
+    values: Mapping[str, str],
+    message_id: str,
+) -> Letter:
+    words = _words()[form]
+    told = {
+        **values,
+        "hours": HOURS[Purpose.password],
+        "days": HOURS[Purpose.invitation] // _HOURS_A_DAY,
+    }
+    return Letter(
+        to=user.email,
+        subject=words["subject"][language].format(**told),
+        text=words["body"][language].lstrip("\n").format(**told) + f"\n{sending.settings.legal_entity_name}\n",
+        message_id=sending.message_id(message_id),
+        date=now,
+        language=language,
+    )
+
+
+def _place(account: Account, project: Project | None, language: str) -> str:
+    if project is None:
+        return _short(account.name)
+    form: str = _words()["place"]["project"][language]
+    return form.format(project=_short(project.name), account=_short(account.name))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_IN_LETTER else name[: _LONGEST_IN_LETTER - 1] + "…"
+
+
+@cache
+def _words() -> dict[str, Any]:
+    return tomllib.loads(files("meterbook.accounts").joinpath("letters.toml").read_text("utf-8"))

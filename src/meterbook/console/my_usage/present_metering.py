@@ -1,0 +1,301 @@
+"""Presenting what is behind a metered figure: days, their hours and resources, and an hour's events, without HTML.
+
+Copies figures out of the readings and says what fits the product's meter; the only sums are those of shown quantities.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from meterbook.console.my_usage.metering_state import MeteringState
+from meterbook.core.invoice import shown
+from meterbook.core.metering import Meter, MeterKind
+from meterbook.core.period import HOUR, BillingMonth, BillingZone, hour_ceil, hour_floor
+from meterbook.core.rating import Waiver
+from meterbook.core.windows import Window, window_starts
+from meterbook.invoicing.usage_shown import MonthPart
+from meterbook.usage.hours import RawEvent, UsageHour
+from meterbook.usage.queries import UsageWindow
+
+RESOURCES_OF_DAYS: Final = 8  # named in an hour while several days are on the screen
+RESOURCES_OF_A_DAY: Final = 40  # and while it is one day
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What was used of a product in some time, as its meter counts.
+
+    `total` is unit-hours, or the sum of a counter. `units` were in use on average over the `usage_hours` (DOMAIN 2).
+    `lines` a day are a stock's alone. All are None where nothing was metered, but for the hours, which are 0.
+    """
+
+    total: Fraction | None
+    units: Decimal | None
+    usage_hours: int
+    lines: Decimal | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing was metered."""
+        return self.total is None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownResource:
+    """A resource of an hour; `units` only where they say more than that it was there, `first_seen` as "14:05"."""
+
+    name: str
+    units: Decimal | None
+    first_seen: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHour:
+    """An hour on the account's clocks; `more` resources are not named."""
+
+    label: str
+    at: datetime
+    units: Decimal | None
+    total: Fraction | None
+    resources: tuple[ShownResource, ...]
+    more: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDay:
+    """A day with its hours, if it is open; `href` opens or closes it."""
+
+    day: date
+    anchor: str
+    used: Quantity
+    is_open: bool
+    href: str
+    hours: tuple[ShownHour, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPart:
+    """A part of the month that is charged apart, on the account's clocks."""
+
+    from_at: datetime
+    until_at: datetime
+    waiver: Waiver | None
+    used: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEvents:
+    """The raw events of an hour, on the account's clocks; `next_href` leads to those that follow."""
+
+    starts_at: datetime
+    label: str
+    rows: tuple[tuple[datetime, RawEvent], ...]
+    is_first_page: bool
+    first_href: str
+    next_href: str | None
+    back_href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What a window is about: a product of a project in `[starts_at, ends_at)` of the account's month.
+
+    `until` is where data ends that can be there by now; `is_final` when it was billed.
+    """
+
+    project: str
+    product: str
+    unit: str
+    meter: Meter
+    zone: BillingZone
+    month: BillingMonth
+    starts_at: datetime
+    ends_at: datetime
+    until: datetime
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MeteringWindow:
+    """The window, ready for its template."""
+
+    state: MeteringState
+    figure: Figure
+    used: Quantity
+    data_through: datetime | None
+    parts: tuple[ShownPart, ...]
+    days: tuple[ShownDay, ...]
+    choices: tuple[date, ...]
+    events: ShownEvents | None
+
+    @property
+    def kind(self) -> MeterKind:
+        """How the product is metered, which decides what is shown."""
+        return self.figure.meter.kind
+
+    @property
+    def all_open(self) -> bool:
+        """Whether there is nothing left to expand."""
+        return all(day.is_open for day in self.days)
+
+
+def present_metering(
+    figure: Figure,
+    windows: Sequence[UsageWindow],
+    hours: Sequence[UsageHour],
+    parts: Sequence[MonthPart],
+    state: MeteringState,
+) -> MeteringWindow:
+    """Present the days of a figure, newest first, with the hours of the open ones.
+
+    `windows` are cut at days and at the bounds of the `parts`.
+    """
+    zone, meter = figure.zone, figure.meter
+    by_day: dict[date, list[UsageWindow]] = defaultdict(list)
+    for window in windows:
+        by_day[zone.local(window.starts_at).date()].append(window)
+    days = sorted(by_day, reverse=True)
+    by_hour = {hour.starts_at: hour for hour in hours}
+    shown_days = [day for day in days if state.day in (None, day)]
+    on_screen = [window for day in shown_days for window in by_day[day]]
+    last_hours = [window.last_hour_at for window in windows]
+    return MeteringWindow(
+        state=state,
+        figure=figure,
+        used=quantity_of(meter, on_screen if state.day else windows),
+        data_through=zone.local(max(last_hours) + HOUR) if last_hours else None,
+        parts=() if state.day or len(parts) < 2 else tuple(_part(each, figure, windows) for each in parts),
+        days=tuple(_day(day, by_day[day], by_hour, days, figure, state) for day in shown_days),
+        choices=tuple(days),
+        events=None,
+    )
+
+
+def present_events(
+    figure: Figure, hour: datetime, rows: Sequence[RawEvent], cursor: str | None, state: MeteringState
+) -> ShownEvents:
+    """Present a page of an hour's raw events."""
+    local = figure.zone.local(hour)
+    back = state.at_hour(None)
+    if not back.shows(local.date()):
+        back = back.toggled(local.date(), [local.date(), *opened_days(back)])
+    return ShownEvents(
+        starts_at=local,
+        label=f"{local:%H:%M} – {figure.zone.local(hour + HOUR):%H:%M}",  # noqa: RUF001 - a dash between times
+        rows=tuple((figure.zone.local(each.at), each) for each in rows),
+        is_first_page=not state.after,
+        first_href=state.at_hour(hour).href(),
+        next_href=None if cursor is None else state.at_hour(hour, cursor).href(),
+        back_href=back.href(),
+    )
+
+
+def opened_days(state: MeteringState) -> list[date]:
+    """Return the days that the state names as open, whatever days there are."""
+    days = []
+    for text in state.opened:
+        try:
+            days.append(date.fromisoformat(text))
+        except ValueError:
+            continue
+    return days
+
+
+def quantity_of(meter: Meter, windows: Sequence[UsageWindow]) -> Quantity:
+    """Return what windows of one meter come to."""
+    if not windows:
+        return Quantity(None, None, 0)
+    total = Fraction(sum((window.quantity for window in windows), Decimal(0)))
+    usage_hours = sum(window.usage_hours for window in windows)
+    if not meter.is_time_based:
+        return Quantity(total, shown(total), usage_hours)
+    average = total / max(usage_hours, 1)
+    if meter.retention_days is None:
+        return Quantity(total, shown(average), usage_hours)
+    return Quantity(total, shown(average), usage_hours, shown(average / meter.retention_days))
+
+
+def hour_total(meter: Meter, units: Decimal) -> Fraction:
+    """Return what an hour of so many units (lines, of a stock) adds to the total."""
+    return Fraction(units) * (meter.retention_days * 24 if meter.retention_days else 1)
+
+
+def shown_resources(meter: Meter, hour: UsageHour, zone: BillingZone) -> tuple[ShownResource, ...]:
+    """Return the named resources of an hour: of a presence by name, else who counts most first."""
+    named = hour.resources
+    if meter.kind is MeterKind.presence:
+        named = tuple(sorted(named, key=lambda each: each.name))
+    else:
+        named = tuple(sorted(named, key=lambda each: (-each.units, each.name)))
+    return tuple(
+        ShownResource(
+            each.name,
+            None if meter.kind is MeterKind.presence else each.units,
+            None if each.first_seen_at is None else f"{zone.local(each.first_seen_at):%H:%M}",
+        )
+        for each in named
+    )
+
+
+def _part(part: MonthPart, figure: Figure, windows: Sequence[UsageWindow]) -> ShownPart:
+    inside = [window for window in windows if part.starts_at <= window.starts_at < part.ends_at]
+    zone = figure.zone
+    used = quantity_of(figure.meter, inside)
+    return ShownPart(zone.local(part.starts_at), zone.local(part.ends_at), part.waiver, used)
+
+
+def _day(
+    day: date,
+    windows: Sequence[UsageWindow],
+    hours: dict[datetime, UsageHour],
+    days: Sequence[date],
+    figure: Figure,
+    state: MeteringState,
+) -> ShownDay:
+    is_open = state.shows(day)
+    toggled = state.of_day(None) if state.day == day else state.toggled(day, days)
+    return ShownDay(
+        day=day,
+        anchor=f"metering-{day.isoformat()}",
+        used=quantity_of(figure.meter, windows),
+        is_open=is_open,
+        href=toggled.href(),
+        hours=tuple(_hours(day, hours, figure, state)) if is_open else (),
+    )
+
+
+def _hours(day: date, hours: dict[datetime, UsageHour], figure: Figure, state: MeteringState) -> list[ShownHour]:
+    zone = figure.zone
+    begins, ends = day_bounds(day, zone)
+    begins, ends = max(begins, figure.starts_at), min(ends, figure.ends_at, hour_ceil(figure.until, zone))
+    return [
+        shown_hour(at, hours.get(at), figure.meter, zone, state.at_hour(at).href())
+        for at in window_starts(Window.hour, begins, ends, zone)
+    ]
+
+
+def shown_hour(at: datetime, hour: UsageHour | None, meter: Meter, zone: BillingZone, href: str) -> ShownHour:
+    """Return an hour, with dashes where nothing was metered in it."""
+    local = zone.local(at)
+    label = f"{local:%H:%M}"
+    if hour is None:
+        return ShownHour(label, local, None, None, (), 0, href)
+    resources = shown_resources(meter, hour, zone)
+    return ShownHour(
+        label, local, hour.units, hour_total(meter, hour.units), resources, hour.resource_count - len(resources), href
+    )
+
+
+def day_bounds(day: date, zone: BillingZone) -> tuple[datetime, datetime]:
+    """Return the first instant of a day on the zone's clocks, and the first after it."""
+    starts_at = datetime(day.year, day.month, day.day, tzinfo=zone.tzinfo)
+    following = date.fromordinal(day.toordinal() + 1)
+    ends_at = datetime(following.year, following.month, following.day, tzinfo=zone.tzinfo)
+    return hour_floor(starts_at, zone), hour_floor(ends_at, zone)

@@ -1,0 +1,249 @@
+"""What the Usage page reads: a page of projects with their use of the period, and one project's days and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final
+
+from meterbook.accounts import check
+from meterbook.accounts.find_projects import count_projects, find_projects
+from meterbook.accounts.queries import project_by_code
+from meterbook.accounts.tables import Project
+from meterbook.catalog.queries import current_catalog
+from meterbook.console.account_page import AccountPage
+from meterbook.console.my_usage.present_metering import day_bounds
+from meterbook.console.my_usage.read_metering import Late
+from meterbook.console.my_usage.usage_state import Period, UsageAsked, UsageState, period_of, this_month
+from meterbook.core.daily import DailyCosts
+from meterbook.core.metering import Meter
+from meterbook.core.money import Money
+from meterbook.core.period import BillingMonth, day_starts
+from meterbook.core.pricing import Product
+from meterbook.core.rating import Waiver
+from meterbook.errors import Invalid, NotFound
+from meterbook.invoicing.show import show_month
+from meterbook.invoicing.usage_shown import IssuedMonth, adjusting_invoices, issued_among, late_months, usage_shown
+from meterbook.usage.hours import UsageHour, hours_of_days
+from meterbook.usage.queries import UsageWindow
+
+PROJECTS_A_PAGE: Final = 25
+DAYS_OPEN_MAX: Final = 31  # of a longer period, the newest open days show their hours
+RESOURCES_OF_HOUR: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is looked at: state and period of an address, and what of the address could not be understood."""
+
+    at: AccountPage
+    state: UsageState
+    period: Period
+    starts_at: datetime
+    ends_at: datetime
+    products: tuple[Product, ...]
+    issued: Mapping[BillingMonth, IssuedMonth]
+    refused: Invalid | None
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """The products' places in the catalog, which fix their colours."""
+        return {product.code: place for place, product in enumerate(self.products)}
+
+    def of_project(self, code: str) -> Looked:
+        """Return the same of a project that was chosen."""
+        return replace(self, state=replace(self.state, project=code))
+
+    @property
+    def meters(self) -> set[Meter]:
+        """How the products are metered."""
+        return {product.meter for product in self.products}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of the projects that were found, with what each used; `count` are all that the reader may see."""
+
+    projects: Sequence[Project]
+    windows: Mapping[int, Sequence[UsageWindow]]
+    found: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a product costs in the period, before discounts; `waiver` is set when none of it is charged."""
+
+    amount: Money
+    waiver: Waiver | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfProject:
+    """One project's use: windows cut at days, the days that are `opened`, and their hours by product.
+
+    `costs` by product are there when whole months are looked at, `daily` when it is one month.
+    """
+
+    project: Project
+    windows: Sequence[UsageWindow]
+    opened: frozenset[date]
+    hours: Mapping[str, Mapping[datetime, UsageHour]]
+    costs: Mapping[str, Cost] | None = None
+    daily: DailyCosts | None = None
+    late: Sequence[Late] = ()
+
+
+def look(at: AccountPage, asked: UsageAsked) -> Looked:
+    """Understand an address; of a period that is none, the running month is shown with what was wrong."""
+    refused = None
+    try:
+        period, typed = period_of(at, asked)
+    except Invalid as error:
+        if error.details.get("field") not in ("from", "until"):
+            raise
+        period, typed, refused = this_month(at), asked.typed, error
+    state = asked.state(at.account.code, "custom" if refused else period.kind, typed)
+    starts_at, ends_at = day_bounds(period.first, at.zone)[0], day_bounds(period.last, at.zone)[1]
+    products = current_catalog(at.session)
+    issued = issued_among(at.session, at.account, period.months, at.now)
+    return Looked(at, state, period, starts_at, ends_at, products, issued, refused)
+
+
+def listed(looked: Looked) -> Listed:
+    """Read the page of projects that the search finds."""
+    at, state = looked.at, looked.state
+    access, account = at.reader.access, at.account
+    projects, found = find_projects(
+        at.session,
+        account.id,
+        access,
+        state.search,
+        offset=(state.page - 1) * PROJECTS_A_PAGE,
+        limit=PROJECTS_A_PAGE,
+    )
+    count = count_projects(at.session, account.id, access) if state.search else found
+    windows: dict[int, list[UsageWindow]] = {project.id: [] for project in projects}
+    for window in _windows(looked, list(windows), [looked.starts_at, looked.ends_at]):
+        windows[window.project_id].append(window)
+    return Listed(projects, windows, found, count)
+
+
+def chosen(looked: Looked, projects: Listed | None = None) -> Project | None:
+    """Return the project of the address, or the first that the list has with usage; None when the list is empty.
+
+    Raises `NotFound` for one that the reader may not see.
+    """
+    at, code = looked.at, looked.state.project
+    if code:
+        project = project_by_code(at.session, code, at.reader.access)
+        if project.account_id != at.account.id:
+            raise NotFound(f"There is no project {check.shown(code)}.", "unknown-project")
+        return project
+    if projects is None:
+        return next(iter(find_projects(at.session, at.account.id, at.reader.access, limit=1)[0]), None)
+    used = (project for project in projects.projects if projects.windows[project.id])
+    return next(used, next(iter(projects.projects), None))
+
+
+def days_of(looked: Looked, project: Project) -> OfProject:
+    """Read a project's days, and the hours of those that are open."""
+    zone = looked.at.zone
+    starts = day_starts(looked.starts_at, looked.ends_at, zone)
+    windows = _windows(looked, [project.id], [*starts, looked.ends_at])
+    used = {zone.local(window.starts_at).date() for window in windows}
+    wanted = {start: zone.local(start).date() for start in starts if looked.state.shows(zone.local(start).date())}
+    opened = [start for start, day in wanted.items() if day in used][-DAYS_OPEN_MAX:]
+    hours = {
+        product.code: _hours(looked, project, product, opened)
+        for product in looked.products
+        if opened and any(window.meter == product.meter for window in windows)
+    }
+    return OfProject(project, windows, frozenset(wanted[start] for start in opened), hours)
+
+
+def of_project(looked: Looked, project: Project) -> OfProject:
+    """Read a project's days with what they cost and what came late."""
+    days = days_of(looked, project)
+    costs, daily = _costs(looked, project)
+    return replace(days, costs=costs, daily=daily, late=_late(looked, project))
+
+
+def _windows(looked: Looked, project_ids: Collection[int], boundaries: Sequence[datetime]) -> list[UsageWindow]:
+    return usage_shown(
+        looked.at.request.app.state.usage,
+        looked.at.account,
+        project_ids,
+        looked.meters,
+        boundaries,
+        looked.issued,
+        looked.at.now,
+    )
+
+
+def _hours(looked: Looked, project: Project, product: Product, opened: Sequence[datetime]) -> dict[datetime, UsageHour]:
+    """Read the open days month by month, as each month is known by its invoice or by all there is."""
+    zone, by_month = looked.at.zone, dict[BillingMonth, list[datetime]]()
+    for start in opened:
+        by_month.setdefault(BillingMonth.of(start, zone), []).append(start)
+    found: dict[datetime, UsageHour] = {}
+    for month, starts in by_month.items():
+        issued = looked.issued.get(month)
+        ends_at = day_bounds(zone.local(starts[-1]).date(), zone)[1]
+        hours = hours_of_days(
+            looked.at.request.app.state.usage,
+            looked.at.account.id,
+            project.id,
+            product.meter,
+            [*day_starts(starts[0], ends_at, zone), ends_at],
+            starts,
+            zone,
+            looked.at.now,
+            resources_max=RESOURCES_OF_HOUR,
+            received_through=issued.usage_through if issued else None,
+        )
+        found |= {hour.starts_at: hour for hour in hours}
+    return found
+
+
+def _costs(looked: Looked, project: Project) -> tuple[dict[str, Cost] | None, DailyCosts | None]:
+    """Take the amounts of whole months from what their invoices charge, or would charge now."""
+    if not looked.period.is_whole:
+        return None, None
+    at, months = looked.at, looked.period.months
+    amounts: dict[str, Money] = {}
+    waivers: dict[str, set[Waiver | None]] = {}
+    daily = None
+    for month in months:
+        shown = show_month(
+            at.session,
+            at.request.app.state.usage,
+            at.account,
+            [project],
+            month,
+            at.now,
+            whole=False,
+            by_day=len(months) == 1,
+        )
+        daily = shown.daily
+        for line in shown.draft.lines:
+            code = line.charge.product.code
+            amounts[code] = amounts.get(code, Money.zero(line.amount.currency)) + line.amount
+            waivers.setdefault(code, set()).add(line.charge.waiver)
+    costs = {
+        code: Cost(amount, next(iter(waivers[code])) if len(waivers[code]) == 1 else None)
+        for code, amount in amounts.items()
+    }
+    return costs, daily
+
+
+def _late(looked: Looked, project: Project) -> list[Late]:
+    at = looked.at
+    found = late_months(at.request.app.state.usage, at.account, project, looked.meters, looked.issued.values())
+    if not at.sees_account:
+        return [Late(each.month, None, ()) for each in found]
+    return [
+        Late(each.month, each.number, tuple(adjusting_invoices(at.session, at.account, project, [each.month])))
+        for each in found
+    ]

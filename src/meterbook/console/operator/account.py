@@ -1,0 +1,80 @@
+"""One account as the staff sees it: its terms, its books, and what may be done with them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from meterbook.accounts.queries import currency_of, payment_information_of, zone_of
+from meterbook.accounts.tables import Account
+from meterbook.console.address import address_of
+from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage
+from meterbook.core.money import Money
+from meterbook.core.period import BillingMonth
+from meterbook.errors import NotFound
+from meterbook.invoicing.account_standings import AccountStanding, account_standing
+from meterbook.invoicing.applied import applied_promotions
+from meterbook.invoicing.queries import currency_of_invoice, issued_invoices, standings
+from meterbook.ledger.queries import credits_left
+from meterbook.payments.queries import payments_of, refunds_of
+
+router = APIRouter(include_in_schema=False)
+
+HERE = "accounts"
+ROWS = 13  # invoices, and payments, of a page: a year and a month
+
+
+@router.get("/accounts/{code}")
+def show_account(at: AsOperator, code: str, invoices: int = 0, payments: int = 0) -> Response:
+    """Show an account; `invoices` and `payments` name those after which the lists go on."""
+    account = at.account(code)
+    zone, money = zone_of(account), currency_of(account)
+    path = f"{HOME}/accounts/{account.code}"
+    billed = issued_invoices(at.session, [account.id], after=max(0, invoices), limit=ROWS + 1)
+    stand = standings(at.session, billed, at.now)
+    paid = payments_of(at.session, account.id, after=max(0, payments), limit=ROWS + 1)
+    refunds = refunds_of(at.session, [payment.id for payment in paid])
+    month = BillingMonth.of(at.now, zone)
+    return at.show(
+        "account.html",
+        HERE,
+        account=account,
+        tab="",
+        zone=zone,
+        standing=_standing(at, account),
+        credit=Money(sum(credits_left(at.session, [account.id]).values()), money),
+        information=payment_information_of(at.session, account.id),
+        invoices=[
+            (
+                invoice,
+                BillingMonth.parse(invoice.month),
+                Money(invoice.total_minor, currency_of_invoice(invoice)),
+                stand[invoice.id],
+                zone.local(invoice.issued_at).date() if invoice.issued_at else None,
+            )
+            for invoice, _ in billed[:ROWS]
+        ],
+        older_invoices=address_of(path, invoices=billed[ROWS - 1][0].id) + "#invoices" if len(billed) > ROWS else None,
+        payments=[
+            (
+                payment,
+                Money(payment.amount_minor, money),
+                [(each, Money(each.amount_minor, money)) for each in refunds.get(payment.id, [])],
+            )
+            for payment in paid[:ROWS]
+        ],
+        older_payments=address_of(path, payments=paid[ROWS - 1].id) + "#payments" if len(paid) > ROWS else None,
+        promotions=applied_promotions(at.session, account, at.now),
+        as_customer=[
+            (key, address_of(f"/{key}", account=account.code))
+            for key in ("overview", "invoice-preview", "usage", "billing-history", "payment-information")
+        ],
+        month=month,
+    )
+
+
+def _standing(at: OperatorPage, account: Account) -> AccountStanding:
+    standing = account_standing(at.session, at.now, account.code)
+    if standing is None:
+        raise NotFound("There is no such account.", "unknown-account")
+    return standing

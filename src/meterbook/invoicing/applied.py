@@ -1,0 +1,97 @@
+"""The promotions an account applied: from when until when each holds, and what it saved; one read for all doors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.queries import all_projects, currency_of, zone_of
+from meterbook.accounts.tables import Account, Project
+from meterbook.core.discounts import PromotionKind
+from meterbook.core.invoice import InvoiceDraft
+from meterbook.core.money import Money
+from meterbook.core.period import BillingMonth, BillingZone
+from meterbook.invoicing.facts import saved_by
+from meterbook.ledger.queries import credits_left, credits_used
+from meterbook.promotions.queries import credits_of, redeemed
+from meterbook.promotions.tables import PromotionRow, Redemption
+
+Standing = Literal["upcoming", "active", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedPromotion:
+    """A promotion that an account registered.
+
+    It holds in `[starts_at, ends_at)`, open where `ends_at` is None: its own end, or the end of the last of the billing
+    months that it holds for. `projects` are those of the account's own that it names, none for all. `saved` is what it
+    took off issued invoices, or what of a credit paid them. `left` is what is left of a credit, None for a discount.
+    """
+
+    redemption: Redemption
+    promotion: PromotionRow
+    starts_at: datetime
+    ends_at: datetime | None
+    standing: Standing
+    projects: tuple[Project, ...]
+    saved: Money
+    left: Money | None
+
+
+def applied_promotions(session: Session, account: Account, now: datetime) -> list[AppliedPromotion]:
+    """Return what an account registered, in the order it did."""
+    money, zone = currency_of(account), zone_of(account)
+    saved = saved_by(session, account.id)
+    used, left = credits_used(session, [account.id]), credits_left(session, [account.id])
+    granted = {row.redemption_id: row.id for row in credits_of(session, account.id)}
+    held = redeemed(session, [account.id]).get(account.id, [])
+    is_narrow = any(row.projects for _, row in held)
+    own = all_projects(session, [account.id])[account.id] if is_narrow else []
+    found = []
+    for redemption, row in held:
+        credit = granted.get(redemption.id)
+        took = saved.get(redemption.id, 0) if credit is None else used.get(credit, 0)
+        ends_at = holds_until(redemption, row, zone)
+        found.append(
+            AppliedPromotion(
+                redemption=redemption,
+                promotion=row,
+                starts_at=row.starts_at,
+                ends_at=ends_at,
+                standing=_standing(row.starts_at, ends_at, now),
+                # a code for several customers names projects of others too
+                projects=tuple(project for project in own if project.code in row.projects),
+                saved=Money(took, money),
+                left=None if credit is None else Money(left.get(credit, 0), money),
+            )
+        )
+    return found
+
+
+def saved_in(draft: InvoiceDraft) -> dict[int, Money]:
+    """Return what each promotion takes off a draft, by redemption: a preview's own discounts."""
+    taken: dict[int, Money] = {}
+    for discount in draft.discounts:
+        key = discount.promotion.key
+        taken[key] = taken.get(key, Money.zero(draft.currency)) + discount.amount
+    return taken
+
+
+def holds_until(redemption: Redemption, row: PromotionRow, zone: BillingZone) -> datetime | None:
+    """Return when a registered promotion ends for its account, None when it does not."""
+    if row.months is None or row.kind == PromotionKind.credit:
+        return row.ends_at
+    month = BillingMonth.parse(redemption.month)
+    for _ in range(row.months - 1):
+        month = month.next()
+    last = month.ends_at(zone)
+    return last if row.ends_at is None else min(last, row.ends_at)
+
+
+def _standing(starts_at: datetime, ends_at: datetime | None, now: datetime) -> Standing:
+    if now < starts_at:
+        return "upcoming"
+    return "ended" if ends_at is not None and ends_at <= now else "active"

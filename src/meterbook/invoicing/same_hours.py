@@ -1,0 +1,117 @@
+"""The same hours of the month before: what an account's month is compared with.
+
+A month that was issued is cut out of what its invoice counted, by its own prices and terms; any other is drafted anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.tables import Account, Project
+from meterbook.catalog.queries import current_catalog
+from meterbook.core import invoice
+from meterbook.core.daily import DailyCosts
+from meterbook.core.invoice import InvoiceDraft
+from meterbook.core.money import Money, half_up
+from meterbook.core.rating import Frame
+from meterbook.invoicing.adjust import issued_terms
+from meterbook.invoicing.draft import draft_month
+from meterbook.invoicing.facts import seen_alone
+from meterbook.invoicing.queries import frame_of_invoice
+from meterbook.invoicing.show import ShownMonth, show_month
+from meterbook.invoicing.tables import Invoice
+from meterbook.invoicing.use import Terms, read_use
+from meterbook.usage.store import UsageStore
+
+PERCENT_PLACES: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SameHours:
+    """The month before, up to the hour that the month reached: its draft for these hours, and each of its days' costs.
+
+    `until` is where it was cut. `issued` is the invoice it was cut out of, `None` while there is none; `is_whole` when
+    the month is over and compared with all of the one before.
+    """
+
+    draft: InvoiceDraft
+    until: datetime
+    daily: DailyCosts
+    issued: Invoice | None
+    is_whole: bool
+
+    @property
+    def has_usage(self) -> bool:
+        """Whether there is anything to compare with."""
+        return bool(self.draft.lines or self.draft.adjustments)
+
+    def percent_more(self, total: Money) -> Decimal | None:
+        """Return by how many percent a total is more than that of these hours; `None` when these cost nothing."""
+        before = self.draft.total.minor
+        return half_up(Fraction(100 * (total.minor - before), before), PERCENT_PLACES) if before > 0 else None
+
+
+def same_hours(
+    session: Session,
+    usage: UsageStore,
+    account: Account,
+    projects: Sequence[Project],
+    frame: Frame,
+    at: datetime,
+    *,
+    whole: bool,
+) -> SameHours:
+    """Return the month before that of `frame` up to the same elapsed hours at a moment; all of it once `frame` is over.
+
+    `projects` and `whole` as in `show_month`. The hours of a longer month end with the month before.
+    """
+    month = frame.month.previous()
+    shown = show_month(session, usage, account, projects, month, at, whole=whole, by_day=True)
+    assert shown.daily is not None, "the days were asked for"
+    before = shown.draft.frame
+    is_whole = at >= frame.ends_at
+    until = before.ends_at if is_whole else min(before.starts_at + (at - frame.starts_at), before.ends_at)
+    if is_whole or until == before.ends_at:
+        draft = shown.draft
+    elif shown.issued is None:
+        draft = draft_month(session, usage, account, projects, month, until, whole)
+    else:
+        draft = _cut(session, usage, account, projects, shown, until, whole)
+    return SameHours(draft, until, shown.daily, shown.issued, is_whole)
+
+
+def _cut(
+    session: Session,
+    usage: UsageStore,
+    account: Account,
+    projects: Sequence[Project],
+    shown: ShownMonth,
+    until: datetime,
+    whole: bool,
+) -> InvoiceDraft:
+    """Draft an issued month up to an hour of it: its own terms and adjustments, and the usage that it counted."""
+    issued = shown.issued
+    assert issued is not None, "there is something to cut"
+    ids = {project.id for project in projects}
+    then = issued_terms(session, issued, account)
+    alone = seen_alone(then.promotions, [project.code for project in projects])
+    promotions = then.promotions if whole else alone
+    terms = Terms(then.account, {id_: each for id_, each in then.projects.items() if id_ in ids}, promotions)
+    frame = frame_of_invoice(issued)
+    used = read_use(
+        usage,
+        {account.id: terms},
+        current_catalog(session),
+        frame,
+        until,
+        received_through=issued.usage_through,
+    )[account.id]
+    late = shown.draft.adjustments
+    return invoice.draft(terms.account, frame, used.uses, used.until, used.data_through, promotions, late)

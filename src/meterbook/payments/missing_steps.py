@@ -1,0 +1,92 @@
+"""What stops an account's payments, or will: information that is missing or not complete, a card that failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.queries import payment_information_of, zone_of
+from meterbook.accounts.tables import Account, PaymentInformation
+from meterbook.core.period import BillingZone
+from meterbook.invoicing.queries import invoices_by_id
+from meterbook.invoicing.tables import Invoice
+from meterbook.ledger.queries import unpaid_by_invoice
+from meterbook.payments.gateway import ChargeStatus
+from meterbook.payments.gateways.open import takes_fake_cards
+from meterbook.payments.methods import needs_registration_number
+from meterbook.payments.set_up_card import open_form_of
+from meterbook.payments.tables import PaymentAttempt
+from meterbook.settings import Settings
+
+_FAILED = (ChargeStatus.declined.value, ChargeStatus.needs_action.value)
+
+
+@dataclass(frozen=True, slots=True)
+class MissingStep:
+    """One thing to do so that nothing stops.
+
+    information: register payment information. card-form: enter the card in the gateway's form that is open (`reference`
+    names it). card-gateway: the card is at a gateway that is not set up any more. card-declined: the card was refused
+    for an invoice (`reference`) that is unpaid. registration-number: the tax invoice needs one. overdue: pay what was
+    due (`reference` is the oldest invoice).
+    """
+
+    what: Literal["information", "card-form", "card-gateway", "card-declined", "registration-number", "overdue"]
+    reference: str | None = None
+
+
+def missing_steps(session: Session, now: datetime, settings: Settings, account: Account) -> list[MissingStep]:
+    """Return what an account has to do, the most urgent first; nothing when all is set."""
+    information = payment_information_of(session, account.id)
+    steps = []
+    form = open_form_of(session, now, account.id)
+    if form is not None:
+        steps.append(MissingStep("card-form", form.reference))
+    elif information is None:
+        steps.append(MissingStep("information"))
+    unpaid = invoices_by_id(session, list(unpaid_by_invoice(session, [account.id])))
+    if information is not None:
+        steps += _of_information(session, settings, information, unpaid)
+    overdue = _overdue(unpaid, zone_of(account), now)
+    return steps if overdue is None else [*steps, MissingStep("overdue", overdue)]
+
+
+def _of_information(
+    session: Session, settings: Settings, information: PaymentInformation, unpaid: dict[int, Invoice]
+) -> list[MissingStep]:
+    if information.method == "card":
+        if not _is_open(information.gateway, settings):
+            return [MissingStep("card-gateway")]
+        declined = _declined(session, information, unpaid)
+        return [] if declined is None else [MissingStep("card-declined", declined)]
+    if needs_registration_number(information.method) and information.registration_number is None:
+        return [MissingStep("registration-number")]
+    return []
+
+
+def _is_open(gateway: str | None, settings: Settings) -> bool:
+    return takes_fake_cards(settings) if gateway == "fake" else settings.stripe_secret_key is not None
+
+
+def _declined(session: Session, information: PaymentInformation, unpaid: dict[int, Invoice]) -> str | None:
+    """Return the unpaid invoice whose last attempt with this very card failed, None if there is none."""
+    attempts = session.scalars(
+        select(PaymentAttempt).where(PaymentAttempt.invoice_id.in_(unpaid)).order_by(PaymentAttempt.id)
+    )
+    last = {attempt.invoice_id: attempt for attempt in attempts}
+    failed = sorted(
+        invoice_id
+        for invoice_id, attempt in last.items()
+        if attempt.status in _FAILED and attempt.method_reference == information.method_reference
+    )
+    return unpaid[failed[0]].number if failed else None
+
+
+def _overdue(unpaid: dict[int, Invoice], zone: BillingZone, now: datetime) -> str | None:
+    today = zone.local(now).date()
+    late = [row for row in unpaid.values() if row.due_on is not None and row.due_on < today]
+    return min(late, key=lambda row: (row.due_on or today, row.id)).number if late else None

@@ -1,0 +1,239 @@
+"""Reads what is behind a metered figure: the hours of some days, what was seen in each, and an hour's raw events.
+
+Every read is of one project and one meter, and sees the events that the sums of `queries` count, by the same rules.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from string import Template
+from typing import Any, Final
+
+from meterbook.core.metering import Meter, MeterKind
+from meterbook.core.period import HOUR, BillingZone
+from meterbook.core.windows import Window, window_starts
+from meterbook.errors import Invalid
+from meterbook.usage.engine import Parameter, statement
+from meterbook.usage.queries import UsageWindow, by_window
+from meterbook.usage.store import UsageStore
+from meterbook.usage.units import units_of_hour
+
+EVENTS_A_PAGE: Final = 100
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_AND_RECEIVED: Final = "and received_at <= {received_through:DateTime64(6, 'UTC')}"
+_CURSOR: Final = re.compile(r"(\d{1,17})-([0-9a-f]{32})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenResource:
+    """A resource of an hour with what it counts for; a stock's are the lines received.
+
+    `first_seen_at` is set in the hour in which it was seen for the first time.
+    """
+
+    name: str
+    units: Decimal
+    first_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageHour:
+    """An hour in which something was metered; `resources` are those that count most, of `resource_count` in all.
+
+    `units` are those of all resources; of a counter their sum, of a stock the lines received.
+    """
+
+    starts_at: datetime
+    units: Decimal
+    resource_count: int
+    resources: tuple[SeenResource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RawEvent:
+    """An event as it was sent; `dimensions` are its free-form ones."""
+
+    id: str
+    source: str
+    at: datetime
+    resource: str
+    value: Decimal
+    dimensions: Mapping[str, Any]
+
+
+def hours_of_days(
+    store: UsageStore,
+    account_id: int,
+    project_id: int,
+    meter: Meter,
+    days: Sequence[datetime],
+    opened: Collection[datetime],
+    zone: BillingZone,
+    until: datetime,
+    *,
+    resources_max: int,
+    received_through: datetime | None = None,
+) -> list[UsageHour]:
+    """Return the hours of the `opened` days, in order of time, those with usage alone.
+
+    `days` are starts of days, ascending, the last one the end; opened ones are among them. A resource is noticed as
+    first seen when no event of it lies before that hour and after the first of the `days`; in the very first hour all
+    are new, so none is noticed. Those are named first, then who counts most (of a presence: by name), `resources_max`
+    at most.
+    """
+    ends_at = min(days[-1], until)
+    if not opened or ends_at <= days[0]:
+        return []
+    units = units_of_hour(meter)
+    hourly = Template(statement("hourly")).substitute(
+        units=f"{units} as units,\n    min(at) as first_at",
+        and_projects="and project_id = {project:UInt64}",
+        and_received=_AND_RECEIVED if received_through else "",
+    )
+    order = "toDecimal128(0, 9)" if meter.kind is MeterKind.presence else "-toDecimal128(seen.2, 9)"
+    sql = Template(statement("hours_of_days")).substitute(hourly=hourly, most=resources_max, order=order)
+    parameters: dict[str, Parameter] = {
+        "accounts": [account_id],
+        "project": project_id,
+        "types": [meter.type],
+        "starts": days[0],
+        "until": ends_at,
+        "noticed": days[0] + HOUR,
+        "residue": zone.hour_offset // timedelta(seconds=1),
+        "days": [_seconds(day) for day in days[:-1]],
+        "opened": sorted(_seconds(day) for day in opened),
+    }
+    if received_through is not None:
+        parameters["received_through"] = received_through
+    return [_hour(row, zone) for row in store.read(sql, parameters).to_pylist()]
+
+
+def hours_by_resource(
+    store: UsageStore,
+    account_id: int,
+    project_id: int,
+    meters: Collection[Meter],
+    starts_at: datetime,
+    ends_at: datetime,
+    zone: BillingZone,
+    *,
+    received_through: datetime | None = None,
+) -> Iterator[UsageWindow]:
+    """Yield every hour of every resource of an interval, by time, meter and resource; a day at a time is read."""
+    days = [*window_starts(Window.day, starts_at, ends_at, zone), ends_at]
+    for begins, ends in pairwise(days):
+        hours = [*window_starts(Window.hour, begins, ends, zone), ends]
+        rows = by_window(
+            store,
+            [account_id],
+            [project_id],
+            meters,
+            hours,
+            zone,
+            ends,
+            by_resource=True,
+            received_through=received_through,
+        )
+        yield from sorted(rows, key=lambda row: (row.starts_at, row.meter.type, row.resource))
+
+
+def events_between(
+    store: UsageStore,
+    account_id: int,
+    project_id: int,
+    type_: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    after: str = "",
+    limit: int = EVENTS_A_PAGE,
+    received_through: datetime | None = None,
+) -> tuple[list[RawEvent], str | None]:
+    """Return events of `[starts_at, ends_at)` in order of time, and the cursor `after` which the next ones come.
+
+    Raises `Invalid` ("wrong-cursor") for a cursor that none of these gave.
+    """
+    begun, identity = _place(after)
+    parameters: dict[str, Parameter] = {
+        "account": account_id,
+        "project": project_id,
+        "type": type_,
+        "starts": starts_at,
+        "ends": ends_at,
+        "after": begun,
+        "identity": identity,
+        "limit": limit + 1,
+    }
+    if received_through is not None:
+        parameters["received_through"] = received_through
+    sql = Template(statement("events_between")).substitute(and_received=_AND_RECEIVED if received_through else "")
+    rows = store.read(sql, parameters).to_pylist()
+    page = [_event(row) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return page, None
+    last = rows[limit - 1]
+    return page, f"{(last['at'].astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)}-{last['place']}"
+
+
+def received_since(
+    store: UsageStore,
+    account_id: int,
+    project_id: int,
+    types: Collection[str],
+    starts_at: datetime,
+    ends_at: datetime,
+    received_after: datetime,
+) -> frozenset[str]:
+    """Return those of the types of which an event of `[starts_at, ends_at)` was received after a moment."""
+    parameters: dict[str, Parameter] = {
+        "account": account_id,
+        "project": project_id,
+        "types": sorted(types),
+        "starts": starts_at,
+        "ends": ends_at,
+        "received": received_after,
+    }
+    return frozenset(row["type"] for row in store.read(statement("received_since"), parameters).to_pylist())
+
+
+def _hour(row: dict[str, Any], zone: BillingZone) -> UsageHour:
+    resources = (tuple(each.values()) for each in row["resources"])
+    return UsageHour(
+        _EPOCH + row["hour"] * HOUR + zone.hour_offset,
+        row["units"],
+        row["resource_count"],
+        tuple(
+            SeenResource(name, units, None if known else first_at.astimezone(UTC))
+            for known, _, name, units, first_at in resources
+        ),
+    )
+
+
+def _event(row: dict[str, Any]) -> RawEvent:
+    return RawEvent(
+        row["id"],
+        row["source"],
+        row["at"].astimezone(UTC),
+        row["resource"],
+        row["value"],
+        json.loads(row["dimensions"] or "{}"),
+    )
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    if not cursor:
+        return _EPOCH, "00" * 16
+    match = _CURSOR.fullmatch(cursor)
+    if match is None or int(match[1]) >= 10**16:
+        raise Invalid("This address does not lead on from a list of events.", "wrong-cursor", field="after")
+    return _EPOCH + timedelta(microseconds=int(match[1])), match[2]
+
+
+def _seconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(seconds=1)

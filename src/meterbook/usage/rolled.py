@@ -1,0 +1,164 @@
+"""The SQL of hourly usage: counted of the events, as the roll-up has it, and of both together.
+
+The statements are files of `sql/`; what differs is which rules are summed, and which rows are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from string import Template
+from typing import Final
+
+from meterbook.usage.engine import statement
+from meterbook.usage.units import UNITS
+
+_DAY: Final = 86_400
+_FIRST_SUM: Final = 3  # where the first rule is in `by_hour`, after the hour and whether it is new
+_WITHIN: Final = "hour >= {first_hour:Int64} and hour < {end_hour:Int64}"
+_KEY: Final = "(account_id, project_id, type, hour)"
+_HOUR: Final = "intDiv(toUnixTimestamp64Second(at) + {shift:Int64}, 3600)"
+_CUT: Final = "day in {cut_days:Array(UInt32)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of the roll-up of some accounts: on clocks that are `utc_offset` seconds ahead of UTC.
+
+    Every event received through `received_through` is in them. Seconds since 1970 and `shift` are an instant's seconds
+    on these clocks since the first day that the roll-up numbers.
+    """
+
+    utc_offset: int
+    received_through: datetime
+
+    @property
+    def shift(self) -> int:
+        """What turns seconds since 1970 into seconds of the roll-up."""
+        return self.utc_offset + _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class HourlySql:
+    """Statements over the hours of accounts, by some rules (of `UNITS`).
+
+    `by_type` and `by_project` narrow them to types and projects; with `cut`, hours with events at or after `until`
+    count as touched.
+    """
+
+    rules: Sequence[str] = tuple(UNITS)
+    by_type: bool = False
+    by_project: bool = False
+    cut: bool = False
+
+    def touched(self) -> str:
+        """Return the hours with events that were received after `rolled_through`."""
+        or_cut = "or at >= {until:DateTime64(6, 'UTC')}" if self.cut else ""
+        return Template(statement("touched_hours")).substitute(self._narrowed(), or_cut=or_cut)
+
+    def raw(self, touched: str = "") -> str:
+        """Return the hours counted of the events: all, or those of a statement."""
+        units = (f"{UNITS[rule]} as {rule}_units" for rule in self.rules)
+        return Template(statement("raw_hours")).substitute(
+            self._narrowed(),
+            units=_listed(units),
+            sums=_listed(f"{_whole(rule, f'sum({rule}_units)')} as {rule}" for rule in self.rules),
+            and_touched=f"and (account_id, project_id, type, {_HOUR}) in ({touched})" if touched else "",
+        )
+
+    def rolled(self, and_hours: str = "", and_days: str = "") -> str:
+        """Return the hours as the roll-up has them: one row for each time that they changed."""
+        places = {rule: _FIRST_SUM + place for place, rule in enumerate(UNITS)}
+        return Template(statement("rolled_hours")).substitute(
+            self._narrowed(),
+            rules=_listed(self.rules),
+            arrays=_listed(f"by_hour.{places[rule]} as {rule}" for rule in self.rules),
+            and_days=and_days,
+            hours=f"{_WITHIN} {and_hours}",
+        )
+
+    def changed(self, touched: str = "") -> str:
+        """Return what hours counted of the events differ by from the roll-up's: all, or those of a statement."""
+        return Template(statement("changed_hours")).substitute(
+            raw_hours=self.raw(touched),
+            rolled_hours=self.rolled(f"and {_KEY} in ({touched})" if touched else ""),
+            negated=_listed(f"-{rule}" for rule in self.rules),
+            sums=_listed(f"sum({rule}) as {rule}" for rule in self.rules),
+        )
+
+    def is_any_touched(self) -> str:
+        """Return the statement that has a row when any hour is touched."""
+        return Template(statement("any_touched")).substitute(touched_hours=self.touched())
+
+    def cells(self) -> str:
+        """Return whole days, and hours of days that a boundary cuts, where no hour is touched."""
+        return Template(statement("rolled_cells")).substitute(
+            self._narrowed(), rules=_listed(self.rules), rolled_hours=self.rolled(and_days=f"and {_CUT}")
+        )
+
+    def touched_cells(self) -> str:
+        """Return whole days, and hours of those that a boundary cuts or with touched hours, counted of the events."""
+        touched = self.touched()
+        days = Template(statement("touched_days")).substitute(touched_hours=touched)
+        return Template(statement("touched_cells")).substitute(
+            self._narrowed(),
+            rules=_listed(self.rules),
+            touched_days=days,
+            rolled_hours=self.rolled(
+                f"and {_KEY} not in ({touched})", f"and ({_CUT} or (project_id, type, day) in ({days}))"
+            ),
+            raw_hours=self.raw(touched),
+        )
+
+    def _narrowed(self) -> dict[str, str]:
+        return {
+            "and_types": "and type in {types:Array(String)}" if self.by_type else "",
+            "and_projects": "and project_id in {projects:Array(UInt64)}" if self.by_project else "",
+        }
+
+
+def roll_up_sql() -> str:
+    """Return the statement that adds to the roll-up what touched hours differ by."""
+    hourly = HourlySql()
+    return _roll_up(hourly, hourly.changed(hourly.touched()))
+
+
+def begin_roll_up_sql() -> str:
+    """Return the statement that adds to the roll-up what all hours of an interval differ by."""
+    hourly = HourlySql()
+    return _roll_up(hourly, hourly.changed())
+
+
+def _roll_up(hourly: HourlySql, changed: str) -> str:
+    return Template(statement("roll_up")).substitute(
+        changed_hours=changed,
+        day_sums=_listed(f"sum({rule})" for rule in hourly.rules),
+        hour_arrays=_listed(f"groupArray({rule})" for rule in hourly.rules),
+    )
+
+
+def faults_sql() -> str:
+    """Return the statement that finds hours of an interval in which the roll-up differs from the events."""
+    hourly = HourlySql()
+    return Template(statement("roll_up_faults")).substitute(
+        changed_hours=hourly.changed(), rules=_listed(hourly.rules), zeros=_listed("0" for _ in hourly.rules)
+    )
+
+
+def days_off_sql() -> str:
+    """Return the statement that finds days of the roll-up whose sums are not those of their hours."""
+    places = {rule: _FIRST_SUM + place for place, rule in enumerate(UNITS)}
+    days = (f"sum({rule}) as day_{rule}" for rule in places)
+    hours = (f"sum(arraySum(by_hour.{place})) as hour_{rule}" for rule, place in places.items())
+    return Template(statement("roll_up_days_off")).substitute(
+        sums=_listed((*days, *hours)), different=" or ".join(f"day_{rule} != hour_{rule}" for rule in places)
+    )
+
+
+def _whole(rule: str, total: str) -> str:
+    return f"toInt64({total})" if rule == "presence" else f"toDecimal128({total}, 9)"
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ",\n    ".join(columns)

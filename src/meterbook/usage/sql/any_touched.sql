@@ -1,0 +1,7 @@
+select
+    1 as found
+from
+(
+    $touched_hours
+)
+limit 1

@@ -1,0 +1,29 @@
+select
+    seen.1 as hour,
+    toDecimal128(sum(seen.2), 9) as units,
+    count() as resource_count,
+    groupArraySorted($most)((
+        toUInt8(seen.3 != seen_at or seen_at < {noticed:DateTime64(6, 'UTC')}),
+        $order,
+        resource,
+        toDecimal128(seen.2, 9),
+        seen.3
+    )) as resources
+from
+(
+    select
+        resource,
+        min(first_at) as seen_at,
+        groupArrayIf(
+            (hour, units, first_at),
+            has({opened:Array(Int64)}, roundDown(hour * 3600 + {residue:Int64}, {days:Array(Int64)}))
+        ) as hours
+    from
+    (
+        $hourly
+    )
+    group by resource
+)
+array join hours as seen
+group by hour
+order by hour

@@ -1,0 +1,16 @@
+select
+    $project as owner,
+    type,
+    roundDown(starts, {windows:Array(Int64)}) as window,
+    sum(hours) as usage_hours,
+    toInt64(max(last_hour)) as last_hour,
+    max(latest_at) as latest_at,
+    $sums
+from
+(
+    $cells
+)
+group by
+    owner,
+    type,
+    window

@@ -1,0 +1,247 @@
+"""Where a reader of the tests sits: the served demo, and pages of it as a person of it sees them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email import message_from_bytes as email_of
+from email import policy
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, StorageState
+
+from meterbook.console.languages import translations
+
+MOMENT = datetime(2026, 11, 20, 14, 10, tzinfo=UTC)
+"""When the demo's clock begins: late in a month, the three months before are closed."""
+
+STAFF, FINANCE, DEVELOPER, VIEWER = (
+    f"{name}.example" for name in ("staff@meterbook", "finance@acme", "developer@acme", "viewer@acme")
+)
+HEIGHT = 800
+WIDE, NARROW = 1280, 390
+LANGUAGES = ("en", "ko", "ja")
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class View:
+    """How a page is looked at."""
+
+    language: str = "en"
+    width: int = WIDE
+    theme: str = "light"
+    scripts: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.language}-{self.width}-{self.theme}{'' if self.scripts else '-noscript'}"
+
+    @property
+    def words(self) -> Callable[[str], str]:
+        """What the page says for an English message of the catalog."""
+        return translations(self.language).gettext
+
+
+# Every language, at both widths, with and without scripts.
+VIEWS = [
+    View(language, width, scripts=scripts)
+    for language in LANGUAGES
+    for width in (WIDE, NARROW)
+    for scripts in (True, False)
+]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The served demo; `passwords` are by e-mail, `keys` by scope."""
+
+    folder: Path
+    url: str
+    passwords: dict[str, str]
+    keys: dict[str, str]
+
+    def api(self, method: str, path: str, body: object = None, **query: str) -> Any:
+        """Ask the API as the operator."""
+        answer = httpx.request(
+            method,
+            f"{self.url}/api/v1{path}",
+            json=body,
+            params=query,
+            headers={"Authorization": f"Bearer {self.keys['operator']}"},
+            timeout=60,
+            verify=False,
+            trust_env=False,
+        )
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def person(self, name: str, language: str | None = None) -> str:
+        """Add somebody who signs in and belongs to nothing yet; return the e-mail."""
+        email = f"{name}-{next(_numbers)}@person.example"
+        self.passwords[email] = "correct horse battery"
+        self.api("POST", "/users", {"email": email, "password": self.passwords[email], "language": language})
+        return email
+
+    def customer(self, currency: str = "USD", language: str = "en") -> Customer:
+        """Add an account with two projects, hourly usage of this month and the last, and a person who pays."""
+        email = self.person("customer", language)
+        code = email.partition("@")[0]
+        self.api("POST", "/accounts", {"code": code, "currency": currency, "language": language, "tax_percent": "10"})
+        for name in ("web", "shop"):
+            self.api("POST", "/projects", {"account": code, "code": f"{code}-{name}", "name": f"{code} {name}"})
+        self.api("POST", "/members", {"email": email, "account": code, "role": "admin", "billing": True})
+        self.api("POST", "/events", [*_events(f"{code}-web"), *_events(f"{code}-shop")])
+        return Customer(code, email)
+
+    def ask_for_password(self, email: str) -> None:
+        """Ask for the letter with which a person chooses a new password."""
+        with httpx.Client(base_url=self.url, verify=False, trust_env=False) as client:
+            page = client.get("/forgotten-password").text
+            found = re.search(r'name="form_token" value="([^"]+)"', page)
+            assert found, page
+            answer = client.post("/forgotten-password", data={"email": email, "form_token": found[1]})
+            assert answer.status_code == 303, answer.text
+
+    def link(self, to: str, kind: str, count: int = 1) -> str:
+        """Wait for somebody's letters with links of a kind, and return the token of the newest."""
+        for _ in range(300):
+            found = [link for letter in self._letters(to) for link in re.findall(rf"/{kind}/([\w-]+)", letter)]
+            if len(found) >= count:
+                return found[-1]
+            time.sleep(0.1)
+        raise AssertionError(f"no letter with a link for {kind} came to {to}")
+
+    def _letters(self, to: str) -> Iterator[str]:
+        """Yield the text of the letters to somebody, oldest first."""
+        for path in sorted((self.folder / "mail").glob("*.eml"), key=lambda path: path.stat().st_mtime_ns):
+            letter = email_of(path.read_bytes(), policy=policy.default)
+            if to in str(letter["to"]):
+                text = letter.get_body(("plain",))
+                assert text is not None, path
+                yield text.get_content()
+
+
+@dataclass(frozen=True)
+class Customer:
+    """An account of a test's own, and the person who holds its billing."""
+
+    code: str
+    email: str
+
+
+def _events(project: str) -> Iterator[dict[str, object]]:
+    for month, last_day in (("2026-10", 31), ("2026-11", 19)):
+        for day in range(1, last_day + 1):
+            for hour in range(24):
+                yield {
+                    "specversion": "1.0",
+                    "id": f"{project}-{month}-{day}-{hour}",
+                    "source": "browser",
+                    "type": "host.seen",
+                    "subject": project,
+                    "time": f"{month}-{day:02}T{hour:02}:05:00Z",
+                    "data": {"resource": "host-1"},
+                }
+
+
+@dataclass
+class Desk:
+    """Opens pages of the demo; each person signs in once, and stays signed in everywhere."""
+
+    chromium: Browser
+    demo: Demo
+    _cookies: dict[str, StorageState] = field(default_factory=dict)
+    _contexts: dict[tuple[str | None, View], BrowserContext] = field(default_factory=dict)
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.close()
+
+    @contextmanager
+    def page(self, person: str | None, view: View, path: str | None = None) -> Iterator[Page]:
+        """Open a page as somebody (by e-mail, None: nobody); whatever the browser complains of fails the test.
+
+        What the browser has kept of other pages of the same person and view is there, as it is in life.
+        """
+        if (person, view) not in self._contexts:
+            self._contexts[person, view] = self._context(person, view)
+        with _watched(self._contexts[person, view]) as page:
+            if path is not None:
+                page.goto(path)
+            yield page
+
+    @contextmanager
+    def fresh_page(self, person: str | None, view: View, path: str | None = None) -> Iterator[Page]:
+        """Open a page as `page` does, in a browser that has kept nothing but the sign-in."""
+        context = self._context(person, view)
+        with _watched(context) as page:
+            if path is not None:
+                page.goto(path)
+            yield page
+        context.close()
+
+    def _context(self, person: str | None, view: View) -> BrowserContext:
+        state = self._signed_in(person) if person else None
+        context = self.chromium.new_context(
+            base_url=self.demo.url,
+            viewport={"width": view.width, "height": HEIGHT},
+            locale=view.language,
+            color_scheme=view.theme,  # type: ignore[arg-type]  # light or dark
+            java_script_enabled=view.scripts,
+            reduced_motion="reduce",
+            storage_state=state,
+        )
+        context.set_default_timeout(10_000)
+        context.add_cookies([{"name": "lang", "value": view.language, "url": self.demo.url}])
+        self._open.callback(context.close)
+        return context
+
+    def _signed_in(self, person: str) -> StorageState:
+        if person not in self._cookies:
+            context = self.chromium.new_context(base_url=self.demo.url, java_script_enabled=False)
+            page = context.new_page()
+            page.goto("/sign-in")
+            sign_in(page, person, self.demo.passwords[person])
+            page.wait_for_url(lambda url: "/sign-in" not in url)
+            self._cookies[person] = context.storage_state()
+            context.close()
+        return self._cookies[person]
+
+
+def sign_in(page: Page, email: str, password: str) -> None:
+    page.fill("#email", email)
+    page.fill("#password", password)
+    page.press("#password", "Enter")
+
+
+@contextmanager
+def _watched(context: BrowserContext) -> Iterator[Page]:
+    """Yield a new page; afterwards fail if the browser reported an error, a refused script or an answer of 500."""
+    page, complaints = context.new_page(), list[str]()
+
+    def heard(message: ConsoleMessage) -> None:
+        # that a page answers 4xx is what the test looks at itself
+        if message.type in ("error", "warning") and "status of 4" not in message.text:
+            complaints.append(f"{message.type}: {message.text}")
+
+    def answered(response: Response) -> None:
+        if response.status >= 500 or (response.status >= 400 and "/static/" in response.url):
+            complaints.append(f"{response.status} from {response.url}")
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("response", answered)
+    yield page
+    page.close()
+    assert complaints == []

@@ -1,0 +1,153 @@
+"""Every page of the console: who looks at it, and its address in the demo.
+
+Addresses have places for what the demo makes up as it starts: the number of an invoice, the link of a letter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tests.browser.desk import DEVELOPER, FINANCE, STAFF, VIEWER, Customer, Demo
+
+Pages = dict[str, tuple[str | None, str]]
+
+MY_USAGE: Final[Pages] = {
+    "overview": (FINANCE, "/overview?account=acme"),
+    "overview of a month that is over": (FINANCE, "/overview?account=saebom&month=2026-10"),
+    "usage": (FINANCE, "/usage?account=acme"),
+    "usage of a project": (FINANCE, "/usage?account=acme&project=shop&open=2026-11-18"),
+    "usage that is found": (DEVELOPER, "/usage?account=acme&q=prod"),
+    "usage of a project in won": (FINANCE, "/usage?account=saebom&project=saebom-game"),
+    "project usage": (FINANCE, "/project-usage?account=acme"),
+    "project usage by product": (DEVELOPER, "/project-usage?account=acme&by=product&open=*"),
+    "project usage without amounts": (VIEWER, "/project-usage?account=acme&open=*"),
+    "invoice preview": (FINANCE, "/invoice-preview?account=acme"),
+    "invoice preview by product": (FINANCE, "/invoice-preview?account=acme&by=product&open=*"),
+    "invoice preview in won": (FINANCE, "/invoice-preview?account=saebom&open=*"),
+    "invoice preview of two projects": (DEVELOPER, "/invoice-preview?account=acme&open=*"),
+    "invoice preview of a month that is issued": (FINANCE, "/invoice-preview?account=acme&month=2026-10"),
+    "invoice preview of a month without usage": (FINANCE, "/invoice-preview?account=acme&month=2020-01"),
+    "metering": (FINANCE, "/metering?account=acme&project=shop&product=server&month=2026-11"),
+    "metering of a day": (FINANCE, "/metering?account=acme&project=shop&product=apm&month=2026-11&day=2026-11-18"),
+    "metering, the events of an hour": (
+        FINANCE,
+        "/metering?account=acme&project=shop&product=server&month=2026-11&hour=2026-11-18T10:00Z",
+    ),
+    "metering of an invoice's line": (FINANCE, "/invoices/{invoice}/lines/1/metering"),
+    "billing history": (FINANCE, "/billing-history?account=acme"),
+    "billing history of a year": (FINANCE, "/billing-history?account=saebom&year=2026"),
+    "billing history without invoices": (FINANCE, "/billing-history?account=cloudwatch"),
+    "invoice": (FINANCE, "/invoices/{invoice}"),
+    "invoice by product": (FINANCE, "/invoices/{invoice}?by=product&open=*"),
+    "payment of an invoice": ("{card}", "/invoices/{unpaid}/pay"),
+    "balance": (FINANCE, "/balance?account=saebom"),
+    "balance of credit": (FINANCE, "/balance?account=acme"),
+    "balance without money": (FINANCE, "/balance?account=cloudwatch"),
+    "payment information": (FINANCE, "/payment-information?account=acme"),
+    "payment information, the form": (FINANCE, "/payment-information?account=saebom&edit=1"),
+    "payment information that is missing": (FINANCE, "/payment-information?account=cloudwatch"),
+}
+
+PERSON: Final[Pages] = {
+    "sign-in": (None, "/sign-in"),
+    "forgotten password": (None, "/forgotten-password"),
+    "forgotten password, sent": (None, "/forgotten-password?done=sent"),
+    "a new password": (None, "/password/{password}"),
+    "a link that is over": (None, "/password/over"),
+    "invitation": (None, "/invitation/{invitation}"),
+    "own account": (FINANCE, "/account"),
+    "people": ("{card}", "/account/people?account={code}"),
+    "keys": ("{card}", "/account/keys?account={code}"),
+    "no account": ("{nobody}", "/overview"),
+    "no such page": (FINANCE, "/nowhere"),
+    "no such account": (DEVELOPER, "/billing-history?account=saebom"),
+}
+
+OPERATOR: Final[Pages] = {
+    "operator": (STAFF, "/operator"),
+    "accounts": (STAFF, "/operator/accounts"),
+    "new account": (STAFF, "/operator/new-account"),
+    "account": (STAFF, "/operator/accounts/acme"),
+    "account that owes": (STAFF, "/operator/accounts/{code}"),
+    "record a payment": (STAFF, "/operator/accounts/acme/record-payment"),
+    "top up": (STAFF, "/operator/accounts/saebom/top-up"),
+    "register a promotion": (STAFF, "/operator/accounts/acme/promotion"),
+    "projects": (STAFF, "/operator/accounts/acme/projects"),
+    "project": (STAFF, "/operator/accounts/acme/projects/mobile"),
+    "people of an account": (STAFF, "/operator/accounts/acme/people"),
+    "keys of an account": (STAFF, "/operator/accounts/acme/keys"),
+    "refund": (STAFF, "/operator/payments/{payment}/refund"),
+    "invoice, for the operator": (STAFF, "/operator/invoices/{invoice}"),
+    "write-off": (STAFF, "/operator/invoices/{unpaid}/write-off"),
+    "credit note": (STAFF, "/operator/invoices/{invoice}/credit-note"),
+    "closes": (STAFF, "/operator/closes"),
+    "closes of a month": (STAFF, "/operator/closes?month=2026-10"),
+    "closes, to confirm": (STAFF, "/operator/closes/confirm?month=2026-10&account={draft}"),
+    "draft": (STAFF, "/operator/closes/2026-10/{draft}"),
+    "promotions": (STAFF, "/operator/promotions"),
+    "new promotion": (STAFF, "/operator/new-promotion"),
+    "promotion": (STAFF, "/operator/promotions/LAUNCH15"),
+    "promotion, to register": (STAFF, "/operator/promotions/LAUNCH15/register"),
+    "catalog": (STAFF, "/operator/catalog"),
+    "catalog, a change": (STAFF, "/operator/catalog/change"),
+    "verification": (STAFF, "/operator/verification"),
+    "preview, as the operator": (STAFF, "/invoice-preview?account=cloudwatch&month=2014-02"),
+}
+
+PAGES: Final[Pages] = {**MY_USAGE, **PERSON, **OPERATOR}
+
+# Addresses that answer with a file, a part of a page or another address, and what only a form leads to.
+NOT_PAGES: Final = {
+    "/",
+    "/usage/projects",
+    "/usage/days",
+    "/payment-information/card",
+    "/payment-information/test-card",
+}
+
+
+@dataclass(frozen=True)
+class Places:
+    """What addresses and persons of `PAGES` have places for."""
+
+    values: dict[str, str]
+
+    def of(self, name: str) -> tuple[str | None, str]:
+        """Return who looks at a page, and its whole address."""
+        person, path = PAGES[name]
+        return person and person.format(**self.values), path.format(**self.values)
+
+
+def furnish(demo: Demo) -> Places:
+    """Add to the demo what pages are about: an unpaid invoice and a card, a draft, an invitation, a lost password."""
+    card, draft = demo.customer(), demo.customer()
+    demo.api("PUT", "/payment-information", {"account": card.code, "method": "card", **_card(card)})
+    (unpaid,) = demo.api("POST", "/closes", _close(card, confirm=True))["issued"]
+    demo.api("POST", "/closes", _close(draft, confirm=False))
+    newcomer = f"newcomer@{card.code}.example"
+    demo.api("POST", "/invitations", {"email": newcomer, "account": card.code, "role": "viewer", "billing": False})
+    demo.ask_for_password(VIEWER)
+    paid = demo.api("GET", "/payments", account="acme")["items"]
+    newest = demo.api("GET", "/invoices", account="acme")["items"]
+    return Places(
+        {
+            "card": card.email,
+            "code": card.code,
+            "draft": draft.code,
+            "unpaid": unpaid["number"],
+            "invoice": newest[0]["number"],
+            "payment": str(paid[0]["id"]),
+            "invitation": demo.link(newcomer, "invitation"),
+            "password": demo.link(VIEWER, "password"),
+            "nobody": demo.person("nobody"),
+        }
+    )
+
+
+def _card(customer: Customer) -> dict[str, str]:
+    return {"gateway": "fake", "token": "fake_declines", "company": "Customer", "email": customer.email}
+
+
+def _close(customer: Customer, confirm: bool) -> dict[str, object]:
+    return {"month": "2026-10", "account": customer.code, "at": "2026-11-03T00:00:00Z", "confirm": confirm}

@@ -1,0 +1,145 @@
+"""What every page has to be, looked at in the browser: each function returns the faults it sees on an open page."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from babel.messages.pofile import read_po
+from playwright.sync_api import Page
+
+ROOT = Path(__file__).parents[2]
+AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+MOST_SHIFT = 0.01
+NOT_TRANSLATED = re.compile(r"%\(\w+\)s")
+
+# Runs before the page's own scripts: counts how far parts of it move after they were first drawn.
+WATCH_SHIFT = """
+    window.layoutShift = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value;
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+
+_SIDEWAYS = """
+    () => {
+        const root = document.documentElement;
+        if (root.scrollWidth <= root.clientWidth) return [];
+        const wide = [...document.body.querySelectorAll("*")].filter((element) => {
+            const box = element.getBoundingClientRect();
+            return box.right > root.clientWidth + 0.5 && box.width && !element.parentElement.closest(".scroll");
+        });
+        return [`${root.scrollWidth} px wide`, ...wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 120))];
+    }
+"""
+
+_TEXTS = """
+    () => {
+        const texts = [];
+        const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+            const parent = walker.currentNode.parentElement;
+            if (!parent.closest("script, style, [lang]:not(html), .sr-only[lang]")) texts.push(walker.currentNode.data);
+        }
+        for (const name of ["aria-label", "title", "placeholder", "alt", "aria-roledescription"])
+            for (const element of document.querySelectorAll(`[${name}]`)) texts.push(element.getAttribute(name));
+        return texts;
+    }
+"""
+
+# Elements that take the focus and look the same with it as without.
+_FOCUS_UNSEEN = """
+    () => {
+        const look = (element) => {
+            const style = getComputedStyle(element), before = getComputedStyle(element, "::before");
+            const outline = style.outlineStyle === "none" ? "" : style.outlineWidth + style.outlineColor;
+            return [outline, style.boxShadow, style.borderColor, style.backgroundColor, before.boxShadow].join();
+        };
+        const takes = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
+        const all = [...document.querySelectorAll(takes)];
+        const shown = all.filter((element) => !element.disabled && element.checkVisibility({ visibilityProperty: true }));
+        document.activeElement?.blur();
+        const unseen = shown.filter((element) => {
+            const before = look(element);
+            element.focus({ focusVisible: true, preventScroll: true });
+            const same = document.activeElement === element && look(element) === before;
+            element.blur();
+            return same;
+        });
+        return unseen.map((element) => element.outerHTML.slice(0, 160));
+    }
+"""
+
+
+def axe(page: Page, only: tuple[str, ...] = AXE_TAGS) -> list[str]:
+    """Return what axe finds against WCAG 2.2 AA and its own best practice."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(f"() => {{ {AXE} }}")
+    options = {
+        "runOnly": {"type": "tag", "values": list(only)},
+        "rules": {"target-size": {"enabled": True}},
+        "resultTypes": ["violations"],
+    }
+    found = page.evaluate(f"async () => (await axe.run(document, {json.dumps(options)})).violations")
+    return [_violation(violation) for violation in found]
+
+
+def contrast(page: Page) -> list[str]:
+    """Return what axe finds about colours alone."""
+    options = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+    found = page.evaluate(f"async () => (await axe.run(document, {json.dumps(options)})).violations")
+    return [_violation(violation) for violation in found]
+
+
+def _violation(violation: dict[str, Any]) -> str:
+    nodes = violation["nodes"]
+    shown = "; ".join(f"{node['html'][:160]} ({node['failureSummary'].splitlines()[1].strip()})" for node in nodes[:3])
+    return f"axe {violation['id']} x{len(nodes)}: {shown}"
+
+
+def sideways(page: Page) -> list[str]:
+    """Return what makes the document wider than its window."""
+    return [f"sideways: {fault}" for fault in page.evaluate(_SIDEWAYS)]
+
+
+def shift(page: Page) -> list[str]:
+    """Return how far the page moved after it was drawn, if it did; `WATCH_SHIFT` has to be on the page."""
+    moved = page.evaluate("() => window.layoutShift")
+    return [f"layout shift of {moved}"] if moved >= MOST_SHIFT else []
+
+
+def unseen_focus(page: Page) -> list[str]:
+    """Return the elements on which the focus cannot be seen."""
+    return [f"focus unseen: {element}" for element in page.evaluate(_FOCUS_UNSEEN)]
+
+
+def left_english(page: Page, language: str) -> list[str]:
+    """Return texts of the page that are a message of the catalog in English though a translation is there."""
+    exact, patterns = _english(language)
+    texts = {" ".join(text.split()) for text in page.evaluate(_TEXTS)}
+    faults = sorted(text for text in texts if text in exact or any(pattern.fullmatch(text) for pattern in patterns))
+    return [f"English: {text}" for text in faults]
+
+
+@lru_cache
+def _english(language: str) -> tuple[set[str], list[re.Pattern[str]]]:
+    """Return the English messages that read otherwise in a language: whole texts, and patterns with places to fill."""
+    with (ROOT / f"src/meterbook/console/locale/{language}/LC_MESSAGES/meterbook.po").open("rb") as file:
+        catalog = read_po(file, locale=language)
+    exact, patterns = set[str](), list[re.Pattern[str]]()
+    for message in catalog:
+        ids = message.id if isinstance(message.id, tuple) else (message.id,)
+        strings = message.string if isinstance(message.string, tuple) else (message.string,)
+        for english in ids:
+            if not english or english in strings:
+                continue
+            if not NOT_TRANSLATED.search(english):
+                exact.add(" ".join(english.split()))
+            elif len(re.findall(r"[A-Za-z]{2,}", NOT_TRANSLATED.sub("", english))) >= 2:
+                parts = NOT_TRANSLATED.split(" ".join(english.split()))
+                patterns.append(re.compile(".+?".join(re.escape(part) for part in parts)))
+    return exact, patterns

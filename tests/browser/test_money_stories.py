@@ -1,0 +1,140 @@
+"""What readers do on the pages of money, in every language, at both widths, with and without scripts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.desk import FINANCE, STAFF, VIEWS, Demo, Desk, View
+
+EVERY_VIEW = pytest.mark.parametrize("view", VIEWS, ids=str)
+FEW_VIEWS = pytest.mark.parametrize("view", [View(), View("ko", 390), View("ja", 390, scripts=False)], ids=str)
+CODE = "BROWSER10"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def code(demo: Demo) -> None:
+    """A code that every account may register."""
+    promotion = {"code": CODE, "name": "Ten off", "kind": "percent", "value": "10", "applies_to": "invoice"}
+    demo.api("POST", "/promotion-codes", {**promotion, "from": "2026-01-01T00:00:00Z"})
+
+
+@EVERY_VIEW
+def test_a_promotion_code_needs_payment_information_first(desk: Desk, demo: Demo, view: View) -> None:
+    _ = view.words
+    customer = demo.customer(language=view.language)
+    with desk.fresh_page(customer.email, view, "/payment-information") as page:
+        promotions = page.locator("#promotions")
+        expect(promotions.get_by_role("button", name=_("Apply"))).to_be_disabled()
+        reason = _("Register payment information first: then you can apply a promotion code.")
+        expect(promotions).to_contain_text(reason)
+
+        page.check("#method-send_invoice")
+        page.fill("#company", "Customer Ltd.")
+        page.fill("#recipient", "Accounts payable")
+        page.fill("#email", customer.email)
+        page.get_by_role("button", name=_("Register"), exact=True).click()
+        expect(page.get_by_role("status").first).to_have_text(_("Payment information is saved."))
+
+        page.fill("#code", "NO SUCH CODE")
+        page.get_by_role("button", name=_("Apply")).click()
+        expect(page.get_by_role("alert").first).to_be_visible()
+        expect(page.locator("#code")).to_have_value("NO SUCH CODE")
+        page.fill("#code", f" {CODE.lower()} ")
+        page.get_by_role("button", name=_("Apply")).click()
+        expect(page.locator(f"#code-{CODE}")).to_contain_text("Ten off")
+        expect(page.locator(f"#code-{CODE}")).to_contain_text(_("active"))
+
+
+@FEW_VIEWS
+def test_a_card_is_entered_at_the_gateway_and_pays(desk: Desk, demo: Demo, view: View) -> None:
+    _ = view.words
+    customer = demo.customer(language=view.language)
+    with desk.fresh_page(customer.email, view, "/payment-information") as page:
+        page.check("#method-card")
+        page.fill("#company", "Customer Ltd.")
+        page.fill("#recipient", "Accounts payable")
+        page.fill("#email", customer.email)
+        page.get_by_role("button", name=_("Register"), exact=True).click()
+        page.get_by_role("button").or_(page.get_by_role("radio")).first.wait_for()
+        expect(page).to_have_url(re.compile("test-card"))
+        page.locator("main form [type=submit], main form button").first.click()
+        expect(page.get_by_role("status").first).to_have_text(_("Your card is registered."))
+
+        close = {"month": "2026-10", "account": customer.code, "at": "2026-11-03T00:00:00Z", "confirm": True}
+        (invoice,) = demo.api("POST", "/closes", close)["issued"]
+        page.goto("/billing-history")
+        page.get_by_role("link", name=f"{_('Pay')}: {invoice['number']}").click()
+        page.locator("main form").get_by_role("button").click()
+        expect(page).to_have_url(re.compile(f"/invoices/{invoice['number']}"))
+        for _attempt in range(20):
+            if page.get_by_text(_("Paid"), exact=True).first.is_visible():
+                break
+            page.wait_for_timeout(250)
+            page.reload()
+        expect(page.locator("h1")).to_contain_text(_("Paid"))
+
+
+@EVERY_VIEW
+def test_billing_history_leads_to_an_invoice_and_its_paper(desk: Desk, view: View, tmp_path: Path) -> None:
+    _ = view.words
+    with desk.page(FINANCE, view, "/billing-history?account=acme") as page:
+        expect(page.locator(".figures")).to_contain_text(_("Unpaid"))
+        expect(page.locator("#payments tbody tr").first).to_be_visible()
+        expect(page.locator("#invoices thead th").last).to_have_text(_("Invoice"))
+        row = page.locator("#invoices tbody tr").first
+        number = row.get_attribute("id")
+        row.get_by_role("link", name=_("Detail")).click()
+
+        expect(page.get_by_role("heading", level=1)).to_contain_text(str(number))
+        for words in ("Unpaid at issue", "Unpaid now", "Invoice amount (incl. unpaid)"):
+            expect(page.locator(".figures")).to_contain_text(_(words))
+        with page.expect_download() as download:
+            page.get_by_role("link", name=_("Download invoice")).click()
+        paper = tmp_path / "invoice.pdf"
+        download.value.save_as(paper)
+        assert paper.read_bytes().startswith(b"%PDF-")
+        assert str(number) in download.value.suggested_filename
+
+        page.locator("#bill a.toggle").first.click()
+        page.locator("#bill a.metered").first.click()
+        expect(page.locator("table.hours tbody.day").first).to_be_visible()
+
+
+@EVERY_VIEW
+def test_the_balance_says_which_invoice_took_what(desk: Desk, view: View) -> None:
+    _ = view.words
+    with desk.page(FINANCE, view, "/balance?account=acme") as page:
+        moved = page.locator("#moved tbody tr")
+        expect(moved.filter(has_text=_("Promotional credit used")).first).to_be_visible()
+        moved.get_by_role("link", name=re.compile(r"^INV-")).first.click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("INV-")
+        expect(page.locator("#settled")).to_contain_text(_("Promotional credit"))
+
+
+@FEW_VIEWS
+def test_the_operator_closes_a_month_and_the_customer_sees_the_invoice(desk: Desk, demo: Demo, view: View) -> None:
+    _ = view.words
+    customer = demo.customer(language=view.language)
+    demo.api("POST", "/closes", {"month": "2026-10", "account": customer.code, "at": "2026-11-03T00:00:00Z"})
+    with desk.page(STAFF, view, f"/operator/closes?month=2026-10&q={customer.code}") as page:
+        page.get_by_role("link", name=_("Look at the draft")).click()
+        expect(page.locator("main")).to_contain_text("27.50")  # 2 hosts at 12.50 and 10% tax
+        page.go_back()
+        page.check(f"input[name=account][value={customer.code}]")
+        page.get_by_role("button", name=_("Look and issue the chosen ones")).click()
+        expect(page.locator("main")).to_contain_text("27.50")
+        page.locator("main form").get_by_role("button").click()
+        issued = page.get_by_role("link", name=re.compile(r"^INV-"))
+        for _attempt in range(40):
+            page.goto(f"/operator/closes?month=2026-10&q={customer.code}")
+            if issued.count():
+                break
+            page.wait_for_timeout(250)
+        number = issued.first.inner_text()
+    with desk.fresh_page(customer.email, view, "/billing-history") as page:
+        expect(page.locator("#invoices")).to_contain_text(number)
+        expect(page.locator("#invoices")).to_contain_text("27.50")

@@ -1,0 +1,77 @@
+"""What people do about themselves: sign in and out, and choose a new password by the link of a letter."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.desk import FINANCE, VIEWS, Demo, Desk, View, sign_in
+
+EVERY_VIEW = pytest.mark.parametrize("view", VIEWS, ids=str)
+
+
+@EVERY_VIEW
+def test_signing_in_leads_to_the_page_that_was_asked_for(desk: Desk, demo: Demo, view: View) -> None:
+    _ = view.words
+    with desk.fresh_page(None, view, "/balance?account=saebom") as page:
+        expect(page.get_by_role("heading", level=1)).to_have_text(_("Sign in"))
+        sign_in(page, FINANCE, "a wrong password")
+        expect(page.get_by_role("alert")).to_have_text(_("The email or the password is wrong."))
+        sign_in(page, FINANCE, demo.passwords[FINANCE])
+        expect(page).to_have_url(re.compile(r"/balance\?account=saebom"))
+        expect(page.get_by_role("heading", level=1)).to_have_text(_("Balance"))
+
+        page.locator("details.user > summary").click()
+        page.get_by_role("button", name=_("Sign out")).click()
+        expect(page).to_have_url(re.compile("/sign-in"))
+        page.goto("/balance?account=saebom")
+        expect(page).to_have_url(re.compile("/sign-in"))
+
+
+@EVERY_VIEW
+def test_a_forgotten_password_is_chosen_anew_by_a_letter(desk: Desk, demo: Demo, view: View) -> None:
+    _ = view.words
+    email = demo.person("forgetful", view.language)
+    with desk.fresh_page(None, view, "/sign-in") as page:
+        page.get_by_role("link", name=_("Forgotten password")).click()
+        page.fill("#email", email)
+        page.get_by_role("button", name=_("Send the link")).click()
+        expect(page.get_by_role("status").first).to_be_visible()
+
+        page.goto(f"/password/{demo.link(email, 'password')}")
+        page.fill("#password", "short")
+        page.press("#password", "Enter")
+        if page.locator("[aria-invalid=true], .fault").count():
+            page.fill("#password", "a longer one than before")
+        else:  # the browser itself asks for more
+            page.fill("#password", "a longer one than before")
+        page.press("#password", "Enter")
+        expect(page).to_have_url(re.compile("/sign-in"))
+        sign_in(page, email, demo.passwords[email])
+        expect(page.get_by_role("alert")).to_be_visible()
+        sign_in(page, email, "a longer one than before")
+        expect(page).not_to_have_url(re.compile("/sign-in"))
+
+
+@pytest.mark.parametrize("view", [View(), View("en", 390)], ids=str)
+def test_the_language_changes_and_the_page_stays(desk: Desk, view: View) -> None:
+    with desk.fresh_page(FINANCE, view, "/invoice-preview?account=acme&by=product&open=server") as page:
+        for code, title in (("ko", "청구서 미리보기"), ("ja", "請求書プレビュー"), ("en", "Invoice preview")):
+            page.locator("details.menu", has=page.locator(f"a[hreflang={code}]")).locator("summary").first.click()
+            page.locator(f"a[hreflang={code}]").click()
+            expect(page.locator("html")).to_have_attribute("lang", code)
+            expect(page.get_by_role("heading", level=1)).to_have_text(title)
+            expect(page.locator("#toggle-server")).to_have_attribute("aria-expanded", "true")
+        page.goto("/balance?account=acme")
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_the_theme_is_kept(desk: Desk) -> None:
+    with desk.fresh_page(FINANCE, View(), "/balance?account=acme") as page:
+        page.locator("details.user > summary").click()
+        page.get_by_role("link", name="Dark", exact=True).click()
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        page.goto("/invoice-preview?account=acme")
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")

@@ -1,0 +1,276 @@
+"""The Metering information window: days, hours, resources and events behind a figure, for those who may see them."""
+
+import csv
+import html
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import httpx
+import pytest
+
+from meterbook.database import Database
+from meterbook.main import House
+from tests.console.browser import Browser, browsing, sign_in
+from tests.console.metered import NOW, RESOURCE, metered_house
+
+WEB = "/metering?account=acme&project=web"
+IN_WINDOW = {"hx-request": "true"}
+
+
+@pytest.fixture(scope="module")
+def house(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with metered_house(migrated, tmp_path_factory.mktemp("metering")) as house:
+        yield house
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[Browser]:
+    with browsing(house, NOW) as browser:
+        sign_in(browser, "all@acme.example")
+        yield browser
+
+
+def become(client: Browser, email: str) -> None:
+    client.cookies.clear()
+    sign_in(client, email)
+
+
+def words(page: httpx.Response) -> str:
+    """The page as it is read: no tags, one space between words."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
+
+
+def shown(client: Browser, path: str, **how: Any) -> str:
+    page = client.get(path, **how)
+    assert page.status_code == 200, page.text
+    return words(page)
+
+
+def rows_of(answer: httpx.Response) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    assert answer.text.startswith("\ufeff")
+    return list(csv.DictReader(StringIO(answer.text.removeprefix("\ufeff"))))
+
+
+def invoice_of(client: Browser) -> Any:
+    (row,) = client.get("/api/v1/invoices?account=acme", headers=client.key).json()["items"]
+    return client.get(f"/api/v1/invoices/{row['number']}", headers=client.key).json()
+
+
+@pytest.mark.parametrize(
+    ("product", "figures"),
+    [
+        ("server", ["Metered units 1.56 hosts", "Total time 720 h", "Usage hours 462"]),
+        ("apm", ["Metered units 8 cores", "Total time 80 h", "Usage hours 10"]),
+        ("requests", ["Quantity 48,024 requests", "Usage hours 48"]),
+        ("log", ["Lines a day 6 M lines", "3 days", "Metered units 18 M lines", "Total time 864 h", "Usage hours 48"]),
+    ],
+)
+def test_each_kind_is_shown_as_it_is_counted(client: Browser, product: str, figures: list[str]) -> None:
+    page = shown(client, f"{WEB}&product={product}&month=2026-07")
+    assert [figure for figure in figures if figure not in page] == []
+    assert all(word in page for word in ("Metering information", "July 2026", "Time zone UTC", "estimated"))
+
+
+@pytest.mark.parametrize("product", ["server", "apm", "requests", "log"])
+def test_days_and_hours_add_up_to_what_the_preview_counts(client: Browser, product: str) -> None:
+    told = client.get("/api/v1/invoices/preview?account=acme&month=2026-07", headers=client.key).json()
+    lines = [line for group in told["groups"] for line in group["lines"] if line["project"] == "web"]
+    lines = [line for line in lines if "adjusts_month" not in line]
+    counted = sum(Decimal(line.get("unit_hours") or line["quantity"]) for line in lines if line["product"] == product)
+    column = "Quantity" if product == "requests" else "Total time"
+    address = f"{WEB}&product={product}&month=2026-07"
+    for path in (address, f"{address}&open=*", f"{address}&open=2026-07-03,2026-07-09"):
+        rows = rows_of(client.get(path.replace("/metering?", "/metering/days.csv?")))
+        assert sum(Decimal(row[column]) for row in rows) == counted > 0
+    every = rows_of(client.get(address.replace("/metering?", "/metering/hours.csv?")))
+    assert sum(Decimal(row[column]) for row in every) == counted
+
+
+def test_a_new_resource_is_noticed_in_its_hour(client: Browser) -> None:
+    page = client.get(f"{WEB}&product=server&month=2026-07&open=2026-07-09")
+    text = words(page)
+    assert "14:00 2 2 h host-a host-b first seen 14:05 events" in text
+    assert text.count("first seen") == 1
+    assert text.count("host-b") == 10
+    assert page.text.count('aria-expanded="true"') == 1
+
+
+def test_one_day_alone_with_its_dashes(client: Browser) -> None:
+    text = shown(client, f"{WEB}&product=apm&month=2026-07&day=2026-07-02")
+    assert "04:00 4 4 h api-1 4 events 05:00 12 12 h api-2 8 first seen 05:05 api-1 4 events" in text
+    assert "10:00 – –" in text  # noqa: RUF001
+    assert "23:00" in text
+    assert "Total time 80 h" in text
+
+
+def test_an_hour_leads_to_its_events_and_they_come_in_pages(client: Browser) -> None:
+    page = client.get(f"{WEB}&product=server&month=2026-07&open=2026-07-10")
+    hour = html.unescape(re.findall(r'href="([^"]+hour=2026-07-10T01:00Z[^"]*)"', page.text.replace("%3A", ":"))[0])
+    text = words(client.get(hour))
+    assert "01:00 – 02:00" in text  # noqa: RUF001
+    assert f"01:05:00 {RESOURCE} 1 host.seen/{RESOURCE}/2026-07-10T01:05:00+00:00 test/web" in text
+    assert text.count("test/web") == 3
+    assert "Back to the hours" in text
+
+
+def test_more_events_than_a_page_holds(house: House) -> None:
+    with browsing(house, NOW) as browser:
+        events = [
+            {
+                "specversion": "1.0",
+                "id": f"many-{number}",
+                "source": "many",
+                "type": "won.a",
+                "subject": "shop",
+                "time": f"2026-07-11T08:{number % 60:02}:00Z",
+                "data": {"value": "1", "resource": "till", "region": "eu & <b>"},
+            }
+            for number in range(250)
+        ]
+        assert browser.post("/api/v1/events", json=events, headers=browser.key).json()["accepted"] == 250
+        sign_in(browser, "two@acme.example")
+        seen, address = [], "/metering?account=acme&project=shop&product=won-a&month=2026-07&hour=2026-07-11T08:00Z"
+        while address:
+            page = browser.get(address)
+            assert page.status_code == 200
+            seen += re.findall(r">(many-\d+)<", page.text)
+            assert "<b>region</b> eu &amp; &lt;b&gt;" in page.text
+            following = re.search(r'<a href="([^"]+)" id="metering-next"', page.text)
+            address = html.unescape(following[1]) if following else ""
+        assert len(seen) == len(set(seen)) == 250
+
+
+def test_resources_are_written_never_run(client: Browser) -> None:
+    for path in ("&open=*", "&day=2026-07-10", "&hour=2026-07-10T01:00Z"):
+        page = client.get(f"{WEB}&product=server&month=2026-07{path}").text
+        assert "&lt;script&gt;alert(&#39;resource&#39;)&lt;/script&gt;" in page
+        assert RESOURCE not in page
+
+
+def test_a_price_change_and_a_trial_divide_the_month_on_the_accounts_clocks(client: Browser) -> None:
+    text = shown(client, "/metering?account=hanok&project=hanok-app&product=server&month=2026-07")
+    assert "Time zone Asia/Seoul" in text
+    assert "Jul 1 00:00 – Jul 4 10:00 Trial 164 h" in text  # noqa: RUF001
+    assert "Jul 4 10:00 – Jul 16 00:00 556 h" in text  # noqa: RUF001
+    assert "Jul 16 00:00 – Aug 1 00:00 222 h" in text  # noqa: RUF001
+    assert "Total time 942 h" in text
+    assert "Data through Jul 20 15:00 Asia/Seoul" in text
+    day = shown(client, "/metering?account=hanok&project=hanok-app&product=server&month=2026-07&day=2026-07-20")
+    assert "14:00 2 2 h h1 h2" in day
+    assert "15:00" not in day.replace("Jul 20 15:00", "")
+
+
+def test_an_issued_month_shows_what_was_billed_and_where_the_rest_went(client: Browser) -> None:
+    invoice = invoice_of(client)
+    text = shown(client, f"{WEB}&product=server&month=2026-06&open=2026-06-05")
+    assert "Total time 240 h" in text
+    assert "final" in text
+    assert f"As billed on {invoice['number']}: usage of June 2026 that came later is not in these figures." in text
+    assert "late-host" not in text
+    assert "It is billed with the next invoice." in text
+    assert "late-host" not in shown(client, f"{WEB}&product=server&month=2026-06&hour=2026-06-05T03:00Z")
+    assert "came later" not in shown(client, f"{WEB}&product=requests&month=2026-06")
+
+
+def test_who_sees_no_invoices_learns_no_number(client: Browser) -> None:
+    number = invoice_of(client)["number"]
+    become(client, "two@acme.example")
+    page = client.get(f"{WEB}&product=server&month=2026-06")
+    assert "usage of June 2026 that came after its invoice is not in these figures" in words(page)
+    assert number not in page.text
+
+
+def test_a_line_opens_the_hours_it_was_billed_for(client: Browser) -> None:
+    invoice = invoice_of(client)
+    lines = [line for group in invoice["groups"] for line in group["lines"]]
+    for line in lines:
+        path = f"/invoices/{invoice['number']}/lines/{line['line']}/metering"
+        text = shown(client, path)
+        assert f"As billed on {invoice['number']}: late usage is not in it." in text
+        assert "late-host" not in shown(client, f"{path}?open=*")
+        column = "Quantity" if line["product"] == "requests" else "Total time"
+        counted = Decimal(line.get("unit_hours") or line["quantity"])
+        for sheet in ("days.csv", "days.csv?open=*", "hours.csv"):
+            assert sum(Decimal(row[column]) for row in rows_of(client.get(f"{path}/{sheet}"))) == counted
+    assert client.get(f"/invoices/{invoice['number']}/lines/99/metering").status_code == 404
+    become(client, "two@acme.example")
+    assert client.get(f"/invoices/{invoice['number']}/lines/1/metering").status_code == 404
+
+
+def test_a_script_gets_the_inside_alone(client: Browser) -> None:
+    part = client.get(f"{WEB}&product=server&month=2026-07", headers=IN_WINDOW)
+    assert part.status_code == 200
+    assert "<html" not in part.text
+    assert '<form method="dialog">' in part.text
+    assert 'id="metering-title"' in part.text
+    page = client.get(f"{WEB}&product=server&month=2026-07")
+    assert "<html" in page.text
+    assert 'method="dialog"' not in page.text
+
+
+@pytest.mark.parametrize("email", ["two@acme.example", "none@acme.example"])
+def test_without_the_permission_it_does_not_exist(client: Browser, email: str) -> None:
+    become(client, email)
+    hidden, unknown = (
+        client.get(f"/metering?account=acme&project={project}&product=server&month=2026-07")
+        for project in ("hidden", "no-such")
+    )
+    assert hidden.status_code == unknown.status_code == 404
+    assert hidden.text == unknown.text.replace("no-such", "hidden")
+    for sheet in ("days", "hours"):
+        path = f"/metering/{sheet}.csv?account=acme&project=hidden&product=server&month=2026-07"
+        assert client.get(path).status_code == 404
+    foreign = client.get("/metering?account=acme&project=hanok-app&product=server&month=2026-07")
+    assert foreign.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("product=no-such", 404),
+        ("product=server&month=2026-13", 400),
+        ("product=server&month=2026-08", 400),
+        ("product=server&day=2026-07-32", 400),
+        ("product=server&day=tomorrow", 400),
+        ("product=server&hour=2026-07-09", 400),
+        ("product=server&hour=2026-07-09T14:30Z", 404),
+        ("product=server&hour=2026-06-09T14:00Z", 404),
+        ("product=server&hour=2026-07-09T14:00Z&after=x", 400),
+        ("product=server&after=x&hour=9999-12-31T23:00Z", 404),
+        ("", 400),
+        (f"product=server&open={'2' * 2000}", 422),
+    ],
+)
+def test_addresses_that_lead_nowhere_are_refused(client: Browser, query: str, status: int) -> None:
+    answer = client.get(f"{WEB}&{query}" if "month" in query else f"{WEB}&month=2026-07&{query}")
+    assert answer.status_code in (status, 422 if status == 400 else status)
+
+
+def test_nonsense_in_the_open_days_opens_nothing(client: Browser) -> None:
+    page = client.get(f"{WEB}&product=server&month=2026-07&open=x,2026-99-99,%3Cb%3E")
+    assert page.status_code == 200
+    assert 'aria-expanded="true"' not in page.text
+    hour = client.get(f"{WEB}&product=server&month=2026-07&open=x,2026-07-01&hour=2026-07-09T14:00Z")
+    assert hour.status_code == 200
+
+
+def test_days_open_and_close_by_links(client: Browser) -> None:
+    page = client.get(f"{WEB}&product=server&month=2026-07&open=2026-07-08")
+    opened = {day: html.unescape(href) for day, href in re.findall(r'id="metering-([\d-]+)" href="([^"]+)"', page.text)}
+    assert list(opened) == sorted(opened, reverse=True)
+    assert len(opened) == 20
+    assert opened["2026-07-08"].endswith("month=2026-07")
+    assert "open=2026-07-07,2026-07-08" in opened["2026-07-07"]
+    every = client.get(f"{WEB}&product=server&month=2026-07&open=*")
+    assert every.text.count('aria-expanded="true"') == 20
+    assert "Collapse all" in words(every)
+
+
+def test_nothing_metered_says_so(client: Browser) -> None:
+    assert "Nothing was metered in July 2026" in shown(client, f"{WEB}&product=database&month=2026-07")
+    text = shown(client, f"{WEB}&product=apm&month=2026-07&hour=2026-07-09T14:00Z")
+    assert "Nothing was metered in this hour." in text

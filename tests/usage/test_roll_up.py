@@ -1,0 +1,145 @@
+"""The roll-up counts what the events count, in whatever order they come in and wherever it stands."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import count
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from meterbook.core.metering import Meter
+from meterbook.core.period import BillingZone, billing_zone, day_starts, hour_floor
+from meterbook.usage.queries import by_window, metered
+from meterbook.usage.store import UsageStore
+from tests.usage.sending import COUNTER, HOUR, MAXIMUM, METERS, PRESENCE, Event, Sender, event
+from tests.usage.test_metering import END, LATER, START, UTC_ZONE, as_decimal, expected_use
+
+ZONES = ["UTC", "+05:30", "-09:30", "+05:45", "Asia/Seoul", "America/New_York"]
+_runs = count(1)
+
+
+def begin(sender: Sender, zone: BillingZone = UTC_ZONE) -> None:
+    """Have the account's roll-up made, as its first reading does, and wait for it."""
+    sender.store.rolled([sender.account_id], zone)
+    sender.store._roll_up.begin()
+    assert sender.store.rolled([sender.account_id], zone)
+
+
+def use(
+    sender: Sender,
+    meter: Meter,
+    boundaries: Sequence[datetime],
+    zone: BillingZone,
+    until: datetime,
+    received_through: datetime | None = None,
+) -> list[tuple[Decimal, int]]:
+    found = metered(
+        sender.store, [sender.account_id], None, [meter], boundaries, zone, until, received_through=received_through
+    )
+    if not found:
+        return []
+    return [(as_decimal(part.quantity), part.usage_hours) for part in found[meter][sender.web].parts]
+
+
+SOME = st.lists(
+    st.builds(
+        lambda id_, minutes, meter, resource, value: event(
+            str(id_), START + timedelta(minutes=minutes), meter.type, resource, str(value)
+        ),
+        st.integers(0, 60),
+        st.integers(-2000, 3500),
+        st.sampled_from(METERS),
+        st.sampled_from(["a", "b"]),
+        st.decimals(0, 100, places=9, allow_nan=False).map(lambda number: f"{number:f}"),
+    ),
+    max_size=30,
+)
+MINUTES = st.integers(-2100, 3600)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(SOME, st.booleans()), min_size=1, max_size=4),
+    st.sampled_from(ZONES),
+    st.lists(MINUTES, min_size=2, max_size=5, unique=True),
+    MINUTES,
+    st.data(),
+)
+def test_a_reading_of_the_roll_up_is_one_of_the_events(
+    store: UsageStore,
+    batches: list[tuple[list[Event], bool]],
+    zone_name: str,
+    cuts: list[int],
+    until: int,
+    data: st.DataObject,
+) -> None:
+    sender, zone = Sender(store, 90_000_000 + next(_runs)), billing_zone(zone_name, allow_dst=True)
+    begin(sender, zone)
+    known: list[list[Event]] = [[]]
+    moments = [store.received_through()]
+    for events, is_rolled_up in batches:
+        if events:
+            sender.send(events, now=LATER)
+        known.append([*known[-1], *events])
+        moments.append(store.received_through())
+        if is_rolled_up:
+            store._roll_up.go_on()
+    bounds = sorted({hour_floor(START + timedelta(minutes=cut), zone) for cut in cuts})
+    boundaries = bounds if len(bounds) > 1 else [*bounds, bounds[0] + HOUR]
+    ends = START + timedelta(minutes=until)
+    at = data.draw(st.integers(0, len(moments) - 1))
+    for events, received_through in ((known[-1], None), (known[at], moments[at])):
+        first = {one["id"]: one for one in reversed(events)}.values()
+        counted = [one for one in first if datetime.fromisoformat(one["time"]) < ends]
+        for meter in METERS:
+            expected = expected_use(counted, meter, boundaries, zone)
+            assert use(sender, meter, boundaries, zone, ends, received_through) == expected
+    assert store.roll_up_faults() == []
+
+
+def test_days_and_hours_of_the_roll_up_add_up(sender: Sender) -> None:
+    events = [
+        event(f"{meter.type}-{hour}-{resource}", START + hour * HOUR, meter.type, resource, f"{hour}.5")
+        for meter in METERS
+        for hour in range(0, 60, 7)
+        for resource in "ab"
+    ]
+    assert sender.send(events, now=LATER).accepted == len(events)
+    whole = [START, START + 72 * HOUR]
+    days, hours = [*day_starts(*whole, UTC_ZONE), whole[1]], [START + n * HOUR for n in range(73)]
+    asked = (sender.store, [sender.account_id], None, METERS)
+    of_events = [by_window(*asked, bounds, UTC_ZONE, END) for bounds in (whole, days, hours)]
+    begin(sender)
+    assert [by_window(*asked, bounds, UTC_ZONE, END) for bounds in (whole, days, hours)] == of_events
+
+
+def test_late_events_and_those_ahead_of_the_moment_asked_for(sender: Sender) -> None:
+    sender.send([event("a", START), event("b", START + timedelta(minutes=40), resource="host-2")], now=LATER)
+    begin(sender)
+    half = START + timedelta(minutes=30)
+    assert use(sender, PRESENCE, [START, END], UTC_ZONE, half) == [(Decimal(1), 1)]
+    sender.send([event("c", START + timedelta(minutes=10), resource="host-3")], now=LATER)
+    assert use(sender, PRESENCE, [START, END], UTC_ZONE, half) == [(Decimal(2), 1)]
+    assert use(sender, PRESENCE, [START, END], UTC_ZONE, END) == [(Decimal(3), 1)]
+    sender.store._roll_up.go_on()
+    assert use(sender, PRESENCE, [START, END], UTC_ZONE, half) == [(Decimal(2), 1)]
+    assert use(sender, PRESENCE, [START, END], UTC_ZONE, END) == [(Decimal(3), 1)]
+
+
+def test_a_step_may_be_repeated(sender: Sender) -> None:
+    sender.send([event("a", START, MAXIMUM.type, value="3"), event("b", START, COUNTER.type, value="2")], now=LATER)
+    begin(sender)
+    roll_up, moment = sender.store._roll_up, sender.store.received_through()
+    before = roll_up._marks
+    for _ in range(3):
+        roll_up._marks = before
+        sender.send([event("c", START, MAXIMUM.type, value="5")], now=LATER)
+        roll_up.go_on()
+        roll_up._add(
+            [sender.account_id], 0, datetime.fromtimestamp(0, UTC_ZONE.tzinfo), sender.store.received_through()
+        )
+    assert use(sender, MAXIMUM, [START, END], UTC_ZONE, END) == [(Decimal(5), 1)]
+    assert use(sender, COUNTER, [START, END], UTC_ZONE, END) == [(Decimal(2), 1)]
+    assert use(sender, MAXIMUM, [START, END], UTC_ZONE, END, moment) == [(Decimal(3), 1)]
+    assert sender.store.roll_up_faults() == []
