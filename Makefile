@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo test check format bench messages lock clean
+.PHONY: setup demo test browser check format bench messages screenshots lock clean
 
 setup: .venv/.ready src/meterbook/console/static/.ready
 
@@ -18,14 +18,18 @@ setup: .venv/.ready src/meterbook/console/static/.ready
 
 # What the browser loads, and the compiled languages; nothing runs when no source has changed.
 src/meterbook/console/static/.ready: .venv/.ready package.json package-lock.json .npmrc scripts/build_static.py \
-		$(wildcard src/meterbook/console/assets/*) $(wildcard src/meterbook/console/locale/*/LC_MESSAGES/*.po)
+		$(wildcard src/meterbook/console/assets/* src/meterbook/console/assets/*/*) $(wildcard src/meterbook/console/locale/*/LC_MESSAGES/*.po)
 	$(BIN)/python scripts/build_static.py
 
 demo: setup
 	$(BIN)/meterbook demo
 
-test: setup check
+test: setup check browser
 	$(BIN)/pytest
+
+# Finds a Chromium for the browser's tests, or installs one.
+browser: .venv/.ready
+	$(BIN)/python scripts/find_chromium.py
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -44,6 +48,10 @@ bench: setup
 # Brings the languages' catalogs in step with the texts of the console; then translate what is new.
 messages: .venv/.ready
 	$(BIN)/python scripts/update_messages.py
+
+# The pictures of the console in the documentation, of the demo on a set day.
+screenshots: setup
+	$(BIN)/python scripts/screenshots.py
 
 lock:
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file requirements.lock

@@ -86,11 +86,18 @@ def keep(session: Session, now: datetime, caller: str, key: str, request: bytes,
     return _answer(row) or answer
 
 
-def give_up(session: Session, caller: str, key: str) -> Answer | None:
-    """Return the answer that a claimed key got meanwhile; without one, forget the key: the act was refused."""
+def kept_answer(session: Session, caller: str, key: str) -> Answer | None:
+    """Return the answer that a claimed key has got so far."""
+    query = select(IdempotencyKey.status, IdempotencyKey.body)
+    return _answer(
+        session.execute(query.where(IdempotencyKey.caller == caller, IdempotencyKey.key == key)).one_or_none()
+    )
+
+
+def give_up(session: Session, caller: str, key: str) -> None:
+    """Forget a claimed key that has no answer: its act was refused."""
     mine = (IdempotencyKey.caller == caller, IdempotencyKey.key == key)
     session.execute(delete(IdempotencyKey).where(*mine, IdempotencyKey.status.is_(None)))
-    return _answer(session.execute(select(IdempotencyKey.status, IdempotencyKey.body).where(*mine)).one_or_none())
 
 
 def _noted(session: Session, now: datetime, caller: str, key: str, request: bytes) -> bool:

@@ -28,6 +28,7 @@ STAFF, FINANCE, DEVELOPER, VIEWER = (
 )
 HEIGHT = 800
 WIDE, NARROW = 1280, 390
+LETTER_SECONDS = 60
 LANGUAGES = ("en", "ko", "ja")
 _numbers = count(1)
 
@@ -101,6 +102,18 @@ class Demo:
         self.api("POST", "/events", [*_events(f"{code}-web"), *_events(f"{code}-shop")])
         return Customer(code, email)
 
+    def issued_without_card(self, customer: Customer) -> str:
+        """Issue a customer's invoice of last month, unpaid and mailed, and return its number.
+
+        Waits for the letter: until then the job that would charge a card may not have looked for one.
+        """
+        information = {"company": "Customer Ltd.", "recipient": "Accounts payable", "email": customer.email}
+        self.api("PUT", "/payment-information", {"account": customer.code, "method": "send_invoice", **information})
+        (invoice,) = self.api("POST", "/closes", close(customer, confirm=True))["issued"]
+        self._wait(lambda: any(self._letters(customer.email)), f"no letter came to {customer.email}")
+        number: str = invoice["number"]
+        return number
+
     def ask_for_password(self, email: str) -> None:
         """Ask for the letter with which a person chooses a new password."""
         with httpx.Client(base_url=self.url, verify=False, trust_env=False) as client:
@@ -110,14 +123,22 @@ class Demo:
             answer = client.post("/forgotten-password", data={"email": email, "form_token": found[1]})
             assert answer.status_code == 303, answer.text
 
-    def link(self, to: str, kind: str, count: int = 1) -> str:
-        """Wait for somebody's letters with links of a kind, and return the token of the newest."""
-        for _ in range(300):
-            found = [link for letter in self._letters(to) for link in re.findall(rf"/{kind}/([\w-]+)", letter)]
-            if len(found) >= count:
-                return found[-1]
+    def link(self, to: str, kind: str) -> str:
+        """Wait for somebody's letter with a link of a kind, and return the token in it."""
+        tokens: list[str] = []
+
+        def came() -> bool:
+            tokens[:] = [link for letter in self._letters(to) for link in re.findall(rf"/{kind}/([\w-]+)", letter)]
+            return bool(tokens)
+
+        self._wait(came, f"no letter with a link for {kind} came to {to}")
+        return tokens[-1]
+
+    def _wait(self, happened: Callable[[], bool], complaint: str) -> None:
+        until = time.monotonic() + LETTER_SECONDS
+        while not happened():
+            assert time.monotonic() < until, complaint
             time.sleep(0.1)
-        raise AssertionError(f"no letter with a link for {kind} came to {to}")
 
     def _letters(self, to: str) -> Iterator[str]:
         """Yield the text of the letters to somebody, oldest first."""
@@ -135,6 +156,11 @@ class Customer:
 
     code: str
     email: str
+
+
+def close(customer: Customer, confirm: bool) -> dict[str, object]:
+    """Return what asks for the close of a customer's last month."""
+    return {"month": "2026-10", "account": customer.code, "at": "2026-11-03T00:00:00Z", "confirm": confirm}
 
 
 def _events(project: str) -> Iterator[dict[str, object]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tests.browser.desk import DEVELOPER, FINANCE, STAFF, VIEWER, Customer, Demo
+from tests.browser.desk import DEVELOPER, FINANCE, STAFF, VIEWER, Customer, Demo, close
 
 Pages = dict[str, tuple[str | None, str]]
 
@@ -122,9 +122,9 @@ class Places:
 def furnish(demo: Demo) -> Places:
     """Add to the demo what pages are about: an unpaid invoice and a card, a draft, an invitation, a lost password."""
     card, draft = demo.customer(), demo.customer()
+    unpaid = demo.issued_without_card(card)
     demo.api("PUT", "/payment-information", {"account": card.code, "method": "card", **_card(card)})
-    (unpaid,) = demo.api("POST", "/closes", _close(card, confirm=True))["issued"]
-    demo.api("POST", "/closes", _close(draft, confirm=False))
+    demo.api("POST", "/closes", close(draft, confirm=False))
     newcomer = f"newcomer@{card.code}.example"
     demo.api("POST", "/invitations", {"email": newcomer, "account": card.code, "role": "viewer", "billing": False})
     demo.ask_for_password(VIEWER)
@@ -135,7 +135,7 @@ def furnish(demo: Demo) -> Places:
             "card": card.email,
             "code": card.code,
             "draft": draft.code,
-            "unpaid": unpaid["number"],
+            "unpaid": unpaid,
             "invoice": newest[0]["number"],
             "payment": str(paid[0]["id"]),
             "invitation": demo.link(newcomer, "invitation"),
@@ -146,8 +146,4 @@ def furnish(demo: Demo) -> Places:
 
 
 def _card(customer: Customer) -> dict[str, str]:
-    return {"gateway": "fake", "token": "fake_declines", "company": "Customer", "email": customer.email}
-
-
-def _close(customer: Customer, confirm: bool) -> dict[str, object]:
-    return {"month": "2026-10", "account": customer.code, "at": "2026-11-03T00:00:00Z", "confirm": confirm}
+    return {"gateway": "fake", "token": "fake_succeeds", "company": "Customer", "email": customer.email}

@@ -61,12 +61,18 @@ _FOCUS_UNSEEN = """
         };
         const takes = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
         const all = [...document.querySelectorAll(takes)];
-        const shown = all.filter((element) => !element.disabled && element.checkVisibility({ visibilityProperty: true }));
+        const seen = { visibilityProperty: true };
+        const shown = all.filter((element) => !element.disabled && element.checkVisibility(seen));
         document.activeElement?.blur();
+        // of an element of no size, such as a checkbox drawn by its label, the label shows the focus
+        const shows = (element) => {
+            const clipped = getComputedStyle(element).clipPath !== "none" || element.getBoundingClientRect().width <= 1;
+            return [...(clipped ? [] : [element]), element.closest("label")].filter(Boolean);
+        };
         const unseen = shown.filter((element) => {
-            const before = look(element);
+            const before = shows(element).map(look).join();
             element.focus({ focusVisible: true, preventScroll: true });
-            const same = document.activeElement === element && look(element) === before;
+            const same = document.activeElement === element && shows(element).map(look).join() === before;
             element.blur();
             return same;
         });
@@ -88,7 +94,7 @@ def axe(page: Page, only: tuple[str, ...] = AXE_TAGS) -> list[str]:
     return [_violation(violation) for violation in found]
 
 
-def contrast(page: Page) -> list[str]:
+def colours(page: Page) -> list[str]:
     """Return what axe finds about colours alone."""
     options = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
     found = page.evaluate(f"async () => (await axe.run(document, {json.dumps(options)})).violations")

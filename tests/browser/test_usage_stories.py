@@ -95,7 +95,7 @@ def test_project_usage_has_every_project_and_hides_costs(desk: Desk, view: View)
     _ = view.words
     with desk.page(VIEWER, view, "/project-usage?account=acme") as page:
         expect(page.locator("#bill tbody.group")).to_have_count(2)
-        expect(page.locator("#bill tbody.group .cost").first).to_contain_text("–")
+        expect(page.locator("#bill tbody.group .cost").first).to_contain_text("\N{EN DASH}")
         page.get_by_role("link", name=_("By product"), exact=True).click()
         expect(page.locator("#toggle-server")).to_be_visible()
         page.select_option("select[name=month]", "10")

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from html import unescape
-from time import perf_counter
+from time import process_time
 
 import httpx
 import pytest
@@ -135,7 +136,7 @@ def test_the_sheet_has_every_line(payer: Payer) -> None:
     assert len(lines) == 5
     begun = f"1,{payer.code},{payer.code},Server,2026-06,2026-06-01 00:00,2026-07-01 00:00,host,10,,10,12.00,"
     assert lines[1].startswith(begun)
-    assert sum(float(line.split(",")[-2]) for line in lines[1:]) == float(payer.invoice(number)["net"])
+    assert sum(Decimal(line.split(",")[-2]) for line in lines[1:]) == Decimal(payer.invoice(number)["net"])
 
 
 def test_late_usage_of_an_earlier_month_names_it(payer: Payer) -> None:
@@ -217,15 +218,15 @@ def test_an_invoice_of_three_thousand_lines_is_paged_and_fast(payer: Payer, hous
     assert [row[0] for row in rows(found)[:-1]] == ["Project 77", *(f"Project {n}" for n in range(770, 780))]
     assert "No project of this invoice is called" in client.get(f"/invoices/{number}?find=zzz").text
     wide = client.get(f"/invoices/{number}?by=product&open=*")
-    assert "100 of 1,000 lines are shown. Show them all" in wide.text
-    only = client.get(f"/invoices/{number}?by=product&only=server0&page=10")
-    assert f"901{NOTHING}1,000 of 1,000" in only.text
-    assert len(re.findall(r'class="metered"', only.text)) == 100
+    assert "50 of 1,000 lines are shown. Show them all" in wide.text
+    only = client.get(f"/invoices/{number}?by=product&only=server0&page=20")
+    assert f"951{NOTHING}1,000 of 1,000" in only.text
+    assert len(re.findall(r'class="metered"', only.text)) == 50
     for state in ("", "?open=*", "?by=product", "?by=product&open=server0", "?by=product&only=server0&page=2"):
         took = []
         for _ in range(5):
-            begun = perf_counter()
+            begun = process_time()
             assert client.get(f"/invoices/{number}{state}").status_code == 200
-            took.append(perf_counter() - begun)
-        # the target is 0.1 on a machine that does nothing else; this only catches a page that reads every line
-        assert min(took) < 0.4, (state, took)
+            took.append(process_time() - begun)
+        # work of the processor, as the machine may do other things: a page that reads every line takes more
+        assert min(took) < 0.25, (state, took)

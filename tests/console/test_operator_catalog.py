@@ -157,8 +157,8 @@ def test_a_past_month_is_simulated_and_nothing_is_kept(staff: Browser, office: O
     page = staff.get(CHANGE)
     compared = send(staff, page, CHANGE, catalog=form_of(page, CHANGE)["catalog"] + LATER)
     told = words(send(staff, compared, "/operator/catalog/simulation", month="2027-06"))
-    assert "USD 2 1 0 110.00 165.00 +$55.00" in told
-    assert f"{used} USD 110.00 165.00 +$55.00 {idle} USD 0.00 0.00 $0.00" in told
+    assert "USD 2 1 0 110.00 165.00 +55.00" in told
+    assert f"{used} USD 110.00 165.00 +55.00 {idle} USD 0.00 0.00 0.00" in told
     assert "No draft waits." in words(staff.get("/operator/closes?month=2027-06"))
     broken = send(staff, compared, "/operator/catalog/simulation", month="2028-06")
     assert "There is no account to simulate" in words(broken)

@@ -113,11 +113,11 @@ def test_who_is_passed_over_is_told_with_what_to_do(staff: Browser, office: Offi
     office.issued(behind, "7", month="2027-04")
     office.use(behind, "3", "2027-05-10T00:00:00Z")
     told = words(staff.get(CLOSES))
-    assert "not its turn 2027-05 has usage and is not issued: close it first." in told
+    assert "not its turn May 2027 has usage and is not issued: close it first." in told
     draft_all(staff, office)
     told = words(staff.get(CLOSES))
     assert "Done: 2 accounts were looked at. 1 was passed over." in told
-    assert f"{behind} : 2027-05 has usage and is not issued" in told
+    assert f"{behind} : May 2027 has usage and is not issued" in told
     assert issued(office, ready, behind) == [False, False]
 
 

@@ -46,7 +46,7 @@ def test_six_figures_answer_what_is_to_be_paid(client: Browser, shop: Shop) -> N
     names = ["So far", "Forecast", "Same hour last month", "Unpaid", "Balance", "Next payment"]
     assert titles(page) == names
     told = shop.told("/invoices/preview")
-    then = shop.told("/invoices/preview", month="2026-05", at="2026-05-25T06:30:00Z")
+    then = shop.told("/invoices/preview", month="2026-05", at="2026-05-25T07:00:00Z")
     assert figures(page) == [
         dollars(told["total"]),
         dollars(told["forecast"]),
@@ -56,7 +56,7 @@ def test_six_figures_answer_what_is_to_be_paid(client: Browser, shop: Shop) -> N
         "Jul 25",
     ]
     more = (float(told["total"]) / float(then["total"]) - 1) * 100
-    assert f"{more:+.1f}% until May 25 06:30, not billed yet" in plain(page.text)
+    assert f"{more:+.1f}% until May 25 07:00, not billed yet" in plain(page.text)
     assert "Data through Jun 25 07:00 UTC" in page.text
     assert "All of the account: 5 projects" in page.text
     assert ">estimated</span>" in page.text

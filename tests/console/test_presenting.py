@@ -132,8 +132,8 @@ def test_the_chart_carries_amounts_as_text() -> None:
 def test_bars_stand_on_each_other_below_the_highest_line() -> None:
     chart = preview().chart
     assert chart is not None
-    assert [str(tick.value) for tick in chart.ticks] == ["0.00", "1.00", "2.00", "3.00", "4.00", "5.00"]
-    assert [tick.top for tick in chart.ticks] == [1000, 800, 600, 400, 200, 0]
+    assert [str(tick.value) for tick in chart.ticks] == ["0.00", "1.00", "2.00", "3.00", "4.00"]
+    assert [tick.top for tick in chart.ticks] == [1000, 750, 500, 250, 0]
     lowest, *_, highest = chart.stacks[0]
     assert lowest.top + lowest.height == 1000
     assert sum(bar.height for bar in chart.stacks[0]) == 1000 - highest.top
@@ -146,7 +146,7 @@ def test_the_month_before_is_a_line_with_a_gap_where_nothing_was_metered() -> No
     gap = replace(daily.series[0], costs=(daily.series[0].costs[0], None, *daily.series[0].costs[2:]))
     chart = present_chart(daily, "en", POSITIONS, None, before=replace(daily, series=(gap,)), href=str)
     assert chart is not None
-    assert chart.before_line.startswith("M50 200M250 200L350 200")
+    assert chart.before_line.startswith("M50 0M250 0L350 0")
     assert chart.hrefs[0] == "2026-06-01"
     assert chart_data(chart, formats("en"), "")["before"]["amounts"][:2] == ["$0.40", NOTHING]
 

@@ -89,6 +89,13 @@ def test_groups_are_found_by_name_code_and_label_and_sums_stay(client: Browser, 
     assert len({row["Project code"] for row in sheet}) == count
 
 
+def test_a_group_of_many_lines_shows_the_first_and_its_sheet_all(client: Browser) -> None:
+    page = client.get("/invoice-preview?month=2026-05&by=product&open=server")
+    assert page.text.count('class="metered"') == 100
+    assert "100 of 125 lines are shown; the CSV has them all." in page.text
+    assert len(sheet_of(client.get("/invoice-preview.csv?month=2026-05&by=product&q=server"))) == 125
+
+
 def test_products_are_found_by_name(client: Browser) -> None:
     page = client.get("/invoice-preview?month=2026-06&by=product&q=call")
     assert groups(page) == ["Calls"]

@@ -63,10 +63,11 @@ def listed(page: httpx.Response) -> list[str]:
 
 
 def summary(page: httpx.Response) -> list[list[str]]:
-    """The summary's rows, by product: metered units, total time, usage hours, cost."""
+    """The summary's rows, by product: metered units, total time with usage hours, cost."""
     table = re.search(r'<table class="summary">(.*?)</table>', page.text, re.DOTALL)
     assert table, page.text
-    rows = re.findall(r"<tr.*?</tr>", table[1], re.DOTALL)
+    read = re.sub(r'<span class="sr-only">.*?</span>', "", table[1])
+    rows = re.findall(r"<tr.*?</tr>", read, re.DOTALL)
     return [
         [
             " ".join(html.unescape(re.sub(r"<[^>]+>", " ", cell)).split())
@@ -79,11 +80,11 @@ def summary(page: httpx.Response) -> list[list[str]]:
 def test_this_months_usage_in_the_terms_of_each_product(client: Browser) -> None:
     page = client.get(WEB)
     assert summary(page)[1:] == [
-        ["Server", "1.56 hosts on average", "720 h", "462", "11.61"],
-        ["APM", "8 cores on average", "80 h", "10", "4.30"],
-        ["Requests", "48,024 requests", "–", "48", "19.21"],  # noqa: RUF001
-        ["Log", "6 M lines a day × 3 days kept = 18", "864 h", "48", "5.32"],  # noqa: RUF001
-        ["Usage before discounts USD", "40.44"],
+        ["Server", "1.56 hosts on average", "720 h 462 usage hours", "11.61"],
+        ["APM", "8 cores on average", "80 h 10 usage hours", "4.30"],
+        ["Requests", "48,024 requests", "– 48 usage hours", "19.21"],  # noqa: RUF001
+        ["Log", "6 M lines a day × 3 days kept = 18", "864 h 48 usage hours", "5.81"],  # noqa: RUF001
+        ["Usage before discounts USD", "40.93"],
     ]
     text = words(page)
     for word in ("July 2026", "Time zone UTC", "estimated", "Data through Jul 20 06:00 UTC", "team=web", "env=prod"):
@@ -124,7 +125,7 @@ def test_days_add_up_to_the_summary_and_so_do_the_hours(client: Browser, period:
                 assert of_days == of_hours
     page = client.get(f"{WEB}{period}")
     server = sum(Decimal(row["Total time"]) for row in every if row["Product"] == "Server")
-    assert f"{server:,} h" == summary(page)[1][2]
+    assert summary(page)[1][2].startswith(f"{server:,} h ")
 
 
 def test_days_are_listed_newest_first_and_open_without_javascript(client: Browser) -> None:
@@ -156,7 +157,7 @@ def test_a_swapped_part_is_the_part_alone_and_keeps_the_address(client: Browser)
 
 def test_the_month_that_was_issued_is_as_it_was_billed(client: Browser) -> None:
     page = client.get(f"{WEB}&period=last-month")
-    assert summary(page)[1][:3] == ["Server", "1 host on average", "240 h"]
+    assert summary(page)[1][:3] == ["Server", "1 host on average", "240 h 240 usage hours"]
     text = words(page)
     assert "final" in text
     assert "usage of June 2026 that came later is not in these figures." in text
@@ -173,13 +174,13 @@ def test_whole_months_have_amounts_and_parts_of_months_have_none(client: Browser
     for part in ("from=2026-06-02&until=2026-07-31", "from=2026-06-01&until=2026-07-19"):
         page = client.get(f"{WEB}&period=custom&{part}")
         assert "Cost" not in words(page)
-        assert len(summary(page)[1]) == 4
+        assert len(summary(page)[1]) == 3
 
 
 def test_seoul_counts_its_own_days_and_its_trial_costs_nothing(client: Browser) -> None:
     page = client.get("/usage?account=hanok&open=2026-07-20")
     told = client.get("/api/v1/invoices/preview?account=hanok&month=2026-07", headers=client.key).json()
-    assert summary(page)[1] == ["Server", "2 hosts on average", "942 h", "471", f"{int(told['subtotal']):,}"]
+    assert summary(page)[1] == ["Server", "2 hosts on average", "942 h 471 usage hours", f"{int(told['subtotal']):,}"]
     text = words(page)
     assert "Data through Jul 20 15:00 Asia/Seoul" in text
     assert len(re.findall(r'id="day-[\d-]+"', page.text)) == 20
@@ -264,13 +265,13 @@ def test_days_that_cannot_be_shown_are_refused_and_kept(client: Browser, query: 
     typed = dict(part.split("=") for part in query.split("&"))
     assert f'value="{typed["from"]}"' in page.text
     assert f'value="{typed["until"]}"' in page.text
-    assert summary(page)[1][2] == "720 h"
+    assert summary(page)[1][2].startswith("720 h ")
 
 
 def test_thirteen_months_to_the_day_are_shown(client: Browser) -> None:
     page = client.get(f"{WEB}&from=2025-07-01&until=2026-07-31")
     assert page.status_code == 200
-    assert summary(page)[1][2] == "960 h"
+    assert summary(page)[1][2].startswith("960 h ")
     assert client.get(f"{WEB}&from=2025-06-15&until=2026-07-14&open=*").status_code == 200
 
 

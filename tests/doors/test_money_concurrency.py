@@ -157,6 +157,23 @@ def test_a_card_is_charged_once_however_many_ask(served: Served) -> None:
     verified(served)
 
 
+def test_one_wish_to_pay_is_one_attempt_and_one_answer(served: Served) -> None:
+    account = hosts(served)
+    register(served, account, method="card", gateway="fake", token="fake_declines")
+    invoice = issued(served, account, "2026-06")
+    path = f"/invoices/{invoice['number']}/payments"
+    key = {"Idempotency-Key": f"{account}/wish"}
+    answers = at_once(lambda _: served.api("POST", path, json={}, headers=key))
+    assert {(answer.status_code, answer.text) for answer in answers} == {(200, answers[0].text)}
+    assert answers[0].json()["charge"] == "declined"
+    attempts = served.get(f"/invoices/{invoice['number']}")["attempts"]
+    assert [each["number"] for each in attempts if each["number"] > 100] == [101]
+    elsewhere = served.api("POST", f"/invoices/{invoice['number']}/write-off", json={}, headers=key)
+    check_problem(elsewhere, 409, "idempotency-key-reused", "new key")
+    assert served.api("POST", path, json={}, headers=key).text == answers[0].text
+    verified(served)
+
+
 def test_a_line_is_given_back_once(served: Served) -> None:
     account = hosts(served)
     invoice = issued(served, account, "2026-06")

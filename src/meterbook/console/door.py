@@ -12,6 +12,7 @@ from meterbook.console.pages import STATIC_PATH, render, static_files
 from meterbook.console.person import routes as person
 from meterbook.console.person.attempts import Attempts, LettersAsked
 from meterbook.console.protection import PageHeaders, form_token
+from meterbook.invoicing.remembered import RememberedMonths
 
 
 def mount(app: FastAPI) -> None:
@@ -20,6 +21,7 @@ def mount(app: FastAPI) -> None:
     Errors are the application's to handle: `problems.page_of` shows them to people.
     """
     app.state.sign_in_attempts, app.state.letters_asked = Attempts(), LettersAsked()
+    app.state.remembered = RememberedMonths()
     for room in (person, my_usage, operator):
         app.include_router(room.router)
     app.mount(STATIC_PATH, static_files(), name="static")

@@ -15,7 +15,7 @@ from fractions import Fraction
 from meterbook.core.allocation import allocate
 from meterbook.core.invoice import InvoiceDraft, Use
 from meterbook.core.money import Money
-from meterbook.core.pricing import Price, PriceModel, Product
+from meterbook.core.pricing import Product
 from meterbook.core.rating import Part
 
 
@@ -42,11 +42,6 @@ class Together:
     product: Product
     apart: frozenset[str]
     parts: tuple[Part, ...]
-
-
-def is_proportional(price: Price) -> bool:
-    """Whether what a price makes of a quantity is in proportion to it, in whichever project it was used."""
-    return price.model is PriceModel.per_unit and price.free_quantity is None and price.minimum_amount is None
 
 
 def daily_costs(draft: InvoiceDraft, uses: Sequence[Use], together: Sequence[Together] = ()) -> DailyCosts:

@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Final
 
 from meterbook.core.allocation import allocate
-from meterbook.core.money import Currency, Money, rounded
+from meterbook.core.money import Currency, Money, rounded, rounded_minor
 from meterbook.core.period import hour_ceil, hour_count
 from meterbook.core.pricing import FreeUnit, Per, PriceModel, Scale, cost, packages
 from meterbook.core.rating import Charge, Frame, Part
@@ -96,6 +96,7 @@ class Discounted:
     saved: Fraction = field(default_factory=Fraction)
 
 
+_WHOLE: Final = Fraction(1)
 # A step's name, and whether a promotion belongs to it; a promotion belongs to exactly one.
 _STEPS: Final = (
     (PromotionKind.free_quantity, None),
@@ -238,10 +239,12 @@ def _at_fixed_price(promotion: Promotion, line: Discounted, frame: Frame) -> Fra
 
 
 def _line_percent(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
-    shares = []
+    shares, percent = [], _percent(promotion)
     for place, line in lines:
-        base = Fraction(line.left.decimal) * _share(promotion, line, frame)
-        shares.append((place, min(rounded(base * _percent(promotion), currency), line.left, key=_minor)))
+        share, left = _share(promotion, line, frame), line.left.minor
+        numerator = left * percent.numerator * share.numerator
+        denominator = 10**currency.digits * percent.denominator * share.denominator
+        shares.append((place, Money(min(rounded_minor(numerator, denominator, currency), left), currency)))
     return _took(promotion, lines, shares, currency)
 
 
@@ -288,7 +291,7 @@ def _took(
         by_place[place].left -= share
         assert by_place[place].left.minor >= 0, "no discount is more than what is left"
     kept = tuple((place, share) for place, share in shares if share.minor)
-    return Discount(promotion, sum((share for _, share in kept), Money.zero(currency)), kept, quantity)
+    return Discount(promotion, Money(sum(share.minor for _, share in kept), currency), kept, quantity)
 
 
 def _share(promotion: Promotion, line: Discounted, frame: Frame) -> Fraction:
@@ -297,7 +300,7 @@ def _share(promotion: Promotion, line: Discounted, frame: Frame) -> Fraction:
     starts = charge.starts_at if promotion.starts_at is None else hour_ceil(promotion.starts_at, frame.zone)
     ends = charge.ends_at if promotion.ends_at is None else hour_ceil(promotion.ends_at, frame.zone)
     if starts <= charge.starts_at and charge.ends_at <= ends:
-        return Fraction(1)
+        return _WHOLE
     assert charge.price is not None, "what has no price is not discounted"
     if charge.price.model is PriceModel.flat or not charge.quantity:
         begin, end = max(starts, charge.starts_at), min(ends, charge.ends_at)

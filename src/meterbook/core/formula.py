@@ -20,8 +20,9 @@ from meterbook.core.pricing import (
 )
 
 
-def used(price: Price, scale: Scale, before: Fraction, after: Fraction, month_quantity: Fraction) -> str:
-    """Write the cost of the month's quantity from `before` to `after` under a price that is not flat."""
+def used(price: Price, scale: Scale, before: Fraction, quantity: Fraction, month_quantity: Fraction) -> str:
+    """Write the cost of a quantity, charged after `before` of the month's, under a price that is not flat."""
+    after = before + quantity if before else quantity
     start, end = scale.billable(price, before), scale.billable(price, after)
     hours = " h" if scale.divisor > 1 or price.per is Per.hour else ""
     over = f" / {scale.divisor} h" if scale.divisor > 1 else ""
@@ -29,8 +30,8 @@ def used(price: Price, scale: Scale, before: Fraction, after: Fraction, month_qu
         case PriceModel.package:
             count = packages(price, scale, after) - packages(price, scale, before)
             assert price.package_size is not None, "only a package price has packages"
-            quantity = _quantity(before, after, start, end, hours)
-            return f"{price.unit_price} x {count:,} packages of {_grouped(price.package_size)} ({quantity}{over})"
+            size = _grouped(price.package_size)
+            return f"{price.unit_price} x {count:,} packages of {size} ({_quantity(quantity, start, end, hours)}{over})"
         case PriceModel.graduated:
             parts = graduated_parts(price, scale, start, end)
             terms = " + ".join(f"{tier.unit_price} x {_grouped(part)}{hours}" for tier, part in parts) or "0"
@@ -40,7 +41,7 @@ def used(price: Price, scale: Scale, before: Fraction, after: Fraction, month_qu
         case _:
             assert price.unit_price is not None, "a price without tiers has a unit price"
             unit_price = price.unit_price
-    return f"{unit_price} x {_quantity(before, after, start, end, hours)}{over}"
+    return f"{unit_price} x {_quantity(quantity, start, end, hours)}{over}"
 
 
 def flat(price: Price, hours: int, month_hours: int, usage_hours: int) -> str:
@@ -59,13 +60,15 @@ def topped_up(usage: str, price: Price, hours: int, month_hours: int, first: boo
     return f"minimum {price.minimum_amount or 0}{part}{running} (used: {usage})"
 
 
-def _quantity(before: Fraction, after: Fraction, start: Fraction, end: Fraction, hours: str) -> str:
-    total, billable = after - before, end - start
-    if billable == total:
+def _quantity(total: Fraction, start: Fraction, end: Fraction, hours: str) -> str:
+    billable = end - start if start else end
+    if billable is total or billable == total:
         return f"{_grouped(total)}{hours}"
     return f"({_grouped(total)}{hours} - {_grouped(total - billable)}{hours} free)"
 
 
 def _grouped(value: Fraction | Decimal) -> str:
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return f"{value.numerator:,}"
     whole, point, decimals = plain(value).partition(".")
     return f"{int(whole):,}{point}{decimals}"

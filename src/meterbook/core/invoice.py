@@ -16,10 +16,10 @@ from typing import Final, Literal
 from meterbook.core.average import average_cost
 from meterbook.core.credits import Books, Owed, settlement
 from meterbook.core.discounts import Discount, Discounted, Promotion, discount, promotion_boundaries
-from meterbook.core.money import Currency, Money, half_up
+from meterbook.core.money import Currency, Money, half_up, half_up_whole
 from meterbook.core.period import BillingMonth, hour_count
 from meterbook.core.pricing import Product
-from meterbook.core.rating import Charge, Frame, Part, Waiver, price_boundaries, rate
+from meterbook.core.rating import Charge, Frame, Part, Tariff, Waiver, price_boundaries
 from meterbook.core.tax import TaxLine, tax_on
 
 QUANTITY_PLACES: Final = 9  # what usage is metered to
@@ -219,11 +219,11 @@ def draft(
 
     `promotions` are those redeemed, `adjustments` what late usage of earlier months came to, `books` the open items.
     """
-    bill = _bill(account, frame, uses, promotions, adjustments)
+    tariffs = _Tariffs(frame, account.currency)
+    bill = _bill(account, tariffs, uses, promotions, adjustments)
     forecast = bill.total
     if until < frame.ends_at:
-        continued = _continued(uses, promotions, frame, account)
-        forecast = _bill(account, frame, continued, promotions, adjustments).total
+        forecast = _forecast(account, tariffs, uses, promotions, adjustments)
     standing = settlement(Owed(None, bill.total, frame.starts_at, frame.ends_at), books)
     wanted = {(each.month, each.project.code, each.product.code): each.amount for each in adjustments}
     for each in bill.adjustments:
@@ -287,38 +287,59 @@ class _Bill:
     total: Money
 
 
+class _Tariffs(dict[int, Tariff]):
+    """The tariffs of products by their identity in memory: each is made ready once for all of its uses."""
+
+    def __init__(self, frame: Frame, currency: Currency) -> None:
+        super().__init__()
+        self.frame, self.currency = frame, currency
+        self._products: list[Product] = []
+
+    def of(self, product: Product) -> Tariff:
+        tariff = self.get(id(product))
+        if tariff is None:
+            self._products.append(product)
+            tariff = self[id(product)] = Tariff(product, self.frame, self.currency)
+        return tariff
+
+
 def _bill(
     account: AccountTerms,
-    frame: Frame,
+    tariffs: _Tariffs,
     uses: Sequence[Use],
     promotions: Sequence[Promotion],
     adjustments: Sequence[Adjustment],
 ) -> _Bill:
     nothing = Money.zero(account.currency)
-    rated = [
-        Discounted(use.project.code, charge, _within(use.parts, charge) if promotions else (), charge.amount)
-        for use in uses
-        for charge in _charges(use, frame, account.currency)
-    ]
-    terms = {use.project.code: use.project for use in uses}
-    discounts = discount(rated, promotions, frame, account.currency)
-    lines = tuple(Line(terms[each.project], each.charge, each.charge.amount - each.left) for each in rated)
-    lines_net = sum((line.net for line in lines), nothing)
+    charged = [(use, charge) for use in uses for charge in _charges(use, tariffs)]
+    discounts: list[Discount] = []
+    if promotions:
+        rated = [Discounted(use.project.code, each, _within(use.parts, each), each.amount) for use, each in charged]
+        discounts = discount(rated, promotions, tariffs.frame, account.currency)
+        lines = tuple(
+            Line(use.project, each, each.amount - line.left) for (use, each), line in zip(charged, rated, strict=True)
+        )
+    else:
+        lines = tuple(Line(use.project, each, nothing) for use, each in charged)
+    gross = sum(line.charge.amount.minor for line in lines)
+    lines_net = Money(gross - sum(line.discount.minor for line in lines), account.currency)
     taken = _taken(account, lines_net, adjustments)
     late = sum((each.amount for each in taken), nothing)
-    subtotal = sum((line.amount for line in lines), late)
+    tax, net, total = _totals(account, lines_net, taken)
+    return _Bill(lines, taken, tuple(discounts), Money(gross, account.currency) + late, net, tax, total)
+
+
+def _totals(
+    account: AccountTerms, lines_net: Money, taken: Sequence[Adjustment]
+) -> tuple[tuple[TaxLine, ...], Money, Money]:
+    """Return the tax, the net with the adjustments, and the two together."""
     tax = _taxes(account, lines_net, taken)
-    net = lines_net + late
-    total = sum((each.amount for each in tax), net)
-    return _Bill(lines, taken, tuple(discounts), subtotal, net, tax, total)
+    net = sum((each.amount for each in taken), lines_net)
+    return tax, net, sum((each.amount for each in tax), net)
 
 
-def _charges(use: Use, frame: Frame, currency: Currency) -> list[Charge]:
-    return rate(use.product, use.parts, frame, currency, use.project.free_until, use.project.free_as)
-
-
-def _within(parts: Sequence[Part], charge: Charge) -> list[Part]:
-    return [part for part in parts if charge.starts_at <= part.starts_at < charge.ends_at]
+def _charges(use: Use, tariffs: _Tariffs) -> list[Charge]:
+    return tariffs.of(use.product).charges(use.parts, use.project.free_until, use.project.free_as)
 
 
 def _taken(account: AccountTerms, lines_net: Money, adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:
@@ -352,33 +373,64 @@ def _taxes(account: AccountTerms, lines_net: Money, adjustments: Sequence[Adjust
     return tuple(tax_on(base, rate) for rate, base in sorted(bases.items(), reverse=True))
 
 
-def _continued(uses: Sequence[Use], promotions: Sequence[Promotion], frame: Frame, account: AccountTerms) -> list[Use]:
-    """Return the uses as if each went on at its pace until the month's end."""
-    products = {use.product.code: use.product for use in uses}
-    projects = {use.project.code: use.project for use in uses}
-    cuts = sorted(use_boundaries(frame, products.values(), projects.values(), account.currency, promotions))
-    return [replace(use, parts=(*use.parts, *_ahead(use, cuts, frame))) for use in uses]
+def _forecast(
+    account: AccountTerms,
+    tariffs: _Tariffs,
+    uses: Sequence[Use],
+    promotions: Sequence[Promotion],
+    adjustments: Sequence[Adjustment],
+) -> Money:
+    """Return the total as if each use went on at its pace until the month's end."""
+    ahead = _Ahead(uses, promotions, tariffs.frame, account)
+    if promotions:
+        continued = [replace(use, parts=(*use.parts, *ahead.parts(use))) for use in uses]
+        return _bill(account, tariffs, continued, promotions, adjustments).total
+    minor = sum(tariffs.of(use.product).minor((*use.parts, *ahead.parts(use)), use.project.free_until) for use in uses)
+    lines_net = Money(minor, account.currency)
+    return _totals(account, lines_net, _taken(account, lines_net, adjustments))[2]
 
 
-def _ahead(use: Use, cuts: Sequence[datetime], frame: Frame) -> Iterator[Part]:
-    start = use.parts[-1].ends_at
-    ends = [*(cut for cut in cuts if cut > start), frame.ends_at]
-    for begin, end in zip([start, *ends], ends, strict=False):
-        hours = hour_count(begin, end)
-        quantity = Fraction(half_up(use.pace * hours, QUANTITY_PLACES))
-        yield Part(begin, end, quantity, hours if use.pace else 0)
+def _within(parts: Sequence[Part], charge: Charge) -> list[Part]:
+    return [part for part in parts if charge.starts_at <= part.starts_at < charge.ends_at]
+
+
+class _Ahead:
+    """What is left of the month, cut wherever the terms change."""
+
+    def __init__(
+        self, uses: Sequence[Use], promotions: Sequence[Promotion], frame: Frame, account: AccountTerms
+    ) -> None:
+        products = {use.product.code: use.product for use in uses}
+        projects = {use.project.code: use.project for use in uses}
+        cuts = use_boundaries(frame, products.values(), projects.values(), account.currency, promotions)
+        self._cuts, self._ends_at = sorted(cuts), frame.ends_at
+        self._intervals: dict[datetime, list[tuple[datetime, datetime, int]]] = {}
+
+    def parts(self, use: Use) -> Iterator[Part]:
+        """Yield the parts of a use from where it is known to."""
+        for begin, end, hours in self._from(use.parts[-1].ends_at):
+            billionths = half_up_whole(use.pace, hours * 10**QUANTITY_PLACES)
+            yield Part(begin, end, Fraction(billionths, 10**QUANTITY_PLACES), hours if use.pace else 0)
+
+    def _from(self, start: datetime) -> list[tuple[datetime, datetime, int]]:
+        found = self._intervals.get(start)
+        if found is None:
+            ends = [*(cut for cut in self._cuts if cut > start), self._ends_at]
+            bounds = zip([start, *ends], ends, strict=False)
+            found = self._intervals[start] = [(begin, end, hour_count(begin, end)) for begin, end in bounds]
+        return found
 
 
 def _group(key: str, lines: Sequence[Line], adjustments: Sequence[Adjustment], currency: Currency) -> Group:
     nothing = Money.zero(currency)
     late = sum((each.amount for each in adjustments), nothing)
-    total_cost = sum((line.amount for line in lines), late)
-    net_cost = sum((line.net for line in lines), late)
+    gross, taken = sum(line.charge.amount.minor for line in lines), sum(line.discount.minor for line in lines)
+    total_cost, net_cost = late + Money(gross, currency), late + Money(gross - taken, currency)
     timed = [line for line in lines if line.is_time_based]
     if not timed:
         return Group(key, tuple(lines), tuple(adjustments), None, None, total_cost, net_cost)
     total_time = sum((line.charge.quantity for line in timed), Fraction(0))
-    timed_cost = sum((line.amount for line in timed), nothing)
+    timed_cost = Money(sum(line.charge.amount.minor for line in timed), currency)
     average = average_cost(timed_cost, total_time)
     return Group(key, tuple(lines), tuple(adjustments), total_time, average, total_cost, net_cost)
 

@@ -111,21 +111,26 @@ class Money:
 
 
 def rounded(exact: Fraction, currency: Currency) -> Money:
-    """Round an exact amount in major units to money: the only place where an amount is rounded (DOMAIN 4)."""
-    scaled = exact * 10**currency.digits
-    floor, rest = divmod(scaled.numerator, scaled.denominator)
-    negative = scaled < 0
-    twice = 2 * rest - scaled.denominator
-    match currency.rounding:
-        case Rounding.down:
-            up = negative and rest > 0
-        case Rounding.up:
-            up = not negative and rest > 0
-        case Rounding.half_even:
-            up = twice > 0 or (twice == 0 and floor % 2 == 1)
-        case Rounding.half_up:
-            up = twice > 0 or (twice == 0 and not negative)
-    return Money(floor + up, currency)
+    """Round an exact amount in major units to money."""
+    return Money(rounded_minor(exact.numerator, exact.denominator, currency), currency)
+
+
+def rounded_minor(numerator: int, denominator: int, currency: Currency) -> int:
+    """Round an exact amount in major units, written as a ratio, to minor units.
+
+    The only place where an amount is rounded (DOMAIN 4).
+    """
+    floor, rest = divmod(numerator * 10**currency.digits, denominator)
+    rounding, twice = currency.rounding, 2 * rest - denominator
+    if rounding is Rounding.half_up:
+        up = twice > 0 or (twice == 0 and floor >= 0)
+    elif rounding is Rounding.down:
+        up = floor < 0 < rest
+    elif rounding is Rounding.up:
+        up = floor >= 0 < rest
+    else:
+        up = twice > 0 or (twice == 0 and floor % 2 == 1)
+    return int(floor + up)
 
 
 def plain(value: Decimal | Fraction | int) -> str:
@@ -142,15 +147,23 @@ def plain(value: Decimal | Fraction | int) -> str:
 
 
 def _finite(value: Fraction) -> Decimal:
+    numerator, denominator = value.numerator, value.denominator
+    if denominator == 1:
+        return Decimal(numerator)
     places = 0
-    while (scaled := value * 10**places).denominator != 1:
+    while 10**places % denominator:
         places += 1
         assert places <= _MOST_PLACES, "only a finite decimal can be written plainly"
-    return Decimal(f"{scaled.numerator}e-{places}")
+    return Decimal(f"{numerator * (10**places // denominator)}e-{places}")
 
 
 def half_up(value: Fraction, places: int) -> Decimal:
     """Round for display only, half away from zero, to `places` decimals."""
-    scaled = abs(value) * 10**places
-    digits = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    return Decimal(f"{-digits if value < 0 else digits}e-{places}")
+    return Decimal(f"{half_up_whole(value, 10**places)}e-{places}")
+
+
+def half_up_whole(value: Fraction, times: int = 1) -> int:
+    """Round a quantity, so many `times`, to a whole number, half away from zero."""
+    numerator, denominator = value.numerator * times, value.denominator
+    digits = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return -digits if numerator < 0 else digits

@@ -6,6 +6,7 @@ Every instant is an aware UTC `datetime`; every interval is half-open.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
@@ -122,8 +123,7 @@ class BillingMonth:
     @property
     def days(self) -> int:
         """How many days the month has."""
-        first = datetime(self.year, self.month, 1, tzinfo=UTC)
-        return (datetime(self.next().year, self.next().month, 1, tzinfo=UTC) - first).days
+        return monthrange(self.year, self.month)[1]
 
     @property
     def reference_hours(self) -> int:

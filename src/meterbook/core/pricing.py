@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 
 from meterbook.core.metering import Meter, MeterKind
 
@@ -94,6 +95,11 @@ class Price:
         self._check_numbers()
         self._check_tiers()
 
+    @property
+    def is_proportional(self) -> bool:
+        """Whether a cost is in proportion to the quantity, whatever else was used in the month or in other projects."""
+        return self.model is PriceModel.per_unit and self.free_quantity is None and self.minimum_amount is None
+
     def _check_numbers(self) -> None:
         for field in ("unit_price", "free_quantity", "minimum_amount"):
             value = getattr(self, field)
@@ -170,6 +176,11 @@ class Scale:
         by_month = price.per is Per.month or (price.per is Per.quantity and meter.is_time_based)
         return cls(reference_hours if by_month else 1)
 
+    def unit_cost(self, price: Price) -> Fraction:
+        """Return the exact price of one of the metered quantity, under a price per unit; it is never rounded."""
+        assert price.unit_price is not None, "tiered prices have no single unit price"
+        return _divided(price.unit_price, self.divisor)
+
     def free(self, price: Price) -> Fraction:
         """Return the free part of the month, in the metered quantity."""
         if price.free_quantity is None:
@@ -179,7 +190,19 @@ class Scale:
 
     def billable(self, price: Price, quantity: Fraction) -> Fraction:
         """Return what of a month's first `quantity` is beyond the free part."""
+        if price.free_quantity is None:
+            return quantity
         return max(Fraction(0), quantity - self.free(price))
+
+
+@lru_cache(maxsize=4096)
+def _divided(number: Decimal, divisor: int) -> Fraction:
+    return Fraction(number) / divisor
+
+
+@lru_cache(maxsize=4096)
+def _times(number: Decimal, factor: int) -> Fraction:
+    return Fraction(number) * factor
 
 
 def cost(price: Price, scale: Scale, quantity: Fraction, month_quantity: Fraction) -> Fraction:
@@ -191,15 +214,15 @@ def cost(price: Price, scale: Scale, quantity: Fraction, month_quantity: Fractio
     billable = scale.billable(price, quantity)
     match price.model:
         case PriceModel.per_unit:
-            return unit_price_of(price) * billable / scale.divisor
+            return scale.unit_cost(price) * billable
         case PriceModel.package:
             return unit_price_of(price) * packages(price, scale, quantity)
         case PriceModel.volume:
             tier = volume_tier(price, scale, month_quantity)
-            return Fraction(tier.unit_price) * billable / scale.divisor
+            return _divided(tier.unit_price, scale.divisor) * billable
         case PriceModel.graduated:
             parts = graduated_parts(price, scale, Fraction(0), billable)
-            return sum((Fraction(tier.unit_price) * part for tier, part in parts), Fraction(0)) / scale.divisor
+            return sum((_divided(tier.unit_price, scale.divisor) * part for tier, part in parts), Fraction(0))
         case PriceModel.flat:
             raise AssertionError("a flat fee accrues by the hour")
 
@@ -219,16 +242,18 @@ def packages(price: Price, scale: Scale, quantity: Fraction) -> int:
 def volume_tier(price: Price, scale: Scale, month_quantity: Fraction) -> Tier:
     """Return the tier that the whole month's quantity reaches."""
     units = scale.billable(price, month_quantity) / scale.divisor
-    return next(tier for tier in price.tiers if tier.up_to is None or units <= Fraction(tier.up_to))
+    return next(tier for tier in price.tiers if tier.up_to is None or units <= _times(tier.up_to, 1))
 
 
 def graduated_parts(price: Price, scale: Scale, start: Fraction, end: Fraction) -> list[tuple[Tier, Fraction]]:
     """Split the billable quantity between `start` and `end` over the tiers; parts are in the metered quantity."""
-    parts, below = [], Fraction(0)
+    parts: list[tuple[Tier, Fraction]] = []
+    begun = start
     for tier in price.tiers:
-        above = end if tier.up_to is None else min(end, Fraction(tier.up_to) * scale.divisor)
-        part = above - max(start, below)
-        if part > 0:
-            parts.append((tier, part))
-        below = max(below, above)
+        top = None if tier.up_to is None else _times(tier.up_to, scale.divisor)
+        if top is None or end <= top:
+            return [*parts, (tier, end - begun if begun else end)] if end > begun else parts
+        if top > begun:
+            parts.append((tier, top - begun if begun else top))
+            begun = top
     return parts

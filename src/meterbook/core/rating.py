@@ -6,16 +6,17 @@ charges leave in the order of time, each rounded once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from itertools import groupby
+from typing import Final, NamedTuple
 
 from meterbook.core import formula
-from meterbook.core.money import Currency, Money, rounded
+from meterbook.core.money import Currency, Money, rounded, rounded_minor
 from meterbook.core.period import BillingMonth, BillingZone, hour_ceil, hour_count
 from meterbook.core.pricing import (
     Per,
@@ -69,6 +70,11 @@ class Part:
     quantity: Fraction
     usage_hours: int
 
+    @property
+    def hours(self) -> int:
+        """How long it is."""
+        return hour_count(self.starts_at, self.ends_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Charge:
@@ -117,12 +123,15 @@ class Tariff:
     """A product's prices in one currency over a month, made ready once for every project that uses it."""
 
     def __init__(self, product: Product, frame: Frame, currency: Currency) -> None:
+        prices = product.prices_in(currency.code)
         self.product, self.frame, self.currency = product, frame, currency
         self.month_hours = frame.hours
-        self._versions = [(hour_ceil(price.effective_from, frame.zone), price) for price in product.prices_in(currency.code)]
-        self._changes = bool(price_boundaries(product, currency, frame))
-        reference_hours = frame.month.reference_hours
-        self._scales = {id(price): Scale.of(price, product.meter, reference_hours) for _, price in self._versions}
+        self._versions = [(hour_ceil(price.effective_from, frame.zone), price) for price in reversed(prices)]
+        self._is_split = bool(price_boundaries(product, currency, frame))
+        self._scales = {id(price): Scale.of(price, product.meter, frame.month.reference_hours) for price in prices}
+        # Most products have one price a unit all month: then what a project used costs the one or the other quantity.
+        price = None if self._is_split else self._in_force(frame.starts_at)
+        self._sole = price if price is not None and price.is_proportional else None
 
     def charges(self, parts: Sequence[Part], free_until: datetime | None, free_as: Waiver) -> list[Charge]:
         """Price one project's use.
@@ -131,26 +140,200 @@ class Tariff:
         `free_until`, before which usage is shown and costs nothing for the reason `free_as`. A month with nothing
         metered gives no charge, not even a flat fee or a minimum.
         """
-        return [
-            Charge(
-                self.product,
-                price,
-                waiver,
-                part.starts_at,
-                part.ends_at,
-                part.quantity,
-                part.usage_hours,
-                cost.unit_price,
-                self._formula(price, waiver, part, cost),
-                cost.amount,
-                cost.before,
-                cost.month_quantity,
-                cost.above_minimum,
-            )
-            for price, waiver, part, cost in self._costs(parts, free_until, free_as)
-            if part.quantity or part.usage_hours or cost.amount.minor
-        ]
+        if self._sole is not None and not _waits(parts, free_until):
+            return self._usual(self._sole, _joined(parts))
+        charges = []
+        month = _Month(self, self._segments(parts, free_until, free_as))
+        for price, waiver, part in month.segments:
+            if price is None or waiver is not None:
+                charge = self._waived(price, waiver, part)
+            else:
+                charge = self._charge(price, part, month.cost(price, part))
+            if charge.quantity or charge.usage_hours or charge.amount.minor:
+                charges.append(charge)
+        return charges
 
     def minor(self, parts: Sequence[Part], free_until: datetime | None) -> int:
-        """Return what the charges for a project's use add up to, in minor units."""
-        return sum(cost.amount.minor for *_, cost in self._costs(parts, free_until, Waiver.trial))
+        """Return what the charges for one project's use add up to, in minor units."""
+        if self._sole is not None and not _waits(parts, free_until):
+            unit = self.scale_of(self._sole).unit_cost(self._sole)
+            numerator, denominator = _summed(parts)
+            return rounded_minor(unit.numerator * numerator, unit.denominator * denominator, self.currency)
+        month = _Month(self, self._segments(parts, free_until, Waiver.trial))
+        costs = (month.cost(price, part) for price, waiver, part in month.segments if price and waiver is None)
+        return sum(rounded(cost.due, self.currency).minor for cost in costs)
+
+    def scale_of(self, price: Price) -> Scale:
+        """Return the scale of one of the prices in this month."""
+        return self._scales[id(price)]
+
+    def _usual(self, price: Price, part: Part) -> list[Charge]:
+        """Charge a month of one price a unit."""
+        quantity = part.quantity
+        if not part.usage_hours and not quantity:
+            return []
+        scale = self.scale_of(price)
+        used = scale.unit_cost(price) * quantity
+        return [self._charge(price, part, _Cost(used, used, used, _NOTHING, quantity, False))]
+
+    def _segments(self, parts: Sequence[Part], free_until: datetime | None, free_as: Waiver) -> list[_Segment]:
+        """Put parts of one price and waiver together; without usage there are none."""
+        if not any(part.usage_hours or part.quantity for part in parts):
+            return []
+        if not self._is_split and not _waits(parts, free_until):
+            price = self._in_force(parts[0].starts_at)
+            return [(price, Waiver.unpriced if price is None else None, _joined(parts))]
+
+        def terms(part: Part) -> tuple[Price | None, Waiver | None]:
+            price = self._in_force(part.starts_at)
+            if free_until is not None and part.starts_at < free_until:
+                return price, free_as
+            return price, Waiver.unpriced if price is None else None
+
+        return [(price, waiver, _joined(list(run))) for (price, waiver), run in groupby(parts, key=terms)]
+
+    def _in_force(self, at: datetime) -> Price | None:
+        return next((price for start, price in self._versions if start <= at), None)
+
+    def _waived(self, price: Price | None, waiver: Waiver | None, part: Part) -> Charge:
+        reasons = {
+            Waiver.trial: "trial: not charged",
+            Waiver.free: "free plan: not charged",
+            Waiver.unpriced: f"no price in {self.currency.code}: not charged",
+        }
+        assert waiver is not None, "usage without a price has its reason"
+        nothing = Money.zero(self.currency)
+        return Charge(
+            self.product,
+            price,
+            waiver,
+            part.starts_at,
+            part.ends_at,
+            part.quantity,
+            part.usage_hours,
+            None,
+            reasons[waiver],
+            nothing,
+        )
+
+    def _charge(self, price: Price, part: Part, cost: _Cost) -> Charge:
+        month_quantity = cost.month_quantity
+        unit_price = price.unit_price
+        if price.model is PriceModel.flat:
+            text = formula.flat(price, part.hours, self.month_hours, part.usage_hours)
+        else:
+            scale = self.scale_of(price)
+            text = formula.used(price, scale, cost.before, part.quantity, month_quantity)
+            if price.model is PriceModel.volume:
+                unit_price = volume_tier(price, scale, month_quantity).unit_price
+        if cost.due is not cost.used and cost.due != cost.used:
+            text = formula.topped_up(text, price, part.hours, self.month_hours, cost.is_first)
+        return Charge(
+            self.product,
+            price,
+            None,
+            part.starts_at,
+            part.ends_at,
+            part.quantity,
+            part.usage_hours,
+            unit_price,
+            text,
+            rounded(cost.due, self.currency),
+            cost.before,
+            month_quantity,
+            cost.above_minimum,
+        )
+
+
+_Segment = tuple[Price | None, Waiver | None, Part]
+
+
+class _Cost(NamedTuple):
+    """What one segment costs exactly, in major units: by its use alone, and with the month's commitment.
+
+    `before` and `month_quantity` are what was charged for before it and in the whole month.
+    """
+
+    used: Fraction
+    due: Fraction
+    above_minimum: Fraction
+    before: Fraction
+    month_quantity: Fraction
+    is_first: bool
+
+
+class _Month:
+    """The month so far: what was metered, spent and committed, so that tiers and minimums run on over a split."""
+
+    __slots__ = ("billed", "committed", "month_quantity", "quantity", "segments", "spent", "tariff")
+
+    def __init__(self, tariff: Tariff, segments: list[_Segment]) -> None:
+        self.tariff, self.segments = tariff, segments
+        self.quantity = self.spent = self.committed = self.billed = _NOTHING
+        self.month_quantity = _NOTHING
+        for price, waiver, part in segments:
+            if price is not None and waiver is None:
+                self.month_quantity = _plus(self.month_quantity, part.quantity)
+
+    def cost(self, price: Price, part: Part) -> _Cost:
+        """Return what the next segment that is charged costs."""
+        before = self.quantity
+        self.quantity = _plus(before, part.quantity)
+        used = self._used(price, part, before)
+        self.spent = _plus(self.spent, used)
+        if price.minimum_amount is not None:
+            self.committed += Fraction(price.minimum_amount) * part.hours / self.tariff.month_hours
+        if self.committed is _NOTHING:
+            self.billed = self.spent
+            return _Cost(used, used, used, before, self.month_quantity, False)
+        is_first = not self.billed
+        total = max(self.spent, self.committed)
+        due = total - self.billed
+        self.billed = total
+        return _Cost(used, due, min(due, total - self.committed), before, self.month_quantity, is_first)
+
+    def _used(self, price: Price, part: Part, before: Fraction) -> Fraction:
+        if price.model is PriceModel.flat:
+            share = Fraction(part.usage_hours)
+            if price.per is Per.month:
+                share = Fraction(part.hours, self.tariff.month_hours)
+            return unit_price_of(price) * share
+        scale = self.tariff.scale_of(price)
+        through = cost(price, scale, self.quantity, self.month_quantity)
+        return through if before is _NOTHING else through - cost(price, scale, before, self.month_quantity)
+
+
+def _waits(parts: Sequence[Part], free_until: datetime | None) -> bool:
+    """Return whether some of the parts cost nothing yet."""
+    return free_until is not None and free_until > parts[0].starts_at
+
+
+def _summed(parts: Sequence[Part]) -> tuple[int, int]:
+    """Return the quantity of parts as a ratio, not in lowest terms, which take a while to find."""
+    numerator, denominator = 0, 1
+    for part in parts:
+        above, below = part.quantity.numerator, part.quantity.denominator
+        if below == denominator:
+            numerator += above
+        else:
+            numerator, denominator = numerator * below + above * denominator, denominator * below
+    return numerator, denominator
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    """Return parts that follow one another as one."""
+    if len(parts) == 1:
+        return parts[0]
+    quantity, usage_hours = _NOTHING, 0
+    for part in parts:
+        quantity = _plus(quantity, part.quantity)
+        usage_hours += part.usage_hours
+    return Part(parts[0].starts_at, parts[-1].ends_at, quantity, usage_hours)
+
+
+def _plus(total: Fraction, more: Fraction) -> Fraction:
+    """Add to a total that is nothing at first; adding fractions takes a while."""
+    return more if total is _NOTHING else total + more
+
+
+_NOTHING: Final = Fraction(0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.queries import all_projects
-from meterbook.accounts.tables import Account
+from meterbook.accounts.tables import Account, Project
 from meterbook.core.period import BillingMonth
 from meterbook.core.windows import Window, window_starts
 from meterbook.errors import NotFound
@@ -30,26 +30,26 @@ def billed_usage(
 
     Raises `NotFound` for a line that is not there.
     """
-    line = next((row for row in invoice.lines if row.position == position), None)
+    line = session.get(InvoiceLine, (invoice.id, position))
     if line is None:
         raise NotFound(f"{invoice.number} has no line {position}.", "unknown-line")
-    zone = frame_of_invoice(invoice).zone
+    zone, month = frame_of_invoice(invoice).zone, BillingMonth.parse(line.adjusts_month or invoice.month)
     starts_at, ends_at = line.starts_at, line.ends_at
     if line.adjusts_month is not None:
-        month = BillingMonth.parse(line.adjusts_month)
         starts_at, ends_at = month.starts_at(zone), month.ends_at(zone)
     assert starts_at is not None, "a charge has its period"
     assert ends_at is not None, "a charge has its period"
-    projects = {project.code: project.id for project in all_projects(session, [account.id])[account.id]}
+    own = select(Project.id).where(Project.account_id == account.id, Project.code == line.project_code)
     rows = by_window(
         usage,
         [account.id],
-        [projects[line.project_code]],
+        [session.scalars(own).one()],
         {thawed_product(line.product_code, line.product).meter},
         [*window_starts(window, starts_at, ends_at, zone), ends_at],
         zone,
         ends_at,
         by_resource=by_resource,
+        hours_max=month.reference_hours,
         received_through=invoice.usage_through,
     )
     return rows, line

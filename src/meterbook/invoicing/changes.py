@@ -129,9 +129,11 @@ def greatest_changes(draft: InvoiceDraft, before: InvoiceDraft, most: int = CHAN
     late: dict[_Key, Adjustment] = {}
     for number, each in enumerate((before, draft)):
         for line in each.lines:
-            side = sides.setdefault((line.project.code, line.charge.product.code, None), (_Side(), _Side()))[number]
-            side.lines.append(line)
-            side.net += line.net.minor
+            charge, own = line.charge, (line.project.code, line.charge.product.code, None)
+            if (both := sides.get(own)) is None:
+                both = sides[own] = (_Side(), _Side())
+            both[number].lines.append(line)
+            both[number].net += charge.amount.minor - line.discount.minor
         for adjustment in each.adjustments:
             key = (adjustment.project.code, adjustment.product.code, adjustment.month)
             late[key] = adjustment

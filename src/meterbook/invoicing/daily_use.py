@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from meterbook.accounts.tables import Project
-from meterbook.core.daily import DailyCosts, Together, daily_costs, is_proportional
+from meterbook.core.daily import DailyCosts, Together, daily_costs
 from meterbook.core.invoice import InvoiceDraft, Use
 from meterbook.core.metering import Meter
 from meterbook.core.period import day_starts, hour_ceil
@@ -29,7 +29,7 @@ def costs_by_day(
     """
     products = {line.charge.product.code: line.charge.product for line in draft.lines}
     prices = [(line.charge.product.code, line.charge.price) for line in draft.lines if line.charge.waiver is None]
-    singly = {code for code, price in prices if price is None or not is_proportional(price)}
+    singly = {code for code, price in prices if price is None or not price.is_proportional}
     apart = {line.project.code for line in draft.lines if line.charge.waiver is not None}
     reading = _Reading(usage, account_id, draft, at, received_through)
     shared = [product for code, product in products.items() if code not in singly]

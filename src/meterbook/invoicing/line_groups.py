@@ -25,7 +25,7 @@ from meterbook.invoicing.tables import Invoice, InvoiceLine
 from meterbook.invoicing.terms import thawed_product
 
 PAGE: Final = 50
-LONGEST_GROUP: Final = 100
+LONGEST_GROUP: Final = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.tables import Account, Project
 from meterbook.core.invoice import Group, GroupBy, InvoiceDraft, Line
 from meterbook.core.period import BillingMonth
+from meterbook.invoicing.remembered import RememberedMonths
 from meterbook.invoicing.show import ShownMonth, show_month
 from meterbook.invoicing.tables import Invoice
 from meterbook.usage.store import UsageStore
@@ -69,6 +70,7 @@ def project_use(
     at: datetime,
     *,
     whole: bool,
+    remembered: RememberedMonths | None = None,
 ) -> ProjectUse:
     """Return what projects used in a month, and what those of `billed_projects` cost.
 
@@ -78,7 +80,8 @@ def project_use(
     """
 
     def shown(some: Sequence[Project]) -> ShownMonth:
-        return show_month(session, usage, account, some, month, at, whole=whole)
+        show = show_month if remembered is None else remembered.show
+        return show(session, usage, account, some, month, at, whole=whole)
 
     codes = frozenset(project.code for project in billed_projects)
     others = [project for project in projects if project.code not in codes]

@@ -20,12 +20,14 @@ from meterbook.core import invoice
 from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money, half_up
+from meterbook.core.period import hour_ceil
 from meterbook.core.rating import Frame
 from meterbook.invoicing.adjust import issued_terms
 from meterbook.invoicing.draft import draft_month
 from meterbook.invoicing.facts import seen_alone
 from meterbook.invoicing.queries import frame_of_invoice
-from meterbook.invoicing.show import ShownMonth, show_month
+from meterbook.invoicing.remembered import RememberedMonths
+from meterbook.invoicing.show import ShownMonth
 from meterbook.invoicing.tables import Invoice
 from meterbook.invoicing.use import Terms, read_use
 from meterbook.usage.store import UsageStore
@@ -65,25 +67,34 @@ def same_hours(
     projects: Sequence[Project],
     frame: Frame,
     at: datetime,
+    remembered: RememberedMonths,
     *,
     whole: bool,
 ) -> SameHours:
     """Return the month before that of `frame` up to the same elapsed hours at a moment; all of it once `frame` is over.
 
-    `projects` and `whole` as in `show_month`. The hours of a longer month end with the month before.
+    The hour that is running counts, as it does in `frame`. `projects` and `whole` as in `show_month`. The hours of a
+    longer month end with the month before.
     """
     month = frame.month.previous()
-    shown = show_month(session, usage, account, projects, month, at, whole=whole, by_day=True)
+    shown = remembered.show(session, usage, account, projects, month, at, whole=whole, by_day=True)
     assert shown.daily is not None, "the days were asked for"
     before = shown.draft.frame
     is_whole = at >= frame.ends_at
-    until = before.ends_at if is_whole else min(before.starts_at + (at - frame.starts_at), before.ends_at)
+    elapsed = hour_ceil(at, frame.zone) - frame.starts_at
+    until = before.ends_at if is_whole else min(before.starts_at + elapsed, before.ends_at)
     if is_whole or until == before.ends_at:
         draft = shown.draft
     elif shown.issued is None:
         draft = draft_month(session, usage, account, projects, month, until, whole)
     else:
-        draft = _cut(session, usage, account, projects, shown, until, whole)
+        draft = remembered.draft(
+            shown.issued,
+            projects,
+            whole,
+            until,
+            lambda: _cut(session, usage, account, projects, shown, until, whole),
+        )
     return SameHours(draft, until, shown.daily, shown.issued, is_whole)
 
 

@@ -81,15 +81,19 @@ def usage_shown(
     boundaries: Sequence[datetime],
     issued: Issued,
     until: datetime,
+    *,
+    without: Collection[BillingMonth] = (),
 ) -> list[UsageWindow]:
     """Return the windows between boundaries in which something was metered, in order of month, project, type and time.
 
     As `by_window`, which is asked month by month; a boundary is added at the start of each. `issued` are the months of
-    `issued_among`.
+    `issued_among`; months `without` are left out.
     """
     zone = zone_of(account)
     windows: list[UsageWindow] = []
-    for month in months_between(boundaries[0], boundaries[-1], zone):
+    for month in months_between(boundaries[0], min(boundaries[-1], until), zone):
+        if month in without:
+            continue
         starts_at = max(boundaries[0], month.starts_at(zone))
         ends_at = min(boundaries[-1], month.ends_at(zone))
         own = issued.get(month)

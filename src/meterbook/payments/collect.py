@@ -54,17 +54,19 @@ def collect(
     *,
     invoice_id: int,
     attempt: int | None = None,
+    is_done: Callable[[Session], bool] | None = None,
     ended: Callable[[Session, PaymentAttempt], None] | None = None,
 ) -> ChargeStatus | None:
     """Charge what is unpaid of an invoice to the account's card; None when nothing is unpaid or no card is there.
 
     `attempt` is the schedule's number of the try; without one a person asks, and `Refused` ("nothing-unpaid",
     "no-card") says why nothing was charged. A gateway that is away raises `Busy`: call again, nothing is taken twice.
-    `ended` is called with the attempt, in the transaction that ends it.
+    `is_done` is asked once nobody else can move the account's money: true, and nothing is begun. `ended` is called with
+    the attempt, in the transaction that ends it.
     """
     now = clock()
     with transactions() as session:
-        charge = _begin(session, now, invoice_id, attempt)
+        charge = _begin(session, now, invoice_id, attempt, is_done)
     if charge is None:
         return None
     gateway = open_gateway(charge.gateway)
@@ -108,10 +110,18 @@ def attempts_of(session: Session, invoice_id: int) -> list[PaymentAttempt]:
     return list(session.scalars(query))
 
 
-def _begin(session: Session, now: datetime, invoice_id: int, number: int | None) -> _Charge | None:
+def _begin(
+    session: Session,
+    now: datetime,
+    invoice_id: int,
+    number: int | None,
+    is_done: Callable[[Session], bool] | None,
+) -> _Charge | None:
     by_hand = number is None
     invoice = session.get_one(Invoice, invoice_id)
     (account,) = locked(session, [invoice.account_id])
+    if is_done is not None and is_done(session):
+        return None
     unpaid = unpaid_of(session, invoice.id, account.id)
     if not unpaid:
         if by_hand:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from meterbook.usage.engine import Engine, statement
 from meterbook.usage.flush import insert_missing
 from meterbook.usage.migrate import migrate
+from meterbook.usage.roll_up import forget
 from meterbook.usage.store import UsageStore, engine_folder, hold_folder
 
 
@@ -45,6 +46,7 @@ def open_sink(data_dir: Path) -> Iterator[EventSink]:
         engine = Engine(engine_folder(data_dir))
         try:
             migrate(engine)
+            forget(engine)
             yield EventSink(engine)
         finally:
             engine.close()

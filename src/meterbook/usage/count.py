@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meterbook.core.metering import Meter
-from meterbook.core.period import HOUR, BillingZone, day_starts, hour_floor
+from meterbook.core.period import BillingZone, day_starts, hour_ceil
 from meterbook.usage.engine import Parameter, statement
 from meterbook.usage.rolled import Days, HourlySql
 from meterbook.usage.store import READERS, UsageStore
@@ -26,6 +26,7 @@ from meterbook.usage.units import COUNTER, STOCK, UNITS, factor_of, rule_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
+_DAY: Final = 86_400
 _EXACT: Final = Context(prec=80)
 
 
@@ -271,52 +272,56 @@ class _RolledReading:
 
     def _counted(self, name: str, rules: Sequence[str]) -> list[Counted]:
         asked, shift = self.asked, self.days.shift
-        parameters = self._parameters(rules)
-        table = self._read(name, rules, parameters, is_touched=self._is_touched(rules, parameters))
-        if table.num_rows and hour_floor(asked.until, asked.zone) != asked.until:
-            latest = pc.max(table.column("latest_at")).as_py()
-            if latest.astimezone(UTC) >= asked.until:
-                table = self._read(name, rules, parameters, is_touched=True, cut=True)
+        days = day_starts(asked.boundaries[0], asked.boundaries[-1], asked.zone) if STOCK in rules else []
+        cuts = [cut for cut in (*asked.boundaries, *self._recent(), *days) if cut < asked.until]
+        is_touched = self._is_touched(rules)
+        table = self._read(name, rules, cuts, is_touched=is_touched)
+        if table.num_rows and pc.max(table.column("latest_at")).as_py().astimezone(UTC) >= asked.until:
+            # There is usage on the last day that does not count any more, and perhaps in its last hour.
+            cuts_hour = hour_ceil(asked.until, asked.zone) != asked.until
+            cuts.append(asked.until)
+            table = self._read(name, rules, cuts, is_touched=is_touched or cuts_hour, cuts_hour=cuts_hour)
         return _in_columns(table, _meters(asked.meters, rules), shift, shift, by_resource=False)
 
-    def _is_touched(self, rules: Sequence[str], parameters: dict[str, Parameter]) -> bool:
+    def _is_touched(self, rules: Sequence[str]) -> bool:
         """Return whether any hour has an event that the roll-up does not count, or the answer must not."""
         if self.store.newest_receipt() <= self._rolled_through:
             return False
-        return bool(self.store.read(self._hourly(rules).is_any_touched(), parameters).num_rows)
+        return bool(self.store.read(self._hourly(rules).is_any_touched(), self._parameters(rules)).num_rows)
 
     @property
     def _rolled_through(self) -> datetime:
         return min(self.days.received_through, self.received_through)
 
-    def _hourly(self, rules: Sequence[str], *, cut: bool = False) -> HourlySql:
+    def _recent(self) -> list[datetime]:
+        return [] if self.asked.recent_from is None else [self.asked.recent_from]
+
+    def _hourly(self, rules: Sequence[str], *, cuts_hour: bool = False) -> HourlySql:
         columns = [COUNTER if rule == STOCK else rule for rule in rules]
-        return HourlySql(columns, by_type=True, by_project=self.asked.project_ids is not None, cut=cut)
+        by_project = self.asked.project_ids is not None
+        return HourlySql(columns, by_type=True, by_project=by_project, cuts_hour=cuts_hour)
 
     def _read(
-        self,
-        name: str,
-        rules: Sequence[str],
-        parameters: dict[str, Parameter],
-        *,
-        is_touched: bool,
-        cut: bool = False,
+        self, name: str, rules: Sequence[str], cuts: Sequence[datetime], *, is_touched: bool, cuts_hour: bool = False
     ) -> pa.Table:
-        hourly = self._hourly(rules, cut=cut)
-        sums = _sums(hourly.rules, "starts", self.asked.recent_from is not None)
+        """Read the days, those with a cut inside by the hour."""
+        asked, shift = self.asked, self.days.shift
+        first, until = seconds(asked.boundaries[0]) + shift, seconds(hour_ceil(asked.until, asked.zone)) + shift
+        cut_days = sorted({at // _DAY for cut in cuts if (at := seconds(cut) + shift) % _DAY})
+        some_are_whole = len(cut_days) <= (until - 1) // _DAY - first // _DAY
+        hourly = self._hourly(rules, cuts_hour=cuts_hour)
         sql = Template(statement(name)).substitute(
-            cells=hourly.touched_cells() if is_touched else hourly.cells(), sums=sums, project=self.asked.project
+            cells=hourly.cells(days=some_are_whole, hours=bool(cut_days), touched=is_touched),
+            sums=_sums(hourly.rules, "starts", asked.recent_from is not None),
+            project=asked.project,
         )
-        return self.store.read(sql, parameters)
+        return self.store.read(sql, self._parameters(rules) | {"cut_days": cut_days})
 
     def _parameters(self, rules: Sequence[str]) -> dict[str, Parameter]:
         asked, shift = self.asked, self.days.shift
-        floor = hour_floor(asked.until, asked.zone)
-        ends = floor if floor == asked.until else floor + HOUR
-        recent_from = asked.recent_from or asked.boundaries[0]
+        ends = hour_ceil(asked.until, asked.zone)
+        first, until = seconds(asked.boundaries[0]) + shift, seconds(ends) + shift
         days = day_starts(asked.boundaries[0], asked.boundaries[-1], asked.zone)
-        cuts = {*asked.boundaries, recent_from, floor, ends, *(days if STOCK in rules else ())}
-        first, end = seconds(asked.boundaries[0]) + shift, seconds(ends) + shift
         return {
             "accounts": sorted(asked.account_ids),
             "types": sorted(_meters(asked.meters, rules)),
@@ -326,13 +331,12 @@ class _RolledReading:
             "until": asked.until,
             "ends": ends,
             "first_hour": first // 3600,
-            "end_hour": end // 3600,
-            "first_day": first // 86400,
-            "last_day": (end - 1) // 86400,
-            "cut_days": sorted({at // 86400 for cut in cuts if (at := seconds(cut) + shift) % 86400}),
+            "end_hour": until // 3600,
+            "first_day": first // _DAY,
+            "last_day": (until - 1) // _DAY,
             "windows": [seconds(boundary) + shift for boundary in asked.boundaries[:-1]],
             "days": [seconds(day) + shift for day in days],
-            "recent_from": seconds(recent_from) + shift,
+            "recent_from": seconds(asked.recent_from or asked.boundaries[0]) + shift,
             "received_through": self.received_through,
             "rolled_through": self._rolled_through,
             **only_projects(asked.project_ids),

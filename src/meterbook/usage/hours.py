@@ -15,6 +15,8 @@ from itertools import pairwise
 from string import Template
 from typing import Any, Final
 
+import pyarrow as pa
+
 from meterbook.core.metering import Meter, MeterKind
 from meterbook.core.period import HOUR, BillingZone
 from meterbook.core.windows import Window, window_starts
@@ -84,8 +86,8 @@ def hours_of_days(
 
     `days` are starts of days, ascending, the last one the end; opened ones are among them. A resource is noticed as
     first seen when no event of it lies before that hour and after the first of the `days`; in the very first hour all
-    are new, so none is noticed. Those are named first, then who counts most (of a presence: by name), `resources_max`
-    at most.
+    are new, so none is noticed. Those are named first, then who counts most (of a presence: the shorter names, so that
+    host-2 comes before host-10), `resources_max` at most.
     """
     ends_at = min(days[-1], until)
     if not opened or ends_at <= days[0]:
@@ -96,7 +98,7 @@ def hours_of_days(
         and_projects="and project_id = {project:UInt64}",
         and_received=_AND_RECEIVED if received_through else "",
     )
-    order = "toDecimal128(0, 9)" if meter.kind is MeterKind.presence else "-toDecimal128(seen.2, 9)"
+    order = "toDecimal128(length(resource), 9)" if meter.kind is MeterKind.presence else "-toDecimal128(seen.2, 9)"
     sql = Template(statement("hours_of_days")).substitute(hourly=hourly, most=resources_max, order=order)
     parameters: dict[str, Parameter] = {
         "accounts": [account_id],
@@ -111,7 +113,7 @@ def hours_of_days(
     }
     if received_through is not None:
         parameters["received_through"] = received_through
-    return [_hour(row, zone) for row in store.read(sql, parameters).to_pylist()]
+    return _hours(store.read(sql, parameters), zone)
 
 
 def hours_by_resource(
@@ -202,17 +204,20 @@ def received_since(
     return frozenset(row["type"] for row in store.read(statement("received_since"), parameters).to_pylist())
 
 
-def _hour(row: dict[str, Any], zone: BillingZone) -> UsageHour:
-    resources = (tuple(each.values()) for each in row["resources"])
-    return UsageHour(
-        _EPOCH + row["hour"] * HOUR + zone.hour_offset,
-        row["units"],
-        row["resource_count"],
-        tuple(
-            SeenResource(name, units, None if known else first_at.astimezone(UTC))
-            for known, _, name, units, first_at in resources
-        ),
-    )
+def _hours(table: pa.Table, zone: BillingZone) -> list[UsageHour]:
+    """Make hours of a reading, column by column, as a month may have 10,000 of them and their resources."""
+    lists = table["resources"].combine_chunks()
+    known, _, names, units, first = (column.to_pylist() for column in lists.values.flatten())
+    resources = [
+        SeenResource(name, value, None if is_known else _EPOCH + timedelta(microseconds=micros))
+        for is_known, name, value, micros in zip(known, names, units, first, strict=True)
+    ]
+    bounds = pairwise(lists.offsets.to_pylist())
+    counted = (table[name].to_pylist() for name in ("hour", "units", "resource_count"))
+    return [
+        UsageHour(_EPOCH + hour * HOUR + zone.hour_offset, total, count, tuple(resources[begin:end]))
+        for hour, total, count, (begin, end) in zip(*counted, bounds, strict=True)
+    ]
 
 
 def _event(row: dict[str, Any]) -> RawEvent:

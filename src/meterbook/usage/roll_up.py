@@ -26,8 +26,9 @@ LINGER_SECONDS: Final = 300.0
 # How long to rest for each second that a step took, unless an account is asked for the first time.
 _REST: Final = 9
 _RETRY_SECONDS: Final = 30.0
-_ROWS_AT_ONCE: Final = 1_000_000
+_ROWS_AT_ONCE: Final = 500_000
 _FAULTS_SHOWN: Final = 10
+_TOLD_EVERY: Final = 20  # portions of a long step, in the log
 _ALL: Final = 0  # stands for all accounts that have a mark
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
@@ -122,9 +123,12 @@ class RollUp:
     def _add(self, accounts: Sequence[int], utc_offset: int, after: datetime, through: datetime) -> None:
         """Roll up what was received after a moment and through another; what is there already changes nothing."""
         sql = roll_up_sql() if after > _EPOCH else begin_roll_up_sql()
-        for portion in self._portions(accounts, utc_offset, after, through):
+        portions = list(self._portions(accounts, utc_offset, after, through))
+        for place, portion in enumerate(portions):
             if not self._open:
                 raise _Closed
+            if place and place % _TOLD_EVERY == 0:
+                _log.info("usage.rolling_up", done=place, of=len(portions))
             self._engine.query(sql, portion)
 
     def _portions(
@@ -189,6 +193,11 @@ class RollUp:
                     break
                 self._changed.wait(1.0)
             return self._open
+
+
+def forget(engine: Engine) -> None:
+    """Have every roll-up begun anew, because events are put in that were received before others that are there."""
+    engine.run(statement("forget_marks"))
 
 
 class _Closed(Exception):

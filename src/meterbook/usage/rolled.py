@@ -16,10 +16,10 @@ from meterbook.usage.units import UNITS
 
 _DAY: Final = 86_400
 _FIRST_SUM: Final = 3  # where the first rule is in `by_hour`, after the hour and whether it is new
-_WITHIN: Final = "hour >= {first_hour:Int64} and hour < {end_hour:Int64}"
-_KEY: Final = "(account_id, project_id, type, hour)"
-_HOUR: Final = "intDiv(toUnixTimestamp64Second(at) + {shift:Int64}, 3600)"
+_HOUR_OF_EVENT: Final = "(account_id, project_id, type, intDiv(toUnixTimestamp64Second(at) + {shift:Int64}, 3600))"
+_HOUR_OF_ROLLED: Final = "(account_id, project_id, type, toInt64(day) * 24 + hour_of_day)"
 _CUT: Final = "day in {cut_days:Array(UInt32)}"
+_UNION: Final = "\nunion all\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ class Days:
 class HourlySql:
     """Statements over the hours of accounts, by some rules (of `UNITS`).
 
-    `by_type` and `by_project` narrow them to types and projects; with `cut`, hours with events at or after `until`
-    count as touched.
+    `by_type` and `by_project` narrow them to types and projects; with `cuts_hour`, hours with events at or after
+    `until` count as touched.
     """
 
     rules: Sequence[str] = tuple(UNITS)
     by_type: bool = False
     by_project: bool = False
-    cut: bool = False
+    cuts_hour: bool = False
 
     def touched(self) -> str:
         """Return the hours with events that were received after `rolled_through`."""
-        or_cut = "or at >= {until:DateTime64(6, 'UTC')}" if self.cut else ""
+        or_cut = "or at >= {until:DateTime64(6, 'UTC')}" if self.cuts_hour else ""
         return Template(statement("touched_hours")).substitute(self._narrowed(), or_cut=or_cut)
 
     def raw(self, touched: str = "") -> str:
@@ -64,7 +64,7 @@ class HourlySql:
             self._narrowed(),
             units=_listed(units),
             sums=_listed(f"{_whole(rule, f'sum({rule}_units)')} as {rule}" for rule in self.rules),
-            and_touched=f"and (account_id, project_id, type, {_HOUR}) in ({touched})" if touched else "",
+            and_touched=f"and {_HOUR_OF_EVENT} in ({touched})" if touched else "",
         )
 
     def rolled(self, and_hours: str = "", and_days: str = "") -> str:
@@ -72,17 +72,17 @@ class HourlySql:
         places = {rule: _FIRST_SUM + place for place, rule in enumerate(UNITS)}
         return Template(statement("rolled_hours")).substitute(
             self._narrowed(),
-            rules=_listed(self.rules),
-            arrays=_listed(f"by_hour.{places[rule]} as {rule}" for rule in self.rules),
+            rules=_listed(f"{rule}_of_hour as {rule}" for rule in self.rules),
+            arrays=_listed(f"by_hour.{places[rule]} as {rule}_of_hour" for rule in self.rules),
             and_days=and_days,
-            hours=f"{_WITHIN} {and_hours}",
+            and_hours=and_hours,
         )
 
     def changed(self, touched: str = "") -> str:
         """Return what hours counted of the events differ by from the roll-up's: all, or those of a statement."""
         return Template(statement("changed_hours")).substitute(
             raw_hours=self.raw(touched),
-            rolled_hours=self.rolled(f"and {_KEY} in ({touched})" if touched else ""),
+            rolled_hours=self.rolled(f"and {_HOUR_OF_ROLLED} in ({touched})" if touched else ""),
             negated=_listed(f"-{rule}" for rule in self.rules),
             sums=_listed(f"sum({rule}) as {rule}" for rule in self.rules),
         )
@@ -91,25 +91,30 @@ class HourlySql:
         """Return the statement that has a row when any hour is touched."""
         return Template(statement("any_touched")).substitute(touched_hours=self.touched())
 
-    def cells(self) -> str:
-        """Return whole days, and hours of days that a boundary cuts, where no hour is touched."""
-        return Template(statement("rolled_cells")).substitute(
-            self._narrowed(), rules=_listed(self.rules), rolled_hours=self.rolled(and_days=f"and {_CUT}")
+    def cells(self, *, days: bool, hours: bool, touched: bool) -> str:
+        """Return usage in whole days and (or) in the hours of `cut_days`; with `touched`, these counted of the events."""
+        if not touched:
+            branches = [self._days("and day not in {cut_days:Array(UInt32)}" if hours else "")] if days else []
+            return _UNION.join([*branches, *([self._hours(self.rolled(and_days=f"and {_CUT}"))] if hours else [])])
+        touched_hours = self.touched()
+        touched_days = Template(statement("touched_days")).substitute(touched_hours=touched_hours)
+        in_touched = f"(project_id, type, day) in ({touched_days})"
+        rolled = self.rolled(f"and {_HOUR_OF_ROLLED} not in ({touched_hours})", f"and ({_CUT} or {in_touched})")
+        return _UNION.join(
+            [
+                self._days("and day not in {cut_days:Array(UInt32)}", f"and not {in_touched}"),
+                self._hours(rolled),
+                self._hours(self.raw(touched_hours)),
+            ]
         )
 
-    def touched_cells(self) -> str:
-        """Return whole days, and hours of those that a boundary cuts or with touched hours, counted of the events."""
-        touched = self.touched()
-        days = Template(statement("touched_days")).substitute(touched_hours=touched)
-        return Template(statement("touched_cells")).substitute(
-            self._narrowed(),
-            rules=_listed(self.rules),
-            touched_days=days,
-            rolled_hours=self.rolled(
-                f"and {_KEY} not in ({touched})", f"and ({_CUT} or (project_id, type, day) in ({days}))"
-            ),
-            raw_hours=self.raw(touched),
+    def _days(self, and_uncut: str, and_untouched: str = "") -> str:
+        return Template(statement("rolled_days")).substitute(
+            self._narrowed(), rules=_listed(self.rules), and_uncut=and_uncut, and_untouched=and_untouched
         )
+
+    def _hours(self, hours: str) -> str:
+        return Template(statement("hours_as_cells")).substitute(rules=_listed(self.rules), hours=hours)
 
     def _narrowed(self) -> dict[str, str]:
         return {

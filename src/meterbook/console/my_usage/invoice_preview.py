@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from meterbook.accounts.tables import Project
 from meterbook.catalog.queries import product_positions
 from meterbook.console.account_page import AccountPage, OfAccount
 from meterbook.console.address import PREVIEW, PreviewState, opened_in
@@ -18,7 +20,7 @@ from meterbook.console.my_usage.present_bill import BillTable, Scope, labels_of
 from meterbook.console.my_usage.present_preview import present_preview
 from meterbook.console.sheet import sheet
 from meterbook.errors import Invalid
-from meterbook.invoicing.show import ShownMonth, show_month
+from meterbook.invoicing.show import ShownMonth
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,8 +38,8 @@ def invoice_preview(
     """Show a month's draft, or its invoice; a script that swaps the table alone is not given the chart."""
     state = state_of(at, PREVIEW, month, by, opened, q, page)
     is_swap = "hx-request" in at.request.headers
-    shown = _shown(at, state, by_day=not is_swap)
     projects = at.projects()
+    shown = _shown(at, projects, state, by_day=not is_swap)
     preview = present_preview(
         shown.draft,
         shown.daily,
@@ -59,8 +61,9 @@ def invoice_preview(
 def invoice_preview_sheet(at: OfAccount, month: Month = "", by: By = "project", q: Wanted = "") -> Response:
     """Return the lines of every group as a sheet."""
     state = state_of(at, PREVIEW, month, by, "", q, 1)
-    draft = _shown(at, state, by_day=False).draft
-    return bill_sheet(at, BillTable(draft, state, at.language, {}, labels_of(at.projects())), "invoice-preview")
+    projects = at.projects()
+    draft = _shown(at, projects, state, by_day=False).draft
+    return bill_sheet(at, BillTable(draft, state, at.language, {}, labels_of(projects)), "invoice-preview")
 
 
 def state_of(at: AccountPage, path: str, month: str, by: str, opened: str, wanted: str, page: int) -> PreviewState:
@@ -77,8 +80,9 @@ def bill_sheet(at: AccountPage, table: BillTable, name: str) -> Response:
     return sheet(f"{name}-{at.account.code}-{table.state.month}.csv", columns, bill_rows(table, _))
 
 
-def _shown(at: AccountPage, state: PreviewState, *, by_day: bool) -> ShownMonth:
-    usage = at.request.app.state.usage
-    return show_month(
-        at.session, usage, at.account, at.projects(), state.month, at.now, whole=at.sees_account, by_day=by_day
+def _shown(at: AccountPage, projects: Sequence[Project], state: PreviewState, *, by_day: bool) -> ShownMonth:
+    usage, remembered = at.request.app.state.usage, at.request.app.state.remembered
+    shown: ShownMonth = remembered.show(
+        at.session, usage, at.account, projects, state.month, at.now, whole=at.sees_account, by_day=by_day
     )
+    return shown

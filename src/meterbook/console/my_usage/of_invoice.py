@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Form, Path, Query, Request
@@ -58,11 +57,6 @@ class InvoiceApart:
 
     apart: Apart
     invoice: Invoice
-
-    @property
-    def now(self) -> datetime:
-        """The moment of the request."""
-        return self.apart.now
 
 
 def _posted_invoice(

@@ -22,7 +22,6 @@ from meterbook.invoicing.changes import greatest_changes, with_days
 from meterbook.invoicing.debt import debt_of
 from meterbook.invoicing.queries import issued_invoices, standing_of
 from meterbook.invoicing.same_hours import same_hours
-from meterbook.invoicing.show import show_month
 from meterbook.payments.balance import balance_standing
 from meterbook.payments.missing_steps import missing_steps
 from meterbook.payments.next_payment import next_payment
@@ -41,9 +40,10 @@ def first_page(at: OfAccount) -> Response:
 @router.get("/overview")
 def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> Response:
     """Show what a month comes to, beside the same hours of the month before and what the account owes."""
-    usage, projects, whole, asked = at.request.app.state.usage, at.projects(), at.sees_account, at.month(month)
-    shown = show_month(at.session, usage, at.account, projects, asked, at.now, whole=whole, by_day=True)
-    before = same_hours(at.session, usage, at.account, projects, shown.draft.frame, at.now, whole=whole)
+    usage, remembered = at.request.app.state.usage, at.request.app.state.remembered
+    projects, whole, asked = at.projects(), at.sees_account, at.month(month)
+    shown = remembered.show(at.session, usage, at.account, projects, asked, at.now, whole=whole, by_day=True)
+    before = same_hours(at.session, usage, at.account, projects, shown.draft.frame, at.now, remembered, whole=whole)
     changes = with_days(greatest_changes(shown.draft, before.draft), usage, at.account, projects, shown.draft)
     page = present_overview(
         at,
@@ -51,6 +51,7 @@ def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> 
         before,
         changes if before.has_usage else [],
         product_positions(at.session),
+        len(projects),
         account=_account(at, shown.draft) if whole else None,
         may_send=at.reader.access.administered_projects(at.account.id) != NONE,
     )

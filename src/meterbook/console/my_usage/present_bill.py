@@ -24,6 +24,7 @@ from meterbook.core.pricing import Product
 from meterbook.core.rating import Waiver
 
 GROUPS_A_PAGE: Final = 50
+LINES_A_GROUP: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class BillGroup:
     `parts` counts the products of a project or the projects of a product, which is why its units do not open.
     `waiver` is set when nothing in the group is charged, for one reason. `hidden_count` is how many of its projects the
     costs leave out, as they are not the reader's to see; with all of them left out there is no cost. `has_late` when
-    late usage of an earlier month is among the costs.
+    late usage of an earlier month is among the costs. Of `line_count` lines the first `LINES_A_GROUP` are presented.
     """
 
     key: str
@@ -108,6 +109,7 @@ class BillGroup:
     waiver: Waiver | None
     hidden_count: int
     has_late: bool
+    line_count: int
     lines: tuple[BillLine, ...]
     adjustments: tuple[BillAdjustment, ...]
 
@@ -242,7 +244,8 @@ class BillTable:
             waiver=waivers.pop() if len(waivers) == 1 and not group.adjustments else None,
             hidden_count=0 if self._billed is None else len(projects - self._billed),
             has_late=bool(group.adjustments),
-            lines=tuple(self._line(line) for line in group.lines) if is_open else (),
+            line_count=len(group.lines),
+            lines=tuple(self._line(line) for line in group.lines[:LINES_A_GROUP]) if is_open else (),
             adjustments=tuple(self._adjustment(late) for late in group.adjustments) if is_open else (),
         )
 

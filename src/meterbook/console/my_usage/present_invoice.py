@@ -18,7 +18,6 @@ from meterbook.core.invoice import Adjustment, GroupBy, InvoiceDraft, Line
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.core.rating import Waiver
-from meterbook.core.tax import TaxLine
 from meterbook.invoicing.line_groups import LineGroup, NumberedLine
 from meterbook.payments.history import Settling
 from meterbook.payments.tables import PaymentAttempt
@@ -175,19 +174,14 @@ class InvoiceDetail:
     payment_method: str | None
     payment_label: str | None
     reference_hours: int
-    net: Money
-    tax: tuple[TaxLine, ...]
     total: Money
     unpaid_at_issue: Money
     including_unpaid: Money
-    credit_used: Money
-    balance_used: Money
     due: Money
     subtotal: Money
     waterfall: tuple[Step, ...]
     groups: tuple[GroupRow, ...]
     pager: Pager
-    has_discounts: bool
     is_long: bool
     settlings: tuple[Settling, ...]
     credit_notes: tuple[CreditNoteRow, ...]

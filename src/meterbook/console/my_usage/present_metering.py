@@ -23,7 +23,7 @@ from meterbook.invoicing.usage_shown import MonthPart
 from meterbook.usage.hours import RawEvent, UsageHour
 from meterbook.usage.queries import UsageWindow
 
-RESOURCES_OF_DAYS: Final = 8  # named in an hour while several days are on the screen
+RESOURCES_OF_DAYS: Final = 12  # named in an hour while several days are on the screen
 RESOURCES_OF_A_DAY: Final = 40  # and while it is one day
 
 
@@ -228,10 +228,10 @@ def hour_total(meter: Meter, units: Decimal) -> Fraction:
 
 
 def shown_resources(meter: Meter, hour: UsageHour, zone: BillingZone) -> tuple[ShownResource, ...]:
-    """Return the named resources of an hour: of a presence by name, else who counts most first."""
+    """Return the named resources of an hour: who counts most first, of a presence by name (host-2 before host-10)."""
     named = hour.resources
     if meter.kind is MeterKind.presence:
-        named = tuple(sorted(named, key=lambda each: each.name))
+        named = tuple(sorted(named, key=lambda each: (len(each.name), each.name)))
     else:
         named = tuple(sorted(named, key=lambda each: (-each.units, each.name)))
     return tuple(

@@ -121,6 +121,7 @@ def present_overview(
     before: SameHours,
     changes: Sequence[Change],
     positions: Mapping[str, int],
+    project_count: int,
     account: AccountFigures | None,
     may_send: bool,
 ) -> Overview:
@@ -139,7 +140,7 @@ def present_overview(
         current=current,
         zone=zone,
         currency=draft.currency.code,
-        scope=Scope(len(at.projects()), at.sees_account),
+        scope=Scope(project_count, at.sees_account),
         data_through=zone.local(draft.data_through) if draft.data_through else None,
         last_day=date(month.year, month.month, month.days),
         is_open=is_open,

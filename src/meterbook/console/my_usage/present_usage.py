@@ -24,6 +24,7 @@ from meterbook.console.my_usage.present_metering import (
 )
 from meterbook.console.my_usage.read_usage import DAYS_OPEN_MAX, PROJECTS_A_PAGE, Listed, Looked, OfProject
 from meterbook.console.my_usage.usage_state import KINDS, Kind
+from meterbook.core.invoice import shown
 from meterbook.core.money import Money
 from meterbook.core.period import HOUR, BillingMonth, hour_ceil
 from meterbook.core.pricing import Product
@@ -120,7 +121,7 @@ def present_list(looked: Looked, listed: Listed, chosen: Project | None) -> Proj
     state = looked.state
     pages = max(1, -(-listed.found // PROJECTS_A_PAGE))
     return ProjectList(
-        rows=tuple(_row(looked, project, listed.windows[project.id], chosen) for project in listed.projects),
+        rows=tuple(_row(looked, project, listed.used, chosen) for project in listed.projects),
         found=listed.found,
         count=listed.count,
         page=state.page,
@@ -160,18 +161,12 @@ def present_project(looked: Looked, read: OfProject) -> ProjectUse:
     )
 
 
-def _row(looked: Looked, project: Project, windows: Sequence[UsageWindow], chosen: Project | None) -> ProjectRow:
-    timed: list[Fraction] = []
-    counted: list[tuple[Decimal, str]] = []
-    for product in looked.products:
-        own = [window for window in windows if window.meter == product.meter]
-        used = quantity_of(product.meter, own)
-        if used.total is None or used.units is None:
-            continue
-        if product.meter.is_time_based:
-            timed.append(used.total)
-        else:
-            counted.append((used.units, product.unit))
+def _row(
+    looked: Looked, project: Project, used: Mapping[tuple[str, str], Decimal], chosen: Project | None
+) -> ProjectRow:
+    own = [(each, used[project.code, each.code]) for each in looked.products if (project.code, each.code) in used]
+    timed = [quantity for product, quantity in own if product.meter.is_time_based]
+    counted = [(quantity, product.unit) for product, quantity in own if not product.meter.is_time_based]
     quantity, unit = counted[0] if counted and not timed else (None, "")
     return ProjectRow(
         code=project.code,
@@ -179,8 +174,8 @@ def _row(looked: Looked, project: Project, windows: Sequence[UsageWindow], chose
         href=looked.state.of_project(project.code).href(),
         is_chosen=chosen is not None and project.id == chosen.id,
         is_deleted=project.deleted_at is not None,
-        total_time=sum(timed, Fraction(0)) if timed else None,
-        quantity=quantity,
+        total_time=Fraction(sum(timed)) if timed else None,
+        quantity=None if quantity is None else shown(Fraction(quantity)),
         unit=unit,
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from meterbook.accounts.tables import Project
 from meterbook.catalog.queries import product_positions
 from meterbook.console.account_page import AccountPage, OfAccount
 from meterbook.console.address import PROJECT_USAGE
@@ -43,8 +45,8 @@ def project_usage(
 ) -> Response:
     """Show what projects used in a month; `year` and a `month` of it (1 to 12) may be named apart, as the form does."""
     state = state_of(at, PROJECT_USAGE, _month(year, month), by, opened, q, page)
-    use = _use(at, state.month)
     projects = at.projects("member")
+    use = _use(at, projects, state.month)
     shown = present_project_usage(use, state, len(projects), at, product_positions(at.session), labels_of(projects))
     return at.show("project_usage.html", "project-usage", page=shown)
 
@@ -53,8 +55,9 @@ def project_usage(
 def project_usage_sheet(at: OfAccount, month: Month = "", by: By = "project", q: Wanted = "") -> Response:
     """Return the lines of every group as a sheet; costs that are not the reader's to see stay empty."""
     state = state_of(at, PROJECT_USAGE, month, by, "", q, 1)
-    use = _use(at, state.month)
-    labels = labels_of(at.projects("member"))
+    projects = at.projects("member")
+    use = _use(at, projects, state.month)
+    labels = labels_of(projects)
     table = BillTable(use.used, state, at.language, {}, labels, use.billed_projects)
     return bill_sheet(at, table, "project-usage")
 
@@ -67,14 +70,15 @@ def _month(year: int | None, month: str) -> str:
     return str(BillingMonth(year, int(month)))
 
 
-def _use(at: AccountPage, month: BillingMonth) -> ProjectUse:
+def _use(at: AccountPage, projects: Sequence[Project], month: BillingMonth) -> ProjectUse:
     return project_use(
         at.session,
         at.request.app.state.usage,
         at.account,
-        at.projects("member"),
-        at.projects("billing"),
+        projects,
+        projects if at.sees_account else at.projects("billing"),
         month,
         at.now,
         whole=at.sees_account,
+        remembered=at.request.app.state.remembered,
     )

@@ -10,8 +10,8 @@ from typing import Annotated, Final
 from fastapi import Depends, Path, Query, Request
 
 from meterbook.accounts import check
-from meterbook.accounts.queries import all_projects, project_by_code
-from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.queries import project_by_code
+from meterbook.accounts.tables import Project
 from meterbook.catalog.queries import current_catalog
 from meterbook.console.account_page import AccountPage, OfAccount
 from meterbook.console.my_usage.metering_state import METERING, MeteringAsked, MeteringState, metering_asked
@@ -147,7 +147,7 @@ def of_line(
     return Behind(
         at=at,
         figure=_figure(row.project_name, product, at, month, period, True),
-        project=_project(at, row.project_code),
+        project=project_by_code(session, row.project_code, reader.access),
         received_through=invoice.usage_through,
         windows=windows,
         parts=(),
@@ -188,11 +188,6 @@ def _product(at: AccountPage, code: str) -> Product:
     if product is None:
         raise NotFound(f"There is no product {check.shown(code)}.", "unknown-product")
     return product
-
-
-def _project(at: AccountPage, code: str) -> Project:
-    account: Account = at.account
-    return next(each for each in all_projects(at.session, [account.id])[account.id] if each.code == code)
 
 
 def _late(at: AccountPage, project: Project, product: Product, issued: IssuedMonth) -> Late | None:

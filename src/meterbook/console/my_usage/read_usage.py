@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Final
 
 from meterbook.accounts import check
@@ -23,7 +25,7 @@ from meterbook.core.period import BillingMonth, day_starts
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Waiver
 from meterbook.errors import Invalid, NotFound
-from meterbook.invoicing.show import show_month
+from meterbook.invoicing.show_project import amounts_billed, quantities_billed, show_project
 from meterbook.invoicing.usage_shown import IssuedMonth, adjusting_invoices, issued_among, late_months, usage_shown
 from meterbook.usage.hours import UsageHour, hours_of_days
 from meterbook.usage.queries import UsageWindow
@@ -63,10 +65,13 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page of the projects that were found, with what each used; `count` are all that the reader may see."""
+    """A page of the projects that were found; `count` are all that the reader may see.
+
+    `used` holds, by project and product (codes), unit-hours or a counter's sum, where something was metered.
+    """
 
     projects: Sequence[Project]
-    windows: Mapping[int, Sequence[UsageWindow]]
+    used: Mapping[tuple[str, str], Decimal]
     found: int
     count: int
 
@@ -124,10 +129,7 @@ def listed(looked: Looked) -> Listed:
         limit=PROJECTS_A_PAGE,
     )
     count = count_projects(at.session, account.id, access) if state.search else found
-    windows: dict[int, list[UsageWindow]] = {project.id: [] for project in projects}
-    for window in _windows(looked, list(windows), [looked.starts_at, looked.ends_at]):
-        windows[window.project_id].append(window)
-    return Listed(projects, windows, found, count)
+    return Listed(projects, _used(looked, projects), found, count)
 
 
 def chosen(looked: Looked, projects: Listed | None = None) -> Project | None:
@@ -143,7 +145,8 @@ def chosen(looked: Looked, projects: Listed | None = None) -> Project | None:
         return project
     if projects is None:
         return next(iter(find_projects(at.session, at.account.id, at.reader.access, limit=1)[0]), None)
-    used = (project for project in projects.projects if projects.windows[project.id])
+    with_usage = {code for code, _ in projects.used}
+    used = (project for project in projects.projects if project.code in with_usage)
     return next(used, next(iter(projects.projects), None))
 
 
@@ -170,7 +173,31 @@ def of_project(looked: Looked, project: Project) -> OfProject:
     return replace(days, costs=costs, daily=daily, late=_late(looked, project))
 
 
-def _windows(looked: Looked, project_ids: Collection[int], boundaries: Sequence[datetime]) -> list[UsageWindow]:
+def _used(looked: Looked, projects: Sequence[Project]) -> dict[tuple[str, str], Decimal]:
+    """Read what projects used: of issued months as their invoices say, of the rest what was metered."""
+    at, zone = looked.at, looked.at.zone
+    billed = [
+        each
+        for month, each in looked.issued.items()
+        if looked.starts_at <= month.starts_at(zone) and month.ends_at(zone) <= looked.ends_at
+    ]
+    used = quantities_billed(at.session, billed, projects) if billed else {}
+    codes = {project.id: project.code for project in projects}
+    bounds = [looked.starts_at, looked.ends_at]
+    for window in _windows(looked, list(codes), bounds, without=[each.month for each in billed]):
+        for product in looked.products:
+            if product.meter == window.meter:
+                key = codes[window.project_id], product.code
+                used[key] = used.get(key, Decimal(0)) + window.quantity
+    return used
+
+
+def _windows(
+    looked: Looked,
+    project_ids: Collection[int],
+    boundaries: Sequence[datetime],
+    without: Collection[BillingMonth] = (),
+) -> list[UsageWindow]:
     return usage_shown(
         looked.at.request.app.state.usage,
         looked.at.account,
@@ -179,6 +206,7 @@ def _windows(looked: Looked, project_ids: Collection[int], boundaries: Sequence[
         boundaries,
         looked.issued,
         looked.at.now,
+        without=without,
     )
 
 
@@ -212,28 +240,31 @@ def _costs(looked: Looked, project: Project) -> tuple[dict[str, Cost] | None, Da
     if not looked.period.is_whole:
         return None, None
     at, months = looked.at, looked.period.months
-    amounts: dict[str, Money] = {}
-    waivers: dict[str, set[Waiver | None]] = {}
+    amounts: dict[str, int] = defaultdict(int)
+    waivers: dict[str, set[Waiver | None]] = defaultdict(set)
+    billed = [] if len(months) == 1 else [looked.issued[month] for month in months if month in looked.issued]
+    for product, (minor, reasons) in amounts_billed(at.session, billed, project).items():
+        amounts[product] += minor
+        waivers[product] |= reasons
     daily = None
-    for month in months:
-        shown = show_month(
+    for month in months if len(months) == 1 else set(months) - looked.issued.keys():
+        shown = show_project(
             at.session,
             at.request.app.state.usage,
             at.account,
-            [project],
+            project,
             month,
+            looked.issued.get(month),
             at.now,
-            whole=False,
             by_day=len(months) == 1,
         )
         daily = shown.daily
-        for line in shown.draft.lines:
-            code = line.charge.product.code
-            amounts[code] = amounts.get(code, Money.zero(line.amount.currency)) + line.amount
-            waivers.setdefault(code, set()).add(line.charge.waiver)
+        for line in shown.lines:
+            amounts[line.charge.product.code] += line.amount.minor
+            waivers[line.charge.product.code].add(line.charge.waiver)
     costs = {
-        code: Cost(amount, next(iter(waivers[code])) if len(waivers[code]) == 1 else None)
-        for code, amount in amounts.items()
+        product: Cost(Money(minor, at.currency), next(iter(waivers[product])) if len(waivers[product]) == 1 else None)
+        for product, minor in amounts.items()
     }
     return costs, daily
 

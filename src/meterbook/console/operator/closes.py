@@ -72,7 +72,7 @@ def post_confirm(at: AsOperator, _posted: Posted, sent: Sent) -> Response:
     def begin() -> int:
         ids, seen = drafts_seen(at.session, month, codes)
         if seen != sent.text("seen", 100):
-            raise Refused(at.gettext("The drafts changed meanwhile: look at their sums now, and confirm again."))
+            raise Refused(at.gettext("The drafts changed meanwhile: review their sums now, and confirm again."))
         return begin_close(at.session, at.now, month=month, account_ids=ids, confirm=True, by=at.by).id
 
     return _begun(at, month, sent, begin, codes)

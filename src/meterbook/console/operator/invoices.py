@@ -14,11 +14,11 @@ from meterbook.console.operator.fields import Asked, Fields, Sent
 from meterbook.console.operator.money import named
 from meterbook.console.operator.money_act import HERE, MoneyAct, Outcome, carry_out, look
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to
-from meterbook.console.operator.present_credit import LINES_A_PAGE, CreditableLines, creditable_lines
+from meterbook.console.operator.present_credit import LINE, LINES_A_PAGE, CreditableLines, creditable_lines
 from meterbook.console.requests import Posted
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
-from meterbook.errors import Invalid, NotFound
+from meterbook.errors import Invalid, NotFound, Refused
 from meterbook.invoicing.correct import credit, left_to_credit
 from meterbook.invoicing.effect import with_effect
 from meterbook.invoicing.queries import credit_notes_of, currency_of_invoice, invoice_by_number, standing_of
@@ -29,7 +29,6 @@ from meterbook.invoicing.write_off import write_off
 router = APIRouter(include_in_schema=False)
 
 Number = Annotated[str, Path(max_length=64)]
-LINE = "line-"  # what the fields of a credit note's lines begin with
 
 
 @router.get("/invoices/{number}")
@@ -138,19 +137,19 @@ def _crediting(at: OperatorPage, number: str, given: Fields) -> MoneyAct:
 
     def deed(fields: Fields) -> Outcome:
         nets = _everything(at, invoice) if fields.flag("everything") else _nets(fields, invoice)
-        note, effect = with_effect(
-            at.session,
-            account,
-            lambda: credit(
+        reason = fields.text("reason")
+        try:
+            note, effect = with_effect(
                 at.session,
-                at.now,
-                at.settings,
-                account=account,
-                invoice=invoice,
-                reason=fields.text("reason"),
-                nets=nets,
-            ),
-        )
+                account,
+                lambda: credit(
+                    at.session, at.now, at.settings, account=account, invoice=invoice, reason=reason, nets=nets
+                ),
+            )
+        except Refused as refused:
+            if "line" in refused.details:
+                refused.details["field"] = f"{LINE}{refused.details['line']}"
+            raise
         money = currency_of_invoice(invoice)
         facts = (
             (at.gettext("Account"), named(account)),
@@ -174,7 +173,7 @@ def _crediting(at: OperatorPage, number: str, given: Fields) -> MoneyAct:
         button=at.gettext("Issue the credit note"),
         back=back,
         deed=deed,
-        context=lambda: {"invoice": invoice, "page": _lines(at, invoice, given), "prefix": LINE},
+        context=lambda: {"invoice": invoice, "page": _lines(at, invoice, given)},
     )
 
 

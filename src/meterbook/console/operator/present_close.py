@@ -14,9 +14,18 @@ from meterbook.invoicing.attention import MonthSums
 from meterbook.invoicing.month_accounts import MonthAccount, State
 from meterbook.invoicing.queries import currency_of_invoice
 from meterbook.invoicing.tables import CloseRun
-from meterbook.invoicing.turn import Obstacle, OutOfTurn
+from meterbook.invoicing.turn import Obstacle
 
 Mail = Literal["", "sent", "failed", "waiting", "nowhere"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownObstacle:
+    """What stands in the way of a month: the kind, with the month that is in the way or the zone it still runs in."""
+
+    kind: Obstacle
+    month: BillingMonth | None
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class CloseRow:
     mail: Mail
     mail_error: str
     letter_id: int | None
-    obstacle: OutOfTurn | None
+    obstacle: ShownObstacle | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class RunShown:
     has_ended: bool
     is_still: bool
     error: str
-    passed_over: tuple[tuple[str, OutOfTurn], ...]
+    passed_over: tuple[tuple[str, ShownObstacle], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +104,7 @@ def present_run(run: CloseRun, is_still: bool) -> RunShown:
         is_still=is_still,
         error=run.error or "",
         passed_over=tuple(
-            (each["account"], OutOfTurn(Obstacle(each["obstacle"]), run.month, each["other"]))
-            for each in run.passed_over
+            (each["account"], _obstacle(Obstacle(each["obstacle"]), each["other"])) for each in run.passed_over
         ),
     )
 
@@ -120,8 +128,14 @@ def present_row(found: MonthAccount) -> CloseRow:
         mail=mail,
         mail_error=(found.letter.error or "") if found.letter else "",
         letter_id=found.letter.id if failed and found.letter else None,
-        obstacle=found.obstacle,
+        obstacle=None if found.obstacle is None else _obstacle(found.obstacle.obstacle, found.obstacle.other),
     )
+
+
+def _obstacle(kind: Obstacle, other: str) -> ShownObstacle:
+    if kind is Obstacle.running:
+        return ShownObstacle(kind, None, other)
+    return ShownObstacle(kind, BillingMonth.parse(other), "")
 
 
 def _mail(found: MonthAccount) -> Mail:

@@ -12,13 +12,18 @@ from meterbook.invoicing.queries import currency_of_invoice
 from meterbook.invoicing.tables import Invoice
 
 LINES_A_PAGE: Final = 100
+LINE: Final = "line-"  # what the fields of lines begin with
 
 
 @dataclass(frozen=True, slots=True)
 class CreditableLine:
-    """A line by its position, with its net and what is left of it; `month` when it adjusts an earlier one."""
+    """A line by its position, with its net and what is left of it; `month` when it adjusts an earlier one.
+
+    `field` names what is typed for it.
+    """
 
     position: int
+    field: str
     project: str
     product: str
     month: BillingMonth | None
@@ -46,6 +51,7 @@ def creditable_lines(
     lines = [
         CreditableLine(
             position=row.position,
+            field=f"{LINE}{row.position}",
             project=row.project_name,
             product=row.product["name"].get(language, row.product["name"]["en"]),
             month=None if row.adjusts_month is None else BillingMonth.parse(row.adjusts_month),

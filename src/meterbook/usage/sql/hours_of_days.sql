@@ -7,7 +7,7 @@ select
         $order,
         resource,
         toDecimal128(seen.2, 9),
-        seen.3
+        toUnixTimestamp64Micro(seen.3)
     )) as resources
 from
 (
@@ -27,3 +27,6 @@ from
 array join hours as seen
 group by hour
 order by hour
+settings
+    -- one project's month is too little to divide
+    max_threads = 1

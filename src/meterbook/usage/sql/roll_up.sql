@@ -21,4 +21,4 @@ group by
     type
 settings
     max_threads = 1,
-    max_bytes_before_external_group_by = 400000000
+    max_bytes_before_external_group_by = 1000000000

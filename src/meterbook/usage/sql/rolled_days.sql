@@ -4,26 +4,14 @@ select
     toInt64(day) * 86400 as starts,
     hours,
     last_hour,
-    toDateTime64(0, 6, 'UTC') as latest_at,
+    latest_at,
     $rules
 from metered_days
 where account_id in {accounts:Array(UInt64)}
     and utc_offset = {utc_offset:Int32}
     and day >= {first_day:UInt32}
     and day <= {last_day:UInt32}
-    and day not in {cut_days:Array(UInt32)}
     $and_types
     $and_projects
-union all
-select
-    project_id,
-    type,
-    hour * 3600 as starts,
-    hours,
-    toUInt32(hour) as last_hour,
-    latest_at,
-    $rules
-from
-(
-    $rolled_hours
-)
+    $and_uncut
+    $and_untouched

@@ -1,0 +1,124 @@
+"""Promotion codes from the staff's pages: every kind, what is refused, and who registered one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from meterbook.database import Database
+from meterbook.main import House
+from meterbook.promotions.queries import promotion_by_code
+from tests.conftest import emptied
+from tests.console.browser import Browser
+from tests.console.staff import at_the_desk, done, send, staffed, words
+from tests.office import Office
+
+NEW = "/operator/new-promotion"
+
+
+@pytest.fixture(scope="module")
+def installation(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, House]]:
+    with staffed(emptied(migrated), tmp_path_factory.mktemp("promotions")) as found:
+        yield found
+
+
+@pytest.fixture
+def office(installation: tuple[Office, House]) -> Office:
+    return installation[0]
+
+
+@pytest.fixture
+def staff(installation: tuple[Office, House]) -> Iterator[Browser]:
+    with at_the_desk(*installation) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "shown"),
+    [
+        ("percent", {"value": "12.5"}, "Discount rate 12.5%"),
+        ("amount", {"value": "30.00", "currency": "usd", "applies_to": "invoice"}, "Amount off $30.00"),
+        ("fixed_price", {"value": "9.5", "currency": "KRW", "products": "calls"}, "Fixed price 9.5 KRW"),
+        ("free_quantity", {"value": "1000", "free_unit": "quantity", "carry_over": "1"}, "Free quantity 1,000 units"),
+        ("credit", {"value": "250", "currency": "USD", "until": "2027-12-31T00:00"}, "Promotional credit $250.00"),
+    ],
+)
+def test_every_kind_is_added_and_shown(
+    staff: Browser, office: Office, kind: str, fields: dict[str, str], shown: str
+) -> None:
+    code = f"KIND-{kind}".upper().replace("_", "-")
+    page = staff.get(NEW, params={"kind": kind})
+    assert done(send(staff, page, NEW, code=code.lower(), name="<b>bold</b>", **fields)) == (
+        f"/operator/promotions/{code}?done=promotion-added"
+    )
+    listed = staff.get("/operator/promotions")
+    assert "<b>bold" not in listed.text
+    assert f"{code} <b>bold</b> {shown}" in words(listed)
+    with office.database.transaction() as session:
+        row = promotion_by_code(session, code)
+        assert (row.kind, row.stackable, row.carry_over) == (kind, False, "carry_over" in fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ({"code": "x"}, "code", "2 to 40"),
+        ({"value": "ten"}, "value", "a number such as"),
+        ({"value": "101"}, "value", "100 at most"),
+        ({"currency": "XXQ"}, "currency", "ISO 4217"),
+        ({"from": "2027-08-01T00:00", "until": "2027-07-01T00:00"}, "until", "end after it begins"),
+        ({"months": "0"}, "months", "whole number"),
+        ({"priority": "5000"}, "priority", "-1000 to 1000"),
+        ({"redemptions_max": "many"}, "redemptions_max", "whole number"),
+    ],
+)
+def test_a_wrong_field_is_named(staff: Browser, fields: dict[str, str], field: str, message: str) -> None:
+    good: dict[str, Any] = {"code": "REFUSED", "value": "10"}
+    answer = send(staff, staff.get(NEW), NEW, **(good | fields))
+    assert answer.status_code == 422
+    found = re.search(rf'id="wrong-{field}">([^<]+)<', answer.text)
+    assert found, words(answer)
+    assert message in found[1]
+    assert staff.get("/operator/promotions/REFUSED").status_code == 404
+
+
+def test_a_code_that_is_there_with_other_terms_is_refused(staff: Browser) -> None:
+    done(send(staff, staff.get(NEW), NEW, code="TWICE", value="10"))
+    answer = send(staff, staff.get(NEW), NEW, code="twice", value="20")
+    assert answer.status_code == 409
+    assert "is there already with another name, value" in words(answer)
+
+
+def test_it_is_registered_for_an_account_after_a_look(staff: Browser, office: Office) -> None:
+    done(
+        send(
+            staff,
+            staff.get(f"{NEW}?kind=credit"),
+            NEW,
+            code="GIFT",
+            value="20",
+            currency="USD",
+            **{"from": "2027-06-01T00:00"},
+        )
+    )
+    code = office.account()
+    office.register(code)
+    office.issued(code, "50")
+    register = "/operator/promotions/GIFT/register"
+    unknown = staff.get(register, params={"account": "nobody"})
+    assert unknown.status_code == 404
+    assert 'id="wrong-account"' in unknown.text
+    look = staff.get(register, params={"account": code}).headers["location"]
+    page = staff.get(look)
+    assert re.search(r"Unpaid of INV-2027-\d+ 50.00 30.00", words(page))
+    path = f"/operator/accounts/{code}/promotion"
+    done(send(staff, page, path))
+    told = words(staff.get("/operator/promotions/GIFT"))
+    assert f"{code} Jul 3, 2027 staff@operator.example $20.00" in told
+    again = staff.get(look)
+    assert again.status_code == 409
+    assert "is registered already" in words(again)
+    office.check()
