@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from copy import copy
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, Literal
 
 from babel import Locale
@@ -79,7 +80,7 @@ class Formats:
 
     def month(self, month: BillingMonth) -> str:
         """Write a month: "November 2026"."""
-        return str(format_skeleton("yMMMM", dt.date(month.year, month.month, 1), locale=self.locale))
+        return _in_skeleton("yMMMM", dt.date(month.year, month.month, 1), self.locale)
 
     def month_name(self, month: BillingMonth) -> str:
         """Write a month of a year that is named elsewhere: "November"."""
@@ -96,11 +97,11 @@ class Formats:
 
     def day(self, day: dt.date) -> str:
         """Write a day of a month that is named elsewhere: "Nov 23"."""
-        return str(format_skeleton("MMMd", day, locale=self.locale))
+        return _in_skeleton("MMMd", day, self.locale)
 
     def weekday(self, day: dt.date) -> str:
         """Write a day with its weekday: "Mon, Nov 23"."""
-        return str(format_skeleton("MMMEd", day, locale=self.locale))
+        return _in_skeleton("MMMEd", day, self.locale)
 
     def clock(self, local: dt.datetime) -> str:
         """Write an instant on clocks that are named elsewhere: "Nov 23 14:00"."""
@@ -128,3 +129,8 @@ class Formats:
         if known is None:
             known = self._patterns[pattern] = parse_pattern(pattern)
         return str(known.apply(value, self.locale))
+
+
+@lru_cache(maxsize=10_000)
+def _in_skeleton(skeleton: str, day: dt.date, locale: Locale) -> str:
+    return str(format_skeleton(skeleton, day, locale=locale))

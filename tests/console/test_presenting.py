@@ -17,12 +17,13 @@ from meterbook.console.languages import LANGUAGES, chosen, translations
 from meterbook.console.my_usage.present_bill import Scope
 from meterbook.console.my_usage.present_preview import Preview, present_preview
 from meterbook.core.daily import daily_costs
-from meterbook.core.invoice import AccountTerms, ProjectTerms, Use, draft
+from meterbook.core.invoice import draft
 from meterbook.core.metering import Meter, MeterKind
 from meterbook.core.money import Money, currency
 from meterbook.core.period import BillingMonth, BillingZone, day_starts
 from meterbook.core.pricing import Per, Price, PriceModel, Product
 from meterbook.core.rating import Frame, Part, Waiver
+from meterbook.core.terms import AccountTerms, ProjectTerms, Use
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UTC_ZONE = BillingZone("UTC")

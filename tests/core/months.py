@@ -11,12 +11,13 @@ from typing import Any
 
 from meterbook.core.credits import Books
 from meterbook.core.discounts import AppliesTo, Promotion, PromotionKind
-from meterbook.core.invoice import AccountTerms, Adjustment, InvoiceDraft, ProjectTerms, Use, draft, use_boundaries
+from meterbook.core.invoice import Adjustment, InvoiceDraft, draft
 from meterbook.core.metering import Hourly, Meter, MeterKind
 from meterbook.core.money import currency
 from meterbook.core.period import HOUR, BillingMonth, billing_zone, hour_count
 from meterbook.core.pricing import Per, Price, PriceModel, Product, Tier
 from meterbook.core.rating import Frame, Part, Waiver
+from meterbook.core.terms import AccountTerms, ProjectTerms, Use, use_boundaries
 
 LONG_AGO = datetime(2010, 1, 1, tzinfo=UTC)
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from meterbook.core.allocation import allocate
 from meterbook.core.discounts import Promotion
-from meterbook.core.invoice import Adjustment, InvoiceDraft, ProjectTerms
+from meterbook.core.invoice import Adjustment, InvoiceDraft
 from meterbook.core.metering import MeterKind
 from meterbook.core.money import Money, currency
 from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import FreeUnit, Per, Price, PriceModel, Product
+from meterbook.core.terms import ProjectTerms
 from tests.core.months import Spell, drafted, frame_of, price, product, promotion, trial, utc
 
 JUNE = frame_of("2026-06")

@@ -12,11 +12,12 @@ from fractions import Fraction
 import pytest
 
 from meterbook.console.formats import formats as console_formats
-from meterbook.core.invoice import Adjustment, ProjectTerms, TaxClass
+from meterbook.core.invoice import Adjustment
 from meterbook.core.metering import Meter, MeterKind
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.core.pricing import FreeUnit, Per, Price, PriceModel, Product
 from meterbook.core.rating import Frame, Part, Waiver, rate
+from meterbook.core.terms import ProjectTerms, TaxClass
 from meterbook.formats import Formats
 from meterbook.invoicing.document import render
 from meterbook.invoicing.document_texts import WORDS, texts_of

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts import check
 from meterbook.accounts.repeat import same_or_refused
 from meterbook.accounts.tables import Account
-from meterbook.core.invoice import TaxClass
+from meterbook.core.terms import TaxClass
 
 
 def add_account(

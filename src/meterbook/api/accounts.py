@@ -14,8 +14,8 @@ from meterbook.accounts.tables import Account
 from meterbook.api.paging import Cursor, Limit, after, page
 from meterbook.api.permission import Config, Now, Operator, Reader, Transaction
 from meterbook.api.shapes import Json, answer, instant
-from meterbook.core.invoice import TaxClass
 from meterbook.core.money import Rounding, plain
+from meterbook.core.terms import TaxClass
 
 router = APIRouter(tags=["accounts"])
 

@@ -13,10 +13,11 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from meterbook.core.allocation import allocate
-from meterbook.core.invoice import InvoiceDraft, Use
+from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Part
+from meterbook.core.terms import Use
 
 
 @dataclass(frozen=True, slots=True)

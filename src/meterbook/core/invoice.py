@@ -5,73 +5,25 @@ A preview is this draft, shown; a close keeps the same draft. Nothing else compu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Literal
 
+from meterbook.core.ahead import Ahead
 from meterbook.core.average import average_cost
 from meterbook.core.credits import Books, Owed, settlement
-from meterbook.core.discounts import Discount, Discounted, Promotion, discount, promotion_boundaries
-from meterbook.core.money import Currency, Money, half_up, half_up_whole
-from meterbook.core.period import BillingMonth, hour_count
+from meterbook.core.discounts import Discount, Discounted, Promotion, discount
+from meterbook.core.money import Currency, Money, half_up
+from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import Product
-from meterbook.core.rating import Charge, Frame, Part, Tariff, Waiver, price_boundaries
+from meterbook.core.rating import Charge, Frame, Part, Tariff
 from meterbook.core.tax import TaxLine, tax_on
-
-QUANTITY_PLACES: Final = 9  # what usage is metered to
+from meterbook.core.terms import AccountTerms, ProjectTerms, Use
 
 GroupBy = Literal["project", "product"]
-
-
-class TaxClass(StrEnum):
-    """How an account is taxed; all but standard pay none, for the reason the invoice states (DOMAIN 4)."""
-
-    standard = "standard"
-    zero_rated = "zero_rated"
-    reverse_charge = "reverse_charge"
-    exempt = "exempt"
-
-
-@dataclass(frozen=True, slots=True)
-class AccountTerms:
-    """What of an account decides its invoice; `tax_rate` is in percent, of the standard class."""
-
-    code: str
-    currency: Currency
-    tax_rate: Decimal
-    tax_class: TaxClass = TaxClass.standard
-
-    @property
-    def applied_tax_rate(self) -> Decimal:
-        """The rate that its lines are taxed with."""
-        return self.tax_rate if self.tax_class is TaxClass.standard else Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectTerms:
-    """What of a project decides its charges: usage before `free_until` costs nothing, for the reason `free_as`."""
-
-    code: str
-    name: str
-    free_until: datetime | None = None
-    free_as: Waiver = Waiver.trial
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What one project used of one product in the open month, in parts from the month's start without a gap.
-
-    `pace` is the quantity an hour that the forecast continues with.
-    """
-
-    project: ProjectTerms
-    product: Product
-    parts: tuple[Part, ...]
-    pace: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,23 +201,6 @@ def draft(
     )
 
 
-def use_boundaries(
-    frame: Frame,
-    products: Iterable[Product],
-    projects: Iterable[ProjectTerms],
-    currency: Currency,
-    promotions: Iterable[Promotion] = (),
-) -> set[datetime]:
-    """Return the hours strictly inside the month at which usage has to be cut.
-
-    They are price changes, ends of trials, and the beginnings and ends of promotions.
-    """
-    cuts = {cut for product in products for cut in price_boundaries(product, currency, frame)}
-    ends = {project.free_until for project in projects if project.free_until is not None}
-    cuts |= promotion_boundaries(promotions, frame)
-    return cuts | {end for end in ends if frame.starts_at < end < frame.ends_at}
-
-
 def shown(value: Fraction) -> Decimal:
     """Round a quantity for display: two decimals, or three significant digits below one."""
     places = 2
@@ -381,7 +316,7 @@ def _forecast(
     adjustments: Sequence[Adjustment],
 ) -> Money:
     """Return the total as if each use went on at its pace until the month's end."""
-    ahead = _Ahead(uses, promotions, tariffs.frame, account)
+    ahead = Ahead(uses, promotions, tariffs.frame, account)
     if promotions:
         continued = [replace(use, parts=(*use.parts, *ahead.parts(use))) for use in uses]
         return _bill(account, tariffs, continued, promotions, adjustments).total
@@ -392,33 +327,6 @@ def _forecast(
 
 def _within(parts: Sequence[Part], charge: Charge) -> list[Part]:
     return [part for part in parts if charge.starts_at <= part.starts_at < charge.ends_at]
-
-
-class _Ahead:
-    """What is left of the month, cut wherever the terms change."""
-
-    def __init__(
-        self, uses: Sequence[Use], promotions: Sequence[Promotion], frame: Frame, account: AccountTerms
-    ) -> None:
-        products = {use.product.code: use.product for use in uses}
-        projects = {use.project.code: use.project for use in uses}
-        cuts = use_boundaries(frame, products.values(), projects.values(), account.currency, promotions)
-        self._cuts, self._ends_at = sorted(cuts), frame.ends_at
-        self._intervals: dict[datetime, list[tuple[datetime, datetime, int]]] = {}
-
-    def parts(self, use: Use) -> Iterator[Part]:
-        """Yield the parts of a use from where it is known to."""
-        for begin, end, hours in self._from(use.parts[-1].ends_at):
-            billionths = half_up_whole(use.pace, hours * 10**QUANTITY_PLACES)
-            yield Part(begin, end, Fraction(billionths, 10**QUANTITY_PLACES), hours if use.pace else 0)
-
-    def _from(self, start: datetime) -> list[tuple[datetime, datetime, int]]:
-        found = self._intervals.get(start)
-        if found is None:
-            ends = [*(cut for cut in self._cuts if cut > start), self._ends_at]
-            bounds = zip([start, *ends], ends, strict=False)
-            found = self._intervals[start] = [(begin, end, hour_count(begin, end)) for begin, end in bounds]
-        return found
 
 
 def _group(key: str, lines: Sequence[Line], adjustments: Sequence[Adjustment], currency: Currency) -> Group:

@@ -12,11 +12,12 @@ from meterbook.accounts.queries import all_projects, currency_of, zone_of
 from meterbook.accounts.tables import Account, Project
 from meterbook.catalog.queries import current_catalog
 from meterbook.core import invoice
-from meterbook.core.invoice import Adjustment, InvoiceDraft, ProjectTerms
+from meterbook.core.invoice import Adjustment, InvoiceDraft
 from meterbook.core.money import Currency, Money
 from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Frame
+from meterbook.core.terms import ProjectTerms
 from meterbook.invoicing.facts import Billed, billed_before
 from meterbook.invoicing.queries import currency_of_invoice, frame_of_invoice, issued_history
 from meterbook.invoicing.tables import Invoice

@@ -12,17 +12,20 @@ from itertools import pairwise
 from typing import Final
 
 from meterbook.accounts.tables import Account, Project
-from meterbook.core.invoice import Adjustment, InvoiceDraft, Line, ProjectTerms, shown
+from meterbook.core.invoice import Adjustment, InvoiceDraft, Line, shown
 from meterbook.core.levels import last_step
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, day_starts, hour_count
 from meterbook.core.pricing import Per, Product
 from meterbook.core.rating import Waiver
+from meterbook.core.terms import ProjectTerms
 from meterbook.usage.queries import UsageWindow, by_window
 from meterbook.usage.store import UsageStore
 
 CHANGES_SHOWN: Final = 5
 _DAY_HOURS: Final = 24
+# Codes of a project and a product, and the month that an adjustment is for.
+_Key = tuple[str, str, BillingMonth | None]
 
 
 class Cause(StrEnum):
@@ -72,9 +75,10 @@ class Change:
 
 @dataclass(slots=True)
 class _Side:
-    """One month's lines of a project and product."""
+    """One month's lines of a project and product, or what late usage of another month added to it."""
 
     lines: list[Line] = field(default_factory=list)
+    late: Adjustment | None = None
     net: int = 0
 
     @property
@@ -117,35 +121,44 @@ class _Side:
         return sum((Fraction(each.unit_price or 0) * each.quantity for each in charged), Fraction(0)) / quantity
 
 
-_Key = tuple[str, str, BillingMonth | None]
-
-
 def greatest_changes(draft: InvoiceDraft, before: InvoiceDraft, most: int = CHANGES_SHOWN) -> list[Change]:
     """Return what changed most between two drafts, by the size of the difference, without the days it began on.
 
     All differences together are that of the drafts' nets.
     """
-    sides: dict[_Key, tuple[_Side, _Side]] = {}
-    late: dict[_Key, Adjustment] = {}
-    for number, each in enumerate((before, draft)):
+    differences: dict[_Key, int] = {}
+    for sign, each in ((-1, before), (1, draft)):
         for line in each.lines:
-            charge, own = line.charge, (line.project.code, line.charge.product.code, None)
-            if (both := sides.get(own)) is None:
-                both = sides[own] = (_Side(), _Side())
-            both[number].lines.append(line)
-            both[number].net += charge.amount.minor - line.discount.minor
-        for adjustment in each.adjustments:
-            key = (adjustment.project.code, adjustment.product.code, adjustment.month)
-            late[key] = adjustment
-            sides.setdefault(key, (_Side(), _Side()))[number].net += adjustment.amount.minor
-    different = [key for key, (then, now) in sides.items() if then.net != now.net]
-    different.sort(key=lambda key: (-abs(sides[key][1].net - sides[key][0].net), str(key)))
-    return [_change(*sides[key], late.get(key), draft, before) for key in different[:most]]
+            charge, key = line.charge, (line.project.code, line.charge.product.code, None)
+            net = charge.amount.minor - line.discount.minor
+            differences[key] = differences.get(key, 0) + sign * net
+        for late in each.adjustments:
+            adjusted = (late.project.code, late.product.code, late.month)
+            differences[adjusted] = differences.get(adjusted, 0) + sign * late.amount.minor
+    different = [key for key, difference in differences.items() if difference]
+    greatest = sorted(different, key=lambda key: (-abs(differences[key]), str(key)))[:most]
+    sides = [_sides(each, greatest) for each in (before, draft)]
+    return [_change(sides[0][key], sides[1][key], draft, before) for key in greatest]
 
 
-def _change(then: _Side, now: _Side, late: Adjustment | None, draft: InvoiceDraft, before: InvoiceDraft) -> Change:
+def _sides(draft: InvoiceDraft, keys: Sequence[_Key]) -> dict[_Key, _Side]:
+    """Return what of a draft some projects and products are."""
+    sides = {key: _Side() for key in keys}
+    projects = {project for project, _, _ in keys}
+    for line in draft.lines:
+        if line.project.code in projects and (side := sides.get((line.project.code, line.charge.product.code, None))):
+            side.lines.append(line)
+            side.net += line.net.minor
+    for late in draft.adjustments:
+        if side := sides.get((late.project.code, late.product.code, late.month)):
+            side.late = late
+            side.net += late.amount.minor
+    return sides
+
+
+def _change(then: _Side, now: _Side, draft: InvoiceDraft, before: InvoiceDraft) -> Change:
     amounts = Money(then.net, draft.currency), Money(now.net, draft.currency)
-    if late is not None:
+    if late := now.late or then.late:
         nothing = Decimal(0)
         return Change(late.project, late.product, *amounts, Cause.late, nothing, nothing, late_month=late.month)
     line = (now.lines or then.lines)[-1]

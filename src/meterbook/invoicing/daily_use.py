@@ -7,10 +7,11 @@ from datetime import datetime
 
 from meterbook.accounts.tables import Project
 from meterbook.core.daily import DailyCosts, Together, daily_costs
-from meterbook.core.invoice import InvoiceDraft, Use
+from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.metering import Meter
 from meterbook.core.period import day_starts, hour_ceil
 from meterbook.core.pricing import Product
+from meterbook.core.terms import Use
 from meterbook.usage.queries import MeteredParts, metered
 from meterbook.usage.store import UsageStore
 

@@ -17,10 +17,10 @@ from typing import Final, Literal
 
 import typst
 
-from meterbook.core.invoice import TaxClass
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.core.tax import TaxLine
+from meterbook.core.terms import TaxClass
 from meterbook.invoicing.document_texts import texts_of
 
 _TEMPLATE: Final = Path(__file__).parent / "templates" / "document.typ"

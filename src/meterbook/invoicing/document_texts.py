@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from meterbook.core.invoice import TaxClass
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
+from meterbook.core.terms import TaxClass
 from meterbook.formats import Formats
 
 if TYPE_CHECKING:

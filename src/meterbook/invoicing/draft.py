@@ -14,10 +14,11 @@ from meterbook.catalog.queries import current_catalog
 from meterbook.core import invoice
 from meterbook.core.credits import Books
 from meterbook.core.discounts import Promotion
-from meterbook.core.invoice import AccountTerms, Adjustment, InvoiceDraft, ProjectTerms, TaxClass, Use
+from meterbook.core.invoice import Adjustment, InvoiceDraft
 from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Frame
+from meterbook.core.terms import AccountTerms, ProjectTerms, TaxClass, Use
 from meterbook.errors import Invalid
 from meterbook.invoicing.adjust import adjustments_of
 from meterbook.invoicing.facts import open_items, promotions_in_force, seen_alone

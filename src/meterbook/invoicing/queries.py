@@ -17,11 +17,12 @@ from meterbook.accounts.access import Access
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.discounts import Discount
-from meterbook.core.invoice import Adjustment, InvoiceDraft, Line, ProjectTerms
+from meterbook.core.invoice import Adjustment, InvoiceDraft, Line
 from meterbook.core.money import Currency, Money, Rounding, currency
 from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.core.rating import Charge, Frame, Waiver
 from meterbook.core.tax import TaxLine
+from meterbook.core.terms import ProjectTerms
 from meterbook.errors import NotFound
 from meterbook.invoicing.tables import CreditNote, Invoice, InvoiceLine
 from meterbook.invoicing.terms import (

@@ -9,11 +9,11 @@ from typing import Final
 
 from meterbook.accounts.tables import Project
 from meterbook.core.discounts import Promotion
-from meterbook.core.invoice import AccountTerms, ProjectTerms, Use, use_boundaries
 from meterbook.core.metering import Meter
 from meterbook.core.period import HOUR, day_starts, hour_ceil, hour_count
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Frame, Waiver
+from meterbook.core.terms import AccountTerms, ProjectTerms, Use, use_boundaries
 from meterbook.usage import queries
 from meterbook.usage.queries import MeteredParts
 from meterbook.usage.store import UsageStore

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from meterbook.console.my_usage.present_metering import Figure, MeteringWindow, ShownDay, ShownHour
 from meterbook.console.sheet import Cell
-from meterbook.core.invoice import QUANTITY_PLACES
+from meterbook.core.ahead import QUANTITY_PLACES
 from meterbook.core.metering import Meter
 from meterbook.core.money import half_up
 from meterbook.usage.queries import UsageWindow

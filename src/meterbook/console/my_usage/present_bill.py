@@ -17,11 +17,12 @@ from meterbook.accounts.tables import Project
 from meterbook.console.address import PreviewState, address_of
 from meterbook.console.chart import colour_of
 from meterbook.core.average import average_cost
-from meterbook.core.invoice import Adjustment, Group, InvoiceDraft, Line, ProjectTerms
+from meterbook.core.invoice import Adjustment, Group, InvoiceDraft, Line
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Waiver
+from meterbook.core.terms import ProjectTerms
 
 GROUPS_A_PAGE: Final = 50
 LINES_A_GROUP: Final = 100

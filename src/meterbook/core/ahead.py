@@ -1,0 +1,43 @@
+"""The rest of a month that is not over: what each use comes to if it goes on at its pace, for the forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import Final
+
+from meterbook.core.discounts import Promotion
+from meterbook.core.money import half_up_whole
+from meterbook.core.period import hour_count
+from meterbook.core.rating import Frame, Part
+from meterbook.core.terms import AccountTerms, Use, use_boundaries
+
+QUANTITY_PLACES: Final = 9  # what usage is metered to
+
+
+class Ahead:
+    """What is left of the month, cut wherever the terms change."""
+
+    def __init__(
+        self, uses: Sequence[Use], promotions: Sequence[Promotion], frame: Frame, account: AccountTerms
+    ) -> None:
+        products = {use.product.code: use.product for use in uses}
+        projects = {use.project.code: use.project for use in uses}
+        cuts = use_boundaries(frame, products.values(), projects.values(), account.currency, promotions)
+        self._cuts, self._ends_at = sorted(cuts), frame.ends_at
+        self._intervals: dict[datetime, list[tuple[datetime, datetime, int]]] = {}
+
+    def parts(self, use: Use) -> Iterator[Part]:
+        """Yield the parts of a use from where it is known to."""
+        for begin, end, hours in self._from(use.parts[-1].ends_at):
+            billionths = half_up_whole(use.pace, hours * 10**QUANTITY_PLACES)
+            yield Part(begin, end, Fraction(billionths, 10**QUANTITY_PLACES), hours if use.pace else 0)
+
+    def _from(self, start: datetime) -> list[tuple[datetime, datetime, int]]:
+        found = self._intervals.get(start)
+        if found is None:
+            ends = [*(cut for cut in self._cuts if cut > start), self._ends_at]
+            bounds = zip([start, *ends], ends, strict=False)
+            found = self._intervals[start] = [(begin, end, hour_count(begin, end)) for begin, end in bounds]
+        return found
