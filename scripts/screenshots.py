@@ -49,7 +49,7 @@ PICTURES = (
     Picture("invoice-preview-narrow", "/invoice-preview?account=acme", width=390, theme="dark"),
     Picture("invoice-preview-ja", "/invoice-preview?account=acme&by=product&open=server", language="ja"),
     Picture(
-        "metering",
+        "metering-window",
         "/invoice-preview?account=acme&open=shop",
         clicks=("a.metered[href*='product=server']", "dialog a.toggle >> nth=1"),
     ),

@@ -93,7 +93,7 @@ def test_days_and_hours_add_up_to_what_the_preview_counts(client: Browser, produ
 def test_a_new_resource_is_noticed_in_its_hour(client: Browser) -> None:
     page = client.get(f"{WEB}&product=server&month=2026-07&open=2026-07-09")
     text = words(page)
-    assert "14:00 2 2 h host-a host-b first seen 14:05 events" in text
+    assert "14:00 2 host-a host-b first seen 14:05 Jul 9 14:00: events" in text
     assert text.count("first seen") == 1
     assert text.count("host-b") == 10
     assert page.text.count('aria-expanded="true"') == 1
@@ -101,8 +101,8 @@ def test_a_new_resource_is_noticed_in_its_hour(client: Browser) -> None:
 
 def test_one_day_alone_with_its_dashes(client: Browser) -> None:
     text = shown(client, f"{WEB}&product=apm&month=2026-07&day=2026-07-02")
-    assert "04:00 4 4 h api-1 4 events 05:00 12 12 h api-2 8 first seen 05:05 api-1 4 events" in text
-    assert "10:00 – –" in text  # noqa: RUF001
+    assert "04:00 4 api-1 4 Jul 2 04:00: events 05:00 12 api-2 8 first seen 05:05 api-1 4 Jul 2 05:00: events" in text
+    assert "10:00 – 11:00 –" in text  # noqa: RUF001
     assert "23:00" in text
     assert "Total time 80 h" in text
 
@@ -160,7 +160,7 @@ def test_a_price_change_and_a_trial_divide_the_month_on_the_accounts_clocks(clie
     assert "Total time 942 h" in text
     assert "Data through Jul 20 15:00 Asia/Seoul" in text
     day = shown(client, "/metering?account=hanok&project=hanok-app&product=server&month=2026-07&day=2026-07-20")
-    assert "14:00 2 2 h h1 h2" in day
+    assert "14:00 2 h1 h2" in day
     assert "15:00" not in day.replace("Jul 20 15:00", "")
 
 

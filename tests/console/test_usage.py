@@ -4,6 +4,7 @@ import csv
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from io import StringIO
 
@@ -12,8 +13,13 @@ import pytest
 
 from meterbook.accounts.add_project import add_project
 from meterbook.accounts.prove import prove_local
-from meterbook.accounts.queries import account_by_code
+from meterbook.accounts.queries import account_by_code, all_projects, zone_of
+from meterbook.catalog.queries import current_catalog
+from meterbook.core.period import BillingMonth, day_starts
 from meterbook.database import Database
+from meterbook.invoicing.show import show_month
+from meterbook.invoicing.show_project import costs_of_days, show_project
+from meterbook.invoicing.usage_shown import issued_among, usage_shown
 from meterbook.main import House
 from tests.console.browser import Browser, browsing, sign_in
 from tests.console.metered import NOW, RESOURCE, SCRIPT, metered_house
@@ -187,6 +193,26 @@ def test_seoul_counts_its_own_days_and_its_trial_costs_nothing(client: Browser) 
     assert page.text.count('<tr class="hour">') == 15
     trial = shown(client, "/usage?account=hanok&period=custom&from=2026-07-01&until=2026-07-04")
     assert "192 h" in trial
+
+
+@pytest.mark.parametrize(("account", "month"), [("hanok", "2026-07"), ("acme", "2026-06"), ("acme", "2026-07")])
+def test_a_projects_days_cost_what_they_cost_on_the_preview(house: House, account: str, month: str) -> None:
+    of, at = BillingMonth.parse(month), NOW
+    with house.database.transaction() as session:
+        payer = account_by_code(session, account, prove_local("a", "a"))
+        zone = zone_of(payer)
+        issued = issued_among(session, payer, [of], at)
+        for project in all_projects(session, [payer.id])[payer.id]:
+            draft = show_project(session, house.usage, payer, project, of, issued.get(of), at)
+            told = show_month(session, house.usage, payer, [project], of, at, whole=False, by_day=True)
+            lines = {each for line in draft.lines for each in (line.charge.starts_at, line.charge.ends_at)}
+            starts = day_starts(of.starts_at(zone), of.ends_at(zone), zone)
+            bounds = sorted({*starts, *lines, of.ends_at(zone)})
+            meters = {product.meter for product in current_catalog(session)}
+            windows = usage_shown(house.usage, payer, [project.id], meters, bounds, issued, at)
+            assert draft.lines == tuple(replace(line, discount=line.amount - line.amount) for line in told.draft.lines)
+            days = {each.product.code: each.costs for each in costs_of_days(draft, bounds, windows).series}
+            assert days == {each.product.code: each.costs for each in (told.daily.series if told.daily else ())}
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -29,6 +32,8 @@ router = APIRouter(tags=["usage"])
 
 # How many hours, days or months a page covers; the cursor goes on from there.
 WINDOWS_A_PAGE: Final = 1_000
+# How many numbers are kept with their texts: the hours of a project have few different ones.
+NUMBERS_KEPT: Final = 4_096
 
 ProjectCode = Annotated[str, Query(max_length=64, description="The project's code.")]
 From = Annotated[str, Query(alias="from", max_length=40, description="The first day (2014-02-14), or an instant.")]
@@ -109,21 +114,54 @@ def _items(
     by_meter: dict[Meter, list[tuple[int, Product]]] = {}
     for place, product in enumerate(products):
         by_meter.setdefault(product.meter, []).append((place, product))
-    found = [(row, place, product) for row in rows for place, product in by_meter[row.meter]]
-    found.sort(key=lambda each: (each[0].starts_at, each[1], each[0].resource or ""))
-    return [_item(row, product, zone, by_resource) for row, _, product in found]
+    found = [
+        (row.starts_at, place, row.resource or "", row, product)
+        for row in rows
+        for place, product in by_meter[row.meter]
+    ]
+    found.sort(key=itemgetter(0, 1, 2))
+    written = _Written(zone)
+    return [_item(row, product, written, by_resource) for *_, row, product in found]
 
 
-def _item(row: UsageWindow, product: Product, zone: BillingZone, by_resource: bool) -> Json:
-    timed = product.meter.is_time_based
-    units = shown(Fraction(row.quantity) / max(row.usage_hours, 1)) if timed else row.quantity
-    return {
-        "starts_at": instant(row.starts_at, zone),
-        "ends_at": instant(row.ends_at, zone),
+def _item(row: UsageWindow, product: Product, written: _Written, by_resource: bool) -> Json:
+    item: Json = {
+        "starts_at": written[row.starts_at],
+        "ends_at": written[row.ends_at],
         "product": product.code,
-        **({"resource": row.resource} if by_resource else {}),
-        "unit": product.unit,
-        "metered_units": plain(units),
-        "usage_hours": str(row.usage_hours),
-        "unit_hours" if timed else "quantity": plain(row.quantity),
     }
+    if by_resource:
+        item["resource"] = row.resource
+    quantity = _quantity(row.quantity)
+    item["unit"] = product.unit
+    if product.meter.is_time_based:
+        item["metered_units"] = _average(row.quantity, row.usage_hours)
+        item["usage_hours"] = str(row.usage_hours)
+        item["unit_hours"] = quantity
+    else:
+        item["metered_units"] = quantity
+        item["usage_hours"] = str(row.usage_hours)
+        item["quantity"] = quantity
+    return item
+
+
+class _Written(dict[datetime, str]):
+    """Instants as they are written: most rows share theirs with others."""
+
+    def __init__(self, zone: BillingZone) -> None:
+        super().__init__()
+        self._zone = zone
+
+    def __missing__(self, at: datetime) -> str:
+        self[at] = text = instant(at, self._zone)
+        return text
+
+
+@lru_cache(maxsize=NUMBERS_KEPT)
+def _quantity(quantity: Decimal) -> str:
+    return plain(quantity)
+
+
+@lru_cache(maxsize=NUMBERS_KEPT)
+def _average(quantity: Decimal, usage_hours: int) -> str:
+    return plain(shown(Fraction(quantity) / max(usage_hours, 1)))

@@ -6,35 +6,27 @@ An account may have a thousand projects; nothing of the others is read.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.tables import Account, Project
-from meterbook.core.daily import DailyCosts
-from meterbook.core.invoice import Line
+from meterbook.core.daily import DailyCosts, daily_costs
+from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
-from meterbook.core.rating import Waiver
-from meterbook.invoicing.daily_use import costs_by_day
+from meterbook.core.rating import Part, Waiver
+from meterbook.core.terms import Use
 from meterbook.invoicing.draft import draft_month
 from meterbook.invoicing.queries import draft_of, line_of_row
 from meterbook.invoicing.tables import Invoice, InvoiceLine
 from meterbook.invoicing.usage_shown import IssuedMonth
+from meterbook.usage.queries import UsageWindow
 from meterbook.usage.store import UsageStore
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectMonth:
-    """The lines of one project in a month, without those that adjust another month; `daily` only if asked for.
-
-    Amounts before discounts are those that every reader of the project is shown.
-    """
-
-    lines: Sequence[Line]
-    daily: DailyCosts | None
 
 
 def show_project(
@@ -45,27 +37,44 @@ def show_project(
     month: BillingMonth,
     issued: IssuedMonth | None,
     at: datetime,
-    *,
-    by_day: bool = False,
-) -> ProjectMonth:
-    """Return what `show_month` shows of one project's use; `issued` names the month's invoice, if it was issued."""
+) -> InvoiceDraft:
+    """Return a month with the lines of one project alone, without those that adjust another month.
+
+    `issued` names the month's invoice, if it was issued. Amounts before discounts are those that `show_month` gives
+    every reader of the project; sums and settlement are not this project's.
+    """
     if issued is None:
-        draft, through = draft_month(session, usage, account, [project], month, at), None
-    else:
-        invoice = session.get_one(Invoice, issued.invoice_id)
-        rows = session.scalars(
-            select(InvoiceLine)
-            .where(
-                InvoiceLine.invoice_id == issued.invoice_id,
-                InvoiceLine.project_code == project.code,
-                InvoiceLine.adjusts_month.is_(None),
-            )
-            .order_by(InvoiceLine.position)
+        return draft_month(session, usage, account, [project], month, at)
+    invoice = session.get_one(Invoice, issued.invoice_id)
+    rows = session.scalars(
+        select(InvoiceLine)
+        .where(
+            InvoiceLine.invoice_id == issued.invoice_id,
+            InvoiceLine.project_code == project.code,
+            InvoiceLine.adjusts_month.is_(None),
         )
-        lines = tuple(line_of_row(row, invoice) for row in rows)
-        draft, through = replace(draft_of(invoice, account.code, with_lines=False), lines=lines), issued.usage_through
-    daily = costs_by_day(usage, account.id, [project], draft, at, through) if by_day else None
-    return ProjectMonth(draft.lines, daily)
+        .order_by(InvoiceLine.position)
+    )
+    lines = tuple(line_of_row(row, invoice) for row in rows)
+    return replace(draft_of(invoice, account.code, with_lines=False), lines=lines)
+
+
+def costs_of_days(draft: InvoiceDraft, boundaries: Sequence[datetime], windows: Sequence[UsageWindow]) -> DailyCosts:
+    """Spread the lines of `show_project` over the days of their month, by what the project used between boundaries.
+
+    The boundaries are the starts of days and of lines, and the month's end.
+    """
+    uses = {}
+    for line in draft.lines:
+        product = line.charge.product
+        found = {window.starts_at: window for window in windows if window.meter == product.meter}
+        parts = tuple(
+            Part(starts_at, ends_at, Fraction(each.quantity) if each else Fraction(0), each.usage_hours if each else 0)
+            for starts_at, ends_at in pairwise(boundaries)
+            for each in [found.get(starts_at)]
+        )
+        uses[product.code] = Use(line.project, product, parts)
+    return daily_costs(draft, list(uses.values()))
 
 
 def amounts_billed(

@@ -129,12 +129,12 @@ def _in_columns(
             counted.append(
                 Counted(
                     meter,
-                    rows.column("owner").to_pylist(),
+                    rows.column("owner").to_numpy().tolist(),
                     rows.column("resource").to_pylist() if by_resource else [],
                     (rows.column("window").to_numpy() - window_shift).tolist(),
                     _billionths(rows.column(f"total_{name}"), factor),
                     _billionths(rows.column(f"recent_{name}"), factor) if f"recent_{name}" in rows.column_names else [],
-                    rows.column("usage_hours").to_pylist(),
+                    rows.column("usage_hours").to_numpy().tolist(),
                     last_hours.tolist(),
                 )
             )

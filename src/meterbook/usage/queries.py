@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import pairwise
+from operator import itemgetter
 from string import Template
 from typing import Final
 
@@ -127,11 +128,11 @@ def by_window(
     question = replace(question, by_resource=by_resource, received_through=received_through)
     ends = dict(zip(map(seconds, boundaries), boundaries[1:], strict=False))
     instants = _Instants()
-    windows: list[tuple[tuple[int, str, str, int, str, int], UsageWindow]] = []
-    for counted in _counted(store, question, hours_max):
-        windows += _windows(counted, ends, instants)
-    windows.sort(key=lambda pair: pair[0])
-    return [window for _, window in windows]
+    windows: list[tuple[int, int, str, int, UsageWindow]] = []
+    for rank, counted in enumerate(sorted(_counted(store, question, hours_max), key=_name)):
+        windows += _windows(counted, rank, ends, instants)
+    windows.sort(key=itemgetter(0, 1, 2, 3))
+    return [window for *_, window in windows]
 
 
 def data_through(
@@ -275,11 +276,16 @@ def _parts(counted: Counted, gaps: Sequence[Part], exact: _Exact) -> dict[int, M
     }
 
 
-def _windows(
-    counted: Counted, ends: dict[int, datetime], instants: _Instants
-) -> list[tuple[tuple[int, str, str, int, str, int], UsageWindow]]:
+def _name(counted: Counted) -> tuple[str, str, str, int]:
     meter = counted.meter
-    names = (meter.type, f"{meter.kind} {meter.hourly}", meter.retention_days or 0)
+    return meter.type, str(meter.kind), str(meter.hourly), meter.retention_days or 0
+
+
+def _windows(
+    counted: Counted, rank: int, ends: dict[int, datetime], instants: _Instants
+) -> list[tuple[int, int, str, int, UsageWindow]]:
+    """Return the windows of one meter with what they are ordered by."""
+    meter, told_apart = counted.meter, bool(counted.resources)
     rows = zip(
         counted.project_ids,
         counted.resources or [""] * len(counted.project_ids),
@@ -289,10 +295,12 @@ def _windows(
         counted.last_hours,
         strict=True,
     )
-    told_apart = bool(counted.resources)
     return [
         (
-            (project_id, *names, resource, window),
+            project_id,
+            rank,
+            resource,
+            window,
             UsageWindow(
                 project_id,
                 meter,

@@ -92,7 +92,7 @@ class HourlySql:
         return Template(statement("any_touched")).substitute(touched_hours=self.touched())
 
     def cells(self, *, days: bool, hours: bool, touched: bool) -> str:
-        """Return usage in whole days and (or) in the hours of `cut_days`; with `touched`, these counted of the events."""
+        """Return usage in whole days, and in the hours of `cut_days`; with `touched`, these counted of the events."""
         if not touched:
             branches = [self._days("and day not in {cut_days:Array(UInt32)}" if hours else "")] if days else []
             return _UNION.join([*branches, *([self._hours(self.rolled(and_days=f"and {_CUT}"))] if hours else [])])

@@ -105,8 +105,8 @@ def _opened(looked: Looked, day: date) -> str:
 
 
 def _round_above(most: Decimal) -> Decimal:
-    """Return the least of 1, 2, 5, 10, 20, ... (or a tenth, a hundredth, ... of them) that is not below a value."""
+    """Return the least round number that is not below a value: 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, ..."""
     if most <= 0:
         return Decimal(1)
-    steps = (Decimal(factor).scaleb(most.adjusted()) for factor in (1, 2, 5, 10))
+    steps = (Decimal(tenths).scaleb(most.adjusted() - 1) for tenths in (10, 15, 20, 30, 50, 75, 100))
     return next(step for step in steps if step >= most)

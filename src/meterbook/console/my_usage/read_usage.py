@@ -19,13 +19,14 @@ from meterbook.console.my_usage.present_metering import day_bounds
 from meterbook.console.my_usage.read_metering import Late
 from meterbook.console.my_usage.usage_state import Period, UsageAsked, UsageState, period_of, this_month
 from meterbook.core.daily import DailyCosts
+from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.metering import Meter
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, day_starts
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Waiver
 from meterbook.errors import Invalid, NotFound
-from meterbook.invoicing.show_project import amounts_billed, quantities_billed, show_project
+from meterbook.invoicing.show_project import amounts_billed, costs_of_days, quantities_billed, show_project
 from meterbook.invoicing.usage_shown import IssuedMonth, adjusting_invoices, issued_among, late_months, usage_shown
 from meterbook.usage.hours import UsageHour, hours_of_days
 from meterbook.usage.queries import UsageWindow
@@ -150,11 +151,11 @@ def chosen(looked: Looked, projects: Listed | None = None) -> Project | None:
     return next(used, next(iter(projects.projects), None))
 
 
-def days_of(looked: Looked, project: Project) -> OfProject:
-    """Read a project's days, and the hours of those that are open."""
+def days_of(looked: Looked, project: Project, cuts: Collection[datetime] = ()) -> OfProject:
+    """Read a project's days, cut inside as well, and the hours of those that are open."""
     zone = looked.at.zone
     starts = day_starts(looked.starts_at, looked.ends_at, zone)
-    windows = _windows(looked, [project.id], [*starts, looked.ends_at])
+    windows = _windows(looked, [project.id], sorted({*starts, *cuts, looked.ends_at}))
     used = {zone.local(window.starts_at).date() for window in windows}
     wanted = {start: zone.local(start).date() for start in starts if looked.state.shows(zone.local(start).date())}
     opened = [start for start, day in wanted.items() if day in used][-DAYS_OPEN_MAX:]
@@ -168,8 +169,14 @@ def days_of(looked: Looked, project: Project) -> OfProject:
 
 def of_project(looked: Looked, project: Project) -> OfProject:
     """Read a project's days with what they cost and what came late."""
-    days = days_of(looked, project)
-    costs, daily = _costs(looked, project)
+    costs, draft = _costs(looked, project)
+    lines = () if draft is None else draft.lines
+    inside = {each for line in lines for each in (line.charge.starts_at, line.charge.ends_at)}
+    days = days_of(looked, project, {each for each in inside if looked.starts_at < each < looked.ends_at})
+    daily = None
+    if draft is not None:
+        starts = day_starts(looked.starts_at, looked.ends_at, looked.at.zone)
+        daily = costs_of_days(draft, sorted({*starts, *inside, looked.ends_at}), days.windows)
     return replace(days, costs=costs, daily=daily, late=_late(looked, project))
 
 
@@ -235,8 +242,8 @@ def _hours(looked: Looked, project: Project, product: Product, opened: Sequence[
     return found
 
 
-def _costs(looked: Looked, project: Project) -> tuple[dict[str, Cost] | None, DailyCosts | None]:
-    """Take the amounts of whole months from what their invoices charge, or would charge now."""
+def _costs(looked: Looked, project: Project) -> tuple[dict[str, Cost] | None, InvoiceDraft | None]:
+    """Take the amounts of whole months from what their invoices charge, or would charge now; of one month its lines."""
     if not looked.period.is_whole:
         return None, None
     at, months = looked.at, looked.period.months
@@ -246,27 +253,18 @@ def _costs(looked: Looked, project: Project) -> tuple[dict[str, Cost] | None, Da
     for product, (minor, reasons) in amounts_billed(at.session, billed, project).items():
         amounts[product] += minor
         waivers[product] |= reasons
-    daily = None
+    draft = None
     for month in months if len(months) == 1 else set(months) - looked.issued.keys():
-        shown = show_project(
-            at.session,
-            at.request.app.state.usage,
-            at.account,
-            project,
-            month,
-            looked.issued.get(month),
-            at.now,
-            by_day=len(months) == 1,
-        )
-        daily = shown.daily
-        for line in shown.lines:
+        usage, issued = at.request.app.state.usage, looked.issued.get(month)
+        draft = show_project(at.session, usage, at.account, project, month, issued, at.now)
+        for line in draft.lines:
             amounts[line.charge.product.code] += line.amount.minor
             waivers[line.charge.product.code].add(line.charge.waiver)
     costs = {
         product: Cost(Money(minor, at.currency), next(iter(waivers[product])) if len(waivers[product]) == 1 else None)
         for product, minor in amounts.items()
     }
-    return costs, daily
+    return costs, draft if len(months) == 1 else None
 
 
 def _late(looked: Looked, project: Project) -> list[Late]:
