@@ -24,8 +24,9 @@ src/meterbook/console/static/.ready: .venv/.ready package.json package-lock.json
 demo: setup
 	$(BIN)/meterbook demo
 
+# Two workers, each with stores, a server and a browser of its own; a file's tests stay together.
 test: setup check browser
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # Finds a Chromium for the browser's tests, or installs one.
 browser: .venv/.ready

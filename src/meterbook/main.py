@@ -19,6 +19,7 @@ from structlog.typing import Processor
 
 from meterbook import __version__
 from meterbook.accounts.proof_cache import ProofCache
+from meterbook.accounts.queries import account_ids_by_zone
 from meterbook.api import health, problems, routes
 from meterbook.api.limits import BodyLimit
 from meterbook.api.permission import LOCAL_PREFIX
@@ -73,7 +74,7 @@ def open_house(settings: Settings) -> Iterator[House]:
 
 @contextmanager
 def at_work(house: House, clock: Clock = system_clock, served_at: str | None = None) -> Iterator[None]:
-    """Have the jobs done (mail, charges, the schedule's closes) while the block runs.
+    """Have the jobs done (mail, charges, the schedule's closes) and usage rolled up while the block runs.
 
     `served_at` is where this process serves: links in letters lead there while no public address is set.
     """
@@ -81,6 +82,9 @@ def at_work(house: House, clock: Clock = system_clock, served_at: str | None = N
         structlog.get_logger().warning(
             "payments.fake_gateway", note="cards of the fake gateway are taken; no money moves"
         )
+    with house.database.transaction() as session:
+        for zone, account_ids in account_ids_by_zone(session).items():
+            house.usage.rolled(account_ids, zone)
     place = Workplace(house.settings, house.database, house.usage, open_mailer(house.settings), clock, served_at)
     with working(place):
         yield

@@ -89,6 +89,14 @@ def account_ids_in(session: Session, currency: str) -> frozenset[int]:
     return frozenset(session.scalars(select(Account.id).where(Account.currency == currency)))
 
 
+def account_ids_by_zone(session: Session) -> dict[BillingZone, list[int]]:
+    """Return every account (id) by the zone of its clocks."""
+    by_name: dict[str, list[int]] = {}
+    for account_id, name in session.execute(select(Account.id, Account.time_zone).order_by(Account.id)):
+        by_name.setdefault(name, []).append(account_id)
+    return {billing_zone(name, True): ids for name, ids in by_name.items()}
+
+
 def account_ids_of(session: Session, codes: Collection[str]) -> list[int]:
     """Return the accounts (ids) of some codes, unknown ones left out; for the operator's acts."""
     known = [code for code in codes if check.comparable(code) == code]

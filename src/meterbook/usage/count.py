@@ -312,7 +312,7 @@ class _RolledReading:
         hourly = self._hourly(rules, cuts_hour=cuts_hour)
         sql = Template(statement(name)).substitute(
             cells=hourly.cells(days=some_are_whole, hours=bool(cut_days), touched=is_touched),
-            sums=_sums(hourly.rules, "starts", asked.recent_from is not None),
+            sums=_sums(hourly.rules, "day" if STOCK in rules else "hour * 3600", asked.recent_from is not None),
             project=asked.project,
         )
         return self.store.read(sql, self._parameters(rules) | {"cut_days": cut_days})

@@ -93,28 +93,22 @@ class HourlySql:
 
     def cells(self, *, days: bool, hours: bool, touched: bool) -> str:
         """Return usage in whole days, and in the hours of `cut_days`; with `touched`, these counted of the events."""
+        uncut, cut = ("and day not in {cut_days:Array(UInt32)}", f"and {_CUT}") if days and hours else ("", "")
         if not touched:
-            branches = [self._days("and day not in {cut_days:Array(UInt32)}" if hours else "")] if days else []
-            return _UNION.join([*branches, *([self._hours(self.rolled(and_days=f"and {_CUT}"))] if hours else [])])
+            return _UNION.join([*([self._days(uncut)] if days else []), *([self.rolled("", cut)] if hours else [])])
         touched_hours = self.touched()
         touched_days = Template(statement("touched_days")).substitute(touched_hours=touched_hours)
         in_touched = f"(project_id, type, day) in ({touched_days})"
-        rolled = self.rolled(f"and {_HOUR_OF_ROLLED} not in ({touched_hours})", f"and ({_CUT} or {in_touched})")
-        return _UNION.join(
-            [
-                self._days("and day not in {cut_days:Array(UInt32)}", f"and not {in_touched}"),
-                self._hours(rolled),
-                self._hours(self.raw(touched_hours)),
-            ]
+        rolled = self.rolled(
+            f"and {_HOUR_OF_ROLLED} not in ({touched_hours})", f"and ({_CUT} or {in_touched})" if days else ""
         )
+        whole = [self._days(f"and not {_CUT} and not {in_touched}")] if days else []
+        return _UNION.join([*whole, rolled, self.raw(touched_hours)])
 
-    def _days(self, and_uncut: str, and_untouched: str = "") -> str:
+    def _days(self, and_days: str) -> str:
         return Template(statement("rolled_days")).substitute(
-            self._narrowed(), rules=_listed(self.rules), and_uncut=and_uncut, and_untouched=and_untouched
+            self._narrowed(), rules=_listed(self.rules), and_days=and_days
         )
-
-    def _hours(self, hours: str) -> str:
-        return Template(statement("hours_as_cells")).substitute(rules=_listed(self.rules), hours=hours)
 
     def _narrowed(self) -> dict[str, str]:
         return {

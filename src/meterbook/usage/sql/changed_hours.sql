@@ -16,6 +16,7 @@ from
         type,
         hour,
         -hours,
+        hour,
         latest_at,
         $negated
     from

@@ -4,6 +4,7 @@ select
     type,
     hour,
     toInt64(1) as hours,
+    hour as last_hour,
     max(latest) as latest_at,
     $sums
 from

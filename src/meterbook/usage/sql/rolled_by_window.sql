@@ -1,9 +1,9 @@
 select
     $project as owner,
     type,
-    roundDown(starts, {windows:Array(Int64)}) as window,
+    roundDown(hour * 3600, {windows:Array(Int64)}) as window,
     sum(hours) as usage_hours,
-    toInt64(max(last_hour)) as last_hour,
+    max(last_hour) as last_hour,
     max(latest_at) as latest_at,
     $sums
 from

@@ -1,9 +1,10 @@
 select
+    account_id,
     project_id,
     type,
-    toInt64(day) * 86400 as starts,
+    toInt64(day) * 24 as hour,
     hours,
-    last_hour,
+    toInt64(last_hour) as last_hour,
     latest_at,
     $rules
 from metered_days
@@ -13,5 +14,4 @@ where account_id in {accounts:Array(UInt64)}
     and day <= {last_day:UInt32}
     $and_types
     $and_projects
-    $and_uncut
-    $and_untouched
+    $and_days

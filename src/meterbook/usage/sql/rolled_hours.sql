@@ -4,6 +4,7 @@ select
     type,
     toInt64(day) * 24 + hour_of_day as hour,
     new_hours as hours,
+    hour as last_hour,
     latest_at,
     $rules
 from metered_days

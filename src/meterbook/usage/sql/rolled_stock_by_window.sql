@@ -3,7 +3,7 @@ select
     type,
     window,
     sum(new_hours) as usage_hours,
-    toInt64(max(last_hour)) as last_hour,
+    max(last_hour) as last_hour,
     max(latest_at) as latest_at,
     $sums
 from
@@ -12,7 +12,7 @@ from
         project_id,
         type,
         window,
-        day as starts,
+        day,
         lines as counter,
         last_hour,
         latest_at,
@@ -22,8 +22,8 @@ from
         select
             project_id,
             type,
-            roundDown(starts, {windows:Array(Int64)}) as window,
-            roundDown(starts, {days:Array(Int64)}) as day,
+            roundDown(hour * 3600, {windows:Array(Int64)}) as window,
+            roundDown(hour * 3600, {days:Array(Int64)}) as day,
             sum(counter) as lines,
             max(last_hour) as last_hour,
             max(latest_at) as latest_at
