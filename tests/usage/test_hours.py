@@ -135,18 +135,25 @@ def test_a_cursor_that_was_never_given_is_refused(sender: Sender, cursor: str) -
 
 
 def test_what_came_later_is_left_out_and_can_be_told(sender: Sender) -> None:
-    sender.send([event("early", START)], now=LATER)
+    sender.send([event("early", START), event("next", END)], now=LATER)
     known = sender.store.received_through()
-    assert received_since(sender.store, sender.account_id, sender.web, ["host.seen"], START, END, known) == set()
+    types, before = ["host.seen", "cores"], datetime(2026, 1, 1, tzinfo=UTC)
+    spans = [(START, START + 24 * HOUR, known), (START + 48 * HOUR, END, known), (END, END + HOUR, before)]
+
+    def late() -> set[tuple[str, datetime]]:
+        return set(received_since(sender.store, sender.account_id, sender.web, types, spans))
+
+    assert late() == {("host.seen", END)}
     sender.send([event("late", START, resource="late"), event("other", START, "requests")], now=LATER)
+    sender.send([event("between", START + 30 * HOUR), event("theirs", START, "cores", subject="batch")], now=LATER)
+    assert late() == {("host.seen", START), ("host.seen", END)}
     (then,), (now,) = hours(sender, PRESENCE, received_through=known), hours(sender, PRESENCE)
     assert (then.units, now.units) == (1, 2)
     page, _ = events_between(
         sender.store, sender.account_id, sender.web, "host.seen", START, END, received_through=known
     )
     assert [each.id for each in page] == ["early"]
-    late = received_since(sender.store, sender.account_id, sender.web, ["host.seen", "cores"], START, END, known)
-    assert late == {"host.seen"}
+    assert received_since(sender.store, sender.account_id, sender.web, types, []) == frozenset()
 
 
 def test_nothing_is_read_when_nothing_is_open(sender: Sender) -> None:

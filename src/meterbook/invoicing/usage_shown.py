@@ -86,49 +86,62 @@ def usage_shown(
 ) -> list[UsageWindow]:
     """Return the windows between boundaries in which something was metered, in order of month, project, type and time.
 
-    As `by_window`, which is asked month by month; a boundary is added at the start of each. `issued` are the months of
-    `issued_among`; months `without` are left out.
+    As `by_window`; a boundary is added at the start of each month. `issued` are the months of `issued_among`, of which
+    those may be missing that nothing came late for; months `without` are left out.
     """
     zone = zone_of(account)
     windows: list[UsageWindow] = []
-    for month in months_between(boundaries[0], min(boundaries[-1], until), zone):
-        if month in without:
-            continue
-        starts_at = max(boundaries[0], month.starts_at(zone))
-        ends_at = min(boundaries[-1], month.ends_at(zone))
-        own = issued.get(month)
+    for months, through in _runs(boundaries, zone, issued, without, until):
+        starts_at, ends_at = (
+            max(boundaries[0], months[0].starts_at(zone)),
+            min(boundaries[-1], months[-1].ends_at(zone)),
+        )
+        cuts = {each for each in boundaries if starts_at < each < ends_at}
+        cuts |= {each.starts_at(zone) for each in months[1:]}
         windows += by_window(
             usage,
             [account.id],
             project_ids,
             meters,
-            sorted({starts_at, ends_at, *(each for each in boundaries if starts_at < each < ends_at)}),
+            sorted({starts_at, *cuts, ends_at}),
             zone,
             until,
-            hours_max=month.reference_hours,
-            received_through=own.usage_through if own else None,
+            hours_max=months[0].reference_hours if zone.has_dst else None,
+            received_through=through,
         )
     return windows
+
+
+def _runs(
+    boundaries: Sequence[datetime],
+    zone: BillingZone,
+    issued: Issued,
+    without: Collection[BillingMonth],
+    until: datetime,
+) -> list[tuple[list[BillingMonth], datetime | None]]:
+    """Divide the months between boundaries into those that can be read at once, with what each is known through."""
+    runs: list[tuple[list[BillingMonth], datetime | None]] = []
+    for month in months_between(boundaries[0], min(boundaries[-1], until), zone):
+        if month in without:
+            continue
+        through = issued[month].usage_through if month in issued else None
+        goes_on = runs and runs[-1][0][-1].next() == month and runs[-1][1] is through is None and not zone.has_dst
+        if goes_on:
+            runs[-1][0].append(month)
+        else:
+            runs.append(([month], through))
+    return runs
 
 
 def late_months(
     usage: UsageStore, account: Account, project: Project, meters: Collection[Meter], issued: Iterable[IssuedMonth]
 ) -> list[IssuedMonth]:
     """Return those of the issued months of which usage of a project came in after it was counted for the invoice."""
-    zone, types = zone_of(account), {meter.type for meter in meters}
-    return [
-        each
-        for each in issued
-        if received_since(
-            usage,
-            account.id,
-            project.id,
-            types,
-            each.month.starts_at(zone),
-            each.month.ends_at(zone),
-            each.usage_through,
-        )
-    ]
+    zone, known = zone_of(account), sorted(issued, key=lambda each: each.month)
+    spans = [(each.month.starts_at(zone), each.month.ends_at(zone), each.usage_through) for each in known]
+    late = received_since(usage, account.id, project.id, {meter.type for meter in meters}, spans)
+    starts = {starts_at for _, starts_at in late}
+    return [each for each in known if each.month.starts_at(zone) in starts]
 
 
 def adjusting_invoices(

@@ -180,7 +180,7 @@ def events_between(
     if len(rows) <= limit:
         return page, None
     last = rows[limit - 1]
-    return page, f"{(last['at'].astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)}-{last['place']}"
+    return page, f"{_micros(last['at'])}-{last['place']}"
 
 
 def received_since(
@@ -188,20 +188,26 @@ def received_since(
     account_id: int,
     project_id: int,
     types: Collection[str],
-    starts_at: datetime,
-    ends_at: datetime,
-    received_after: datetime,
-) -> frozenset[str]:
-    """Return those of the types of which an event of `[starts_at, ends_at)` was received after a moment."""
+    spans: Sequence[tuple[datetime, datetime, datetime]],
+) -> frozenset[tuple[str, datetime]]:
+    """Return the types, and the first instants of the spans, of which an event was received after a moment.
+
+    A span is its first instant, the first after it, and the moment; they ascend and do not overlap.
+    """
+    if not spans or not types:
+        return frozenset()
     parameters: dict[str, Parameter] = {
         "account": account_id,
         "project": project_id,
         "types": sorted(types),
-        "starts": starts_at,
-        "ends": ends_at,
-        "received": received_after,
+        "starts": spans[0][0],
+        "until": spans[-1][1],
+        "windows": [_seconds(starts_at) for starts_at, _, _ in spans],
+        "ends": [_seconds(ends_at) for _, ends_at, _ in spans],
+        "received": [_micros(moment) for _, _, moment in spans],
     }
-    return frozenset(row["type"] for row in store.read(statement("received_since"), parameters).to_pylist())
+    rows = store.read(statement("received_since"), parameters).to_pylist()
+    return frozenset((row["type"], _EPOCH + timedelta(seconds=row["window"])) for row in rows)
 
 
 def _hours(table: pa.Table, zone: BillingZone) -> list[UsageHour]:
@@ -242,3 +248,7 @@ def _place(cursor: str) -> tuple[datetime, str]:
 
 def _seconds(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(seconds=1)
+
+
+def _micros(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)

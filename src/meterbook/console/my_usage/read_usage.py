@@ -89,7 +89,8 @@ class Cost:
 class OfProject:
     """One project's use: windows cut at days, the days that are `opened`, and their hours by product.
 
-    `costs` by product are there when whole months are looked at, `daily` when it is one month.
+    `costs` by product are there when whole months are looked at, `daily` when it is one month. Of the `late_months`
+    usage came after they were issued.
     """
 
     project: Project
@@ -98,6 +99,7 @@ class OfProject:
     hours: Mapping[str, Mapping[datetime, UsageHour]]
     costs: Mapping[str, Cost] | None = None
     daily: DailyCosts | None = None
+    late_months: Sequence[IssuedMonth] = ()
     late: Sequence[Late] = ()
 
 
@@ -152,8 +154,13 @@ def chosen(looked: Looked, projects: Listed | None = None) -> Project | None:
 
 
 def days_of(looked: Looked, project: Project, cuts: Collection[datetime] = ()) -> OfProject:
-    """Read a project's days, cut inside as well, and the hours of those that are open."""
-    zone = looked.at.zone
+    """Read a project's days, cut inside as well, and the hours of those that are open.
+
+    Issued months are read as they were billed, which makes a difference only where usage came late.
+    """
+    zone, at = looked.at.zone, looked.at
+    late = late_months(at.request.app.state.usage, at.account, project, looked.meters, looked.issued.values())
+    looked = replace(looked, issued={each.month: each for each in late})
     starts = day_starts(looked.starts_at, looked.ends_at, zone)
     windows = _windows(looked, [project.id], sorted({*starts, *cuts, looked.ends_at}))
     used = {zone.local(window.starts_at).date() for window in windows}
@@ -164,7 +171,7 @@ def days_of(looked: Looked, project: Project, cuts: Collection[datetime] = ()) -
         for product in looked.products
         if opened and any(window.meter == product.meter for window in windows)
     }
-    return OfProject(project, windows, frozenset(wanted[start] for start in opened), hours)
+    return OfProject(project, windows, frozenset(wanted[start] for start in opened), hours, late_months=late)
 
 
 def of_project(looked: Looked, project: Project) -> OfProject:
@@ -177,7 +184,7 @@ def of_project(looked: Looked, project: Project) -> OfProject:
     if draft is not None:
         starts = day_starts(looked.starts_at, looked.ends_at, looked.at.zone)
         daily = costs_of_days(draft, sorted({*starts, *inside, looked.ends_at}), days.windows)
-    return replace(days, costs=costs, daily=daily, late=_late(looked, project))
+    return replace(days, costs=costs, daily=daily, late=_late(looked, project, days.late_months))
 
 
 def _used(looked: Looked, projects: Sequence[Project]) -> dict[tuple[str, str], Decimal]:
@@ -267,12 +274,11 @@ def _costs(looked: Looked, project: Project) -> tuple[dict[str, Cost] | None, In
     return costs, draft if len(months) == 1 else None
 
 
-def _late(looked: Looked, project: Project) -> list[Late]:
+def _late(looked: Looked, project: Project, late: Sequence[IssuedMonth]) -> list[Late]:
     at = looked.at
-    found = late_months(at.request.app.state.usage, at.account, project, looked.meters, looked.issued.values())
     if not at.sees_account:
-        return [Late(each.month, None, ()) for each in found]
+        return [Late(each.month, None, ()) for each in late]
     return [
         Late(each.month, each.number, tuple(adjusting_invoices(at.session, at.account, project, [each.month])))
-        for each in found
+        for each in late
     ]
