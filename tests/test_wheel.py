@@ -53,7 +53,7 @@ def test_everything_the_product_needs_is_in_the_wheel(wheel: Path) -> None:
         "console/static/console.css",
         "console/static/console.js",
         "console/static/chart.js",
-        "console/templates/invoice_preview.html",
+        "console/templates/my_usage/invoice_preview.html",
         "console/locale/ko/LC_MESSAGES/meterbook.mo",
         "console/locale/ja/LC_MESSAGES/meterbook.mo",
         "migrations/versions/0001_accounts_and_catalog.py",

@@ -86,8 +86,13 @@ _FOCUS_UNSEEN = """
 
 
 def settle(page: Page) -> None:
-    """Wait until what a page loaded is drawn."""
-    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    """Wait until what a page loaded is drawn, for half a second at most."""
+    page.evaluate(
+        """() => new Promise((drawn) => {
+            requestAnimationFrame(() => requestAnimationFrame(drawn));
+            setTimeout(drawn, 500);
+        })"""
+    )
 
 
 def axe(page: Page, only: tuple[str, ...] = AXE_TAGS) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every page in the browser: axe, colours, focus, width, calm, weight, paper and language."""
+"""Every page in the browser: axe, colours, focus, width, calm, weight and paper."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from playwright.sync_api import Page
 from meterbook.console.my_usage.routes import router as my_usage
 from meterbook.console.operator.routes import router as operator
 from meterbook.console.person.routes import router as person
-from tests.browser.desk import HEIGHT, NARROW, WIDE, Desk, View
+from tests.browser.desk import HEIGHT, NARROW, Desk, View
 from tests.browser.pages import NOT_PAGES, PAGES, Places
-from tests.browser.soundness import WATCH_SHIFT, axe, colours, left_english, settle, shift, sideways, unseen_focus
+from tests.browser.soundness import WATCH_SHIFT, axe, colours, settle, shift, sideways, unseen_focus
 
 MOST_BYTES = 150_000
 WHITE = ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
@@ -36,19 +36,6 @@ def test_a_page_is_sound(desk: Desk, places: Places, name: str) -> None:
         faults += [*colours(page), *unseen_focus(page), *on_paper(page)]
         page.set_viewport_size({"width": NARROW, "height": HEIGHT})
         faults += [*sideways(page), *axe(page)]
-    assert not faults, "\n".join(faults)
-
-
-# What is first drawn at the other width and in the other theme.
-@pytest.mark.parametrize("view", [View("ko", NARROW), View("ja", WIDE, "dark")], ids=str)
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_sound_in_other_words(desk: Desk, places: Places, name: str, view: View) -> None:
-    person, path = places.of(name)
-    with desk.page(person, view) as page:
-        page.add_init_script(WATCH_SHIFT)
-        page.goto(path)
-        settle(page)
-        faults = [*shift(page), *left_english(page, view.language), *sideways(page), *axe(page)]
     assert not faults, "\n".join(faults)
 
 

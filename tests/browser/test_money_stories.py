@@ -112,11 +112,11 @@ def test_the_operator_closes_a_month_and_the_customer_sees_the_invoice(desk: Des
     customer = demo.customer(language=view.language)
     demo.api("POST", "/closes", close(customer, confirm=False))
     with desk.page(STAFF, view, f"/operator/closes?month=2026-10&q={customer.code}") as page:
-        page.get_by_role("link", name=_("Look at the draft")).click()
+        page.get_by_role("link", name=_("Review the draft")).click()
         expect(page.locator("main")).to_contain_text("27.50")  # 2 hosts at 12.50 and 10% tax
         page.go_back()
         page.check(f"input[name=account][value={customer.code}]")
-        page.get_by_role("button", name=_("Look and issue the chosen ones")).click()
+        page.get_by_role("button", name=_("Review and issue the chosen ones")).click()
         expect(page.locator("main")).to_contain_text("27.50")
         page.locator("main form").get_by_role("button").click()
         issued = page.get_by_role("link", name=re.compile(r"^INV-"))

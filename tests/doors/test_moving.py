@@ -29,10 +29,10 @@ def test_a_served_installation_moves_into_another_folder(served: Served, tmp_pat
     served.send([event])
     written = served.read("export", str(tmp_path / "archive"))
     assert (tmp_path / "archive" / "manifest.json").is_file()
-    assert not list((served.folder / "archives").iterdir())
+    assert not list((served.folder / "archives").glob("export-*"))
     there = ["--data-dir", str(tmp_path / "there")]
-    code, output, _ = run("import", str(tmp_path / "archive"), *there)
-    assert code == 0, output
+    code, output, error = run("import", str(tmp_path / "archive"), *there)
+    assert code == 0, f"{output} {error!r}"
     assert f"{written['events']:,} events are restored" in output
     preview = ["preview", "--account", "mover", "--month", "2026-06", "--json"]
     assert run(*preview, *there)[1] == served.run(*preview).stdout

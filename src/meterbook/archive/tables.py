@@ -15,8 +15,8 @@ from sqlalchemy import Connection, text
 from meterbook.errors import Refused
 
 COMPRESSION: Final = "zstd"
-# What names this version's form, and the workers of the place that was left.
-_NOT_CARRIED: Final = frozenset({"schema_version", "procrastinate_workers"})
+# What names this version's form.
+_NOT_CARRIED: Final = frozenset({"schema_version"})
 _REFERENCES: Final = text("""
     select
         child.relname as child,
