@@ -2,6 +2,7 @@
 
 Twelve months are closed, so that an invoice has 3,000 lines; then each page is read over HTTP by a person who holds
 the account's billing, and by one who holds that of three of its projects. SIZE=small takes 50 projects.
+The Metering window is read as the script does that opens it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ MONTHS = 13
 RESOURCES = 20  # of each product in the first project, from the beginning of last month
 WARM_UP = 3
 READS = 50
+LONGEST_SECONDS = 20.0  # of reading one page
 TARGET_MS = 100
 TARGET_WINDOW_MS = 50
 TARGET_FIRST_LOAD_BYTES = 150_000
@@ -72,12 +74,23 @@ def run(folder: Path) -> dict[str, object]:
     return {
         **furnished,
         "reads": READS,
+        "over_target": _over_target(pages | {f"{name} (three projects)": page for name, page in narrow.items()}),
         "target_p95_ms": TARGET_MS,
         "target_window_p95_ms": TARGET_WINDOW_MS,
         "target_first_load_bytes": TARGET_FIRST_LOAD_BYTES,
         "pages": pages,
         "pages_of_three_projects": narrow,
     }
+
+
+def _over_target(pages: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the pages that are slower or heavier than wanted."""
+    return [
+        name
+        for name, page in pages.items()
+        if page["p95_ms"] > (TARGET_WINDOW_MS if name.startswith("metering") else TARGET_MS)
+        or page["first_load_bytes"] > TARGET_FIRST_LOAD_BYTES
+    ]
 
 
 def _pages(invoice: str | None) -> dict[str, str]:
@@ -89,24 +102,31 @@ def _pages(invoice: str | None) -> dict[str, str]:
     def address(path: str, **state: str) -> str:
         return f"{path}?{urlencode({'account': 'bench', **state})}"
 
+    server = {"project": "p0000", "product": "server"}
     pages = {
         "overview": address("/overview"),
         "usage": address("/usage"),
-        "usage, a project": address("/usage", project="p0000"),
+        "usage, a day open": address("/usage", project="p0000", open=day),
         "usage, search": address("/usage", q="p0001"),
+        "usage, last month": address("/usage", period="last-month"),
         "project usage": address("/project-usage"),
         "project usage, by product": address("/project-usage", by="product"),
+        "project usage, last month": address("/project-usage", month=last),
         "invoice preview": address("/invoice-preview"),
         "invoice preview, by product": address("/invoice-preview", by="product"),
-        "invoice preview, a project open": address("/invoice-preview", open="p0000"),
+        "invoice preview, all open": address("/invoice-preview", open="*"),
         "invoice preview, last month": address("/invoice-preview", month=last),
-        "metering window": address("/metering", project="p0000", product="server"),
-        "metering window, a day": address("/metering", project="p0000", product="server", date=day),
+        "metering window": address("/metering", **server),
+        "metering window, a day": address("/metering", day=day, **server),
+        "metering window, all open": address("/metering", open="*", **server),
+        "metering window, events": address("/metering", hour=f"{day}T10:00Z", **server),
     }
     if invoice is not None:
         pages |= {
+            "metering window, an invoice's line": f"/invoices/{invoice}/lines/1/metering",
             "billing history": address("/billing-history"),
             "invoice": f"/invoices/{invoice}",
+            "invoice, by product": f"/invoices/{invoice}?by=product",
             "balance": address("/balance"),
             "payment information": address("/payment-information"),
         }
@@ -132,21 +152,20 @@ class _Reader:
         numbers = re.findall(rb"/invoices/([A-Z]+-\d{4}-\d+)", page)
         return max(numbers).decode() if numbers else "INV-2026-000001"
 
-    def measure(self, path: str) -> dict[str, object]:
-        """Read a page again and again; what is not there says so."""
-        status, page = self._ask("GET", path)
-        if status != 200:
-            return {"status": status}
-        times = []
-        for number in range(WARM_UP + READS):
+    def measure(self, path: str) -> dict[str, Any]:
+        """Read a page again and again; a slow one less often."""
+        for _ in range(WARM_UP):
+            status, page = self._ask("GET", path)
+            assert status == 200, f"{status} from {path}"
+        times: list[float] = []
+        while len(times) < READS and sum(times) < LONGEST_SECONDS:
             begun = time.perf_counter()
             self._ask("GET", path)
-            if number >= WARM_UP:
-                times.append(1000 * (time.perf_counter() - begun))
+            times.append(time.perf_counter() - begun)
         ordered = sorted(times)
         return {
-            "p50_ms": round(ordered[READS // 2], 1),
-            "p95_ms": round(ordered[int(READS * 0.95)], 1),
+            "p50_ms": round(1000 * ordered[len(ordered) // 2], 1),
+            "p95_ms": round(1000 * ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)], 1),
             "html_bytes": len(page),
             "html_bytes_compressed": self._sent,
             "first_load_bytes": self._first_load(path),
@@ -163,6 +182,8 @@ class _Reader:
 
     def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
         headers = {"Accept-Encoding": "gzip", "Accept": "text/html"}
+        if "/metering" in path:
+            headers["HX-Request"] = "true"  # as the script asks for the inside of the window
         headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"

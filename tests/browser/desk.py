@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, StorageState
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Response, StorageState
 
 from meterbook.console.languages import translations
 
@@ -30,6 +30,21 @@ HEIGHT = 800
 WIDE, NARROW = 1280, 390
 LETTER_SECONDS = 60
 _numbers = count(1)
+
+# Runs before the page's own scripts: counts how far parts of it move after they were first drawn.
+WATCH_SHIFT = """
+    window.layoutShift = { sum: 0, moved: [] };
+    new PerformanceObserver((list) => {
+        for (const { value, hadRecentInput, sources } of list.getEntries()) {
+            if (hadRecentInput) continue;
+            window.layoutShift.sum += value;
+            for (const { node, previousRect: from, currentRect: to } of sources) {
+                const way = `${from.x},${from.y} to ${to.x},${to.y}`;
+                window.layoutShift.moved.push(`${node?.nodeName}.${node?.className} from ${way}`);
+            }
+        }
+    }).observe({ type: "layout-shift", buffered: true });
+"""
 
 
 @dataclass(frozen=True)
@@ -186,7 +201,7 @@ class Desk:
     chromium: Browser
     demo: Demo
     _cookies: dict[str, StorageState] = field(default_factory=dict)
-    _contexts: dict[tuple[str | None, View], BrowserContext] = field(default_factory=dict)
+    _pages: dict[tuple[str | None, View], Page] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Desk:
@@ -199,11 +214,14 @@ class Desk:
     def page(self, person: str | None, view: View, path: str | None = None) -> Iterator[Page]:
         """Open a page as somebody (by e-mail, None: nobody); whatever the browser complains of fails the test.
 
-        What the browser has kept of other pages of the same person and view is there, as it is in life.
+        What the browser has kept of other pages of the same person and view is there, as it is in life; the window is
+        the one they were shown in.
         """
-        if (person, view) not in self._contexts:
-            self._contexts[person, view] = self._context(person, view)
-        with _watched(self._contexts[person, view]) as page:
+        if (person, view) not in self._pages:
+            self._pages[person, view] = self._context(person, view).new_page()
+        with _watched(self._pages[person, view]) as page:
+            page.set_viewport_size({"width": view.width, "height": HEIGHT})
+            page.emulate_media(media="screen", color_scheme=view.theme)  # type: ignore[arg-type]  # light or dark
             if path is not None:
                 page.goto(path)
             yield page
@@ -212,7 +230,7 @@ class Desk:
     def fresh_page(self, person: str | None, view: View, path: str | None = None) -> Iterator[Page]:
         """Open a page as `page` does, in a browser that has kept nothing but the sign-in."""
         context = self._context(person, view)
-        with _watched(context) as page:
+        with _watched(context.new_page()) as page:
             if path is not None:
                 page.goto(path)
             yield page
@@ -231,6 +249,7 @@ class Desk:
         )
         context.set_default_timeout(10_000)
         context.add_cookies([{"name": "lang", "value": view.language, "url": self.demo.url}])
+        context.add_init_script(WATCH_SHIFT)
         self._open.callback(context.close)
         return context
 
@@ -253,22 +272,29 @@ def sign_in(page: Page, email: str, password: str) -> None:
 
 
 @contextmanager
-def _watched(context: BrowserContext) -> Iterator[Page]:
-    """Yield a new page; afterwards fail if the browser reported an error, a refused script or an answer of 500."""
-    page, complaints = context.new_page(), list[str]()
+def _watched(page: Page) -> Iterator[Page]:
+    """Yield the page; afterwards fail if the browser reported an error, a refused script or an answer of 500."""
+    complaints = list[str]()
 
     def heard(message: ConsoleMessage) -> None:
         # that a page answers 4xx is what the test looks at itself
         if message.type in ("error", "warning") and "status of 4" not in message.text:
             complaints.append(f"{message.type}: {message.text}")
 
+    def failed(error: Error) -> None:
+        complaints.append(str(error))
+
     def answered(response: Response) -> None:
         if response.status >= 500 or (response.status >= 400 and "/static/" in response.url):
             complaints.append(f"{response.status} from {response.url}")
 
     page.on("console", heard)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", failed)
     page.on("response", answered)
-    yield page
-    page.close()
+    try:
+        yield page
+    finally:
+        page.remove_listener("console", heard)
+        page.remove_listener("pageerror", failed)
+        page.remove_listener("response", answered)
     assert complaints == []

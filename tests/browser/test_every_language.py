@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.desk import NARROW, WIDE, Desk, View
 from tests.browser.pages import PAGES, Places
-from tests.browser.soundness import WATCH_SHIFT, axe, left_english, settle, shift, sideways
+from tests.browser.soundness import axe, left_english, settle, shift, sideways
 
 
 # Between them the other width and the other theme, as they are first drawn.
@@ -15,7 +15,6 @@ from tests.browser.soundness import WATCH_SHIFT, axe, left_english, settle, shif
 def test_a_page_is_in_its_language_and_sound(desk: Desk, places: Places, name: str, view: View) -> None:
     person, path = places.of(name)
     with desk.page(person, view) as page:
-        page.add_init_script(WATCH_SHIFT)
         page.goto(path)
         settle(page)
         faults = [*shift(page), *left_english(page, view.language), *sideways(page), *axe(page)]

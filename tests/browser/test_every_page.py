@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from fastapi.routing import iter_route_contexts
@@ -14,7 +15,7 @@ from meterbook.console.operator.routes import router as operator
 from meterbook.console.person.routes import router as person
 from tests.browser.desk import HEIGHT, NARROW, Desk, View
 from tests.browser.pages import NOT_PAGES, PAGES, Places
-from tests.browser.soundness import WATCH_SHIFT, axe, colours, settle, shift, sideways, unseen_focus
+from tests.browser.soundness import axe, colours, settle, shift, sideways, unseen_focus
 
 MOST_BYTES = 150_000
 WHITE = ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
@@ -24,9 +25,7 @@ WHITE = ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
 def test_a_page_is_sound(desk: Desk, places: Places, name: str) -> None:
     """At both widths, in both themes, on paper, and light on the first look."""
     person, path = places.of(name)
-    with desk.fresh_page(person, View()) as page:
-        page.add_init_script(WATCH_SHIFT)
-        received = watch_bytes(page)
+    with desk.page(person, View()) as page, watch_bytes(page) as received:
         page.goto(path)
         settle(page)
         weight = sum(received)
@@ -39,13 +38,16 @@ def test_a_page_is_sound(desk: Desk, places: Places, name: str) -> None:
     assert not faults, "\n".join(faults)
 
 
-def watch_bytes(page: Page) -> list[int]:
-    """Return a list that grows by the bytes, compressed as they come, of everything the page loads."""
+@contextmanager
+def watch_bytes(page: Page) -> Iterator[list[int]]:
+    """Yield a list that grows by the bytes, compressed as they come, of all that a browser which kept nothing loads."""
     received = list[int]()
     protocol = page.context.new_cdp_session(page)
-    protocol.send("Network.enable")
     protocol.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
-    return received
+    protocol.send("Network.enable")
+    protocol.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    yield received
+    protocol.detach()
 
 
 def on_paper(page: Page) -> list[str]:
