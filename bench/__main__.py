@@ -14,7 +14,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import closing, console, importing, ingest, limits, preview
+from bench import closing, console, importing, ingest, limits, preview, reads
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
         "preview": preview.run,
         "import": importing.run,
         "close": closing.run,
+        "reads": reads.run,
         "console": console.run,
     }
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)

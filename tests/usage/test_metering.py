@@ -355,7 +355,7 @@ def test_parts_say_what_was_used_lately_and_until_when(sender: Sender) -> None:
     boundaries, lately = [START, START + 5 * HOUR, END], START + 24 * HOUR
     found = metered(sender.store, [sender.account_id], None, METERS, boundaries, UTC_ZONE, END, recent_from=lately)
     parts = tuple(Part(*bounds, Fraction(1), 1) for bounds in pairwise(boundaries))
-    assert found == {PRESENCE: {sender.web: MeteredParts(parts, Fraction(1), START + 30 * HOUR)}}
+    assert found == {PRESENCE: {sender.web: MeteredParts(parts, 10**9, START + 30 * HOUR)}}
 
 
 def test_projects_together(sender: Sender) -> None:

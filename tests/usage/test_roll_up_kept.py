@@ -30,6 +30,9 @@ def test_a_wrong_roll_up_is_found(tmp_path: Path) -> None:
     assert hours == (
         "roll-up of account 1, project 11, host.seen: 1 hours from 2026-06-01T00:00Z on differ from the events"
     )
+    assert use(sender, PRESENCE, [START, END], UTC_ZONE, END) == []
+    begin(sender)
+    assert store.roll_up_faults() == []
     store.close()
 
 

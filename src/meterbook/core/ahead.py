@@ -34,6 +34,15 @@ class Ahead:
             billionths = half_up_whole(use.pace, hours * 10**QUANTITY_PLACES)
             yield Part(begin, end, Fraction(billionths, 10**QUANTITY_PLACES), hours if use.pace else 0)
 
+    def quantity(self, use: Use) -> tuple[int, int]:
+        """Return what a use comes to by the month's end, as a ratio not in lowest terms, which take a while to find."""
+        numerator, denominator, one = 0, 1, 10**QUANTITY_PLACES
+        for part in use.parts:
+            above, below = part.quantity.numerator, part.quantity.denominator
+            numerator, denominator = numerator * below + above * denominator, denominator * below
+        billionths = sum(half_up_whole(use.pace, hours * one) for *_, hours in self._from(use.parts[-1].ends_at))
+        return numerator * one + billionths * denominator, denominator * one
+
     def _from(self, start: datetime) -> list[tuple[datetime, datetime, int]]:
         found = self._intervals.get(start)
         if found is None:

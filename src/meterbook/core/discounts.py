@@ -184,7 +184,7 @@ def _costing(line: Discounted, frame: Frame) -> Fraction:
     """
     charge = line.charge
     assert charge.price is not None, "what has no price is not discounted"
-    if charge.price.model is PriceModel.flat or charge.above_minimum <= line.saved:
+    if charge.price.model is PriceModel.flat or _above_minimum(charge, frame) <= line.saved:
         return Fraction(0)
     scale = Scale.of(charge.price, charge.product.meter, frame.month.reference_hours)
     return scale.billable(charge.price, _top(line)) - scale.billable(charge.price, charge.before)
@@ -197,7 +197,16 @@ def _saved(line: Discounted, quantity: Fraction, frame: Frame) -> Fraction:
     scale = Scale.of(charge.price, charge.product.meter, frame.month.reference_hours)
     top, month = _top(line), charge.month_quantity
     saved = cost(charge.price, scale, top, month) - cost(charge.price, scale, top - quantity, month)
-    return min(saved, charge.above_minimum - line.saved)
+    return min(saved, _above_minimum(charge, frame) - line.saved)
+
+
+def _above_minimum(charge: Charge, frame: Frame) -> Fraction:
+    """Return what of the exact cost no commitment holds up."""
+    if charge.above_minimum is not None:
+        return charge.above_minimum
+    assert charge.price is not None, "what has no price is not discounted"
+    scale = Scale.of(charge.price, charge.product.meter, frame.month.reference_hours)
+    return scale.unit_cost(charge.price) * charge.quantity
 
 
 def _top(line: Discounted) -> Fraction:
@@ -211,7 +220,7 @@ def _fixed_price(promotion: Promotion, lines: _Matching, frame: Frame, currency:
         left = Fraction(line.left.decimal)
         at_list = left * _share(promotion, line, frame)
         saved = at_list - _at_fixed_price(promotion, line, frame)
-        above_minimum = line.charge.above_minimum - line.saved
+        above_minimum = _above_minimum(line.charge, frame) - line.saved
         most = rounded(max(Fraction(0), above_minimum), currency)
         share = min(line.left - rounded(left - saved, currency), most, key=_minor)
         if share.minor > 0:

@@ -24,17 +24,16 @@ def used(price: Price, scale: Scale, before: Fraction, quantity: Fraction, month
     """Write the cost of a quantity, charged after `before` of the month's, under a price that is not flat."""
     after = before + quantity if before else quantity
     start, end = scale.billable(price, before), scale.billable(price, after)
-    hours = " h" if scale.divisor > 1 or price.per is Per.hour else ""
-    over = f" / {scale.divisor} h" if scale.divisor > 1 else ""
+    hours, over = _hours(price, scale)
     match price.model:
         case PriceModel.package:
             count = packages(price, scale, after) - packages(price, scale, before)
             assert price.package_size is not None, "only a package price has packages"
-            size = _grouped(price.package_size)
+            size = grouped(price.package_size)
             return f"{price.unit_price} x {count:,} packages of {size} ({_quantity(quantity, start, end, hours)}{over})"
         case PriceModel.graduated:
             parts = graduated_parts(price, scale, start, end)
-            terms = " + ".join(f"{tier.unit_price} x {_grouped(part)}{hours}" for tier, part in parts) or "0"
+            terms = " + ".join(f"{tier.unit_price} x {grouped(part)}{hours}" for tier, part in parts) or "0"
             return f"({terms}){over}" if over and len(parts) > 1 else f"{terms}{over}"
         case PriceModel.volume:
             unit_price = volume_tier(price, scale, month_quantity).unit_price
@@ -42,6 +41,12 @@ def used(price: Price, scale: Scale, before: Fraction, quantity: Fraction, month
             assert price.unit_price is not None, "a price without tiers has a unit price"
             unit_price = price.unit_price
     return f"{unit_price} x {_quantity(quantity, start, end, hours)}{over}"
+
+
+def of_one_price(price: Price, scale: Scale) -> tuple[str, str]:
+    """Return what stands before and after the quantity in the formula of a price that costs in proportion to it."""
+    hours, over = _hours(price, scale)
+    return f"{price.unit_price} x ", f"{hours}{over}"
 
 
 def flat(price: Price, hours: int, month_hours: int, usage_hours: int) -> str:
@@ -60,14 +65,21 @@ def topped_up(usage: str, price: Price, hours: int, month_hours: int, first: boo
     return f"minimum {price.minimum_amount or 0}{part}{running} (used: {usage})"
 
 
+def _hours(price: Price, scale: Scale) -> tuple[str, str]:
+    """Return the unit of the quantity, and what divides it."""
+    hours = " h" if scale.divisor > 1 or price.per is Per.hour else ""
+    return hours, f" / {scale.divisor} h" if scale.divisor > 1 else ""
+
+
 def _quantity(total: Fraction, start: Fraction, end: Fraction, hours: str) -> str:
     billable = end - start if start else end
     if billable is total or billable == total:
-        return f"{_grouped(total)}{hours}"
-    return f"({_grouped(total)}{hours} - {_grouped(total - billable)}{hours} free)"
+        return f"{grouped(total)}{hours}"
+    return f"({grouped(total)}{hours} - {grouped(total - billable)}{hours} free)"
 
 
-def _grouped(value: Fraction | Decimal) -> str:
+def grouped(value: Fraction | Decimal) -> str:
+    """Write a quantity with its thousands apart."""
     if isinstance(value, Fraction) and value.denominator == 1:
         return f"{value.numerator:,}"
     whole, point, decimals = plain(value).partition(".")

@@ -320,7 +320,13 @@ def _forecast(
     if promotions:
         continued = [replace(use, parts=(*use.parts, *ahead.parts(use))) for use in uses]
         return _bill(account, tariffs, continued, promotions, adjustments).total
-    minor = sum(tariffs.of(use.product).minor((*use.parts, *ahead.parts(use)), use.project.free_until) for use in uses)
+    minor = 0
+    for use in uses:
+        tariff, free_until = tariffs.of(use.product), use.project.free_until
+        if tariff.is_usual(use.parts, free_until):
+            minor += tariff.minor_of(*ahead.quantity(use))
+        else:
+            minor += tariff.minor((*use.parts, *ahead.parts(use)), free_until)
     lines_net = Money(minor, account.currency)
     return _totals(account, lines_net, _taken(account, lines_net, adjustments))[2]
 

@@ -83,7 +83,7 @@ class Charge:
     `quantity` is unit-hours, or the sum of a counter. `unit_price` is the one that applied, `None` for graduated tiers
     and for usage without a price. `waiver` says why a charge is nothing. For discounts: `before` is the month's charged
     quantity when it began, `month_quantity` that of the whole month, and `above_minimum` what of its exact cost no
-    commitment holds up, in major units.
+    commitment holds up, in major units; None stands for all of it, where the cost is in proportion to the quantity.
     """
 
     product: Product
@@ -98,7 +98,7 @@ class Charge:
     amount: Money
     before: Fraction = Fraction(0)
     month_quantity: Fraction = Fraction(0)
-    above_minimum: Fraction = Fraction(0)
+    above_minimum: Fraction | None = None
 
 
 def price_boundaries(product: Product, currency: Currency, frame: Frame) -> set[datetime]:
@@ -132,6 +132,9 @@ class Tariff:
         # Most products have one price a unit all month: then what a project used costs the one or the other quantity.
         price = None if self._is_split else self._in_force(frame.starts_at)
         self._sole = price if price is not None and price.is_proportional else None
+        if self._sole is not None:
+            scale = self.scale_of(self._sole)
+            self._unit, self._formula = scale.unit_cost(self._sole), formula.of_one_price(self._sole, scale)
 
     def charges(self, parts: Sequence[Part], free_until: datetime | None, free_as: Waiver) -> list[Charge]:
         """Price one project's use.
@@ -140,8 +143,8 @@ class Tariff:
         `free_until`, before which usage is shown and costs nothing for the reason `free_as`. A month with nothing
         metered gives no charge, not even a flat fee or a minimum.
         """
-        if self._sole is not None and not _waits(parts, free_until):
-            return self._usual(self._sole, _joined(parts))
+        if self.is_usual(parts, free_until):
+            return self._usual(_joined(parts))
         charges = []
         month = _Month(self, self._segments(parts, free_until, free_as))
         for price, waiver, part in month.segments:
@@ -155,10 +158,6 @@ class Tariff:
 
     def minor(self, parts: Sequence[Part], free_until: datetime | None) -> int:
         """Return what the charges for one project's use add up to, in minor units."""
-        if self._sole is not None and not _waits(parts, free_until):
-            unit = self.scale_of(self._sole).unit_cost(self._sole)
-            numerator, denominator = _summed(parts)
-            return rounded_minor(unit.numerator * numerator, unit.denominator * denominator, self.currency)
         month = _Month(self, self._segments(parts, free_until, Waiver.trial))
         costs = (month.cost(price, part) for price, waiver, part in month.segments if price and waiver is None)
         return sum(rounded(cost.due, self.currency).minor for cost in costs)
@@ -167,14 +166,37 @@ class Tariff:
         """Return the scale of one of the prices in this month."""
         return self._scales[id(price)]
 
-    def _usual(self, price: Price, part: Part) -> list[Charge]:
-        """Charge a month of one price a unit."""
-        quantity = part.quantity
+    def is_usual(self, parts: Sequence[Part], free_until: datetime | None) -> bool:
+        """Whether all parts cost by one price, in proportion to their quantity: then they may be charged as one."""
+        return self._sole is not None and not _waits(parts, free_until)
+
+    def minor_of(self, numerator: int, denominator: int) -> int:
+        """Return what a usual quantity, written as a ratio, costs in minor units."""
+        unit = self._unit
+        return rounded_minor(unit.numerator * numerator, unit.denominator * denominator, self.currency)
+
+    def _usual(self, part: Part) -> list[Charge]:
+        price, quantity = self._sole, part.quantity
+        assert price is not None, "what is usual has a price"
         if not part.usage_hours and not quantity:
             return []
-        scale = self.scale_of(price)
-        used = scale.unit_cost(price) * quantity
-        return [self._charge(price, part, _Cost(used, used, used, _NOTHING, quantity, False))]
+        before, after = self._formula
+        return [
+            Charge(
+                self.product,
+                price,
+                None,
+                part.starts_at,
+                part.ends_at,
+                quantity,
+                part.usage_hours,
+                price.unit_price,
+                f"{before}{formula.grouped(quantity)}{after}",
+                Money(self.minor_of(quantity.numerator, quantity.denominator), self.currency),
+                _NOTHING,
+                quantity,
+            )
+        ]
 
     def _segments(self, parts: Sequence[Part], free_until: datetime | None, free_as: Waiver) -> list[_Segment]:
         """Put parts of one price and waiver together; without usage there are none."""
@@ -306,18 +328,6 @@ class _Month:
 def _waits(parts: Sequence[Part], free_until: datetime | None) -> bool:
     """Return whether some of the parts cost nothing yet."""
     return free_until is not None and free_until > parts[0].starts_at
-
-
-def _summed(parts: Sequence[Part]) -> tuple[int, int]:
-    """Return the quantity of parts as a ratio, not in lowest terms, which take a while to find."""
-    numerator, denominator = 0, 1
-    for part in parts:
-        above, below = part.quantity.numerator, part.quantity.denominator
-        if below == denominator:
-            numerator += above
-        else:
-            numerator, denominator = numerator * below + above * denominator, denominator * below
-    return numerator, denominator
 
 
 def _joined(parts: Sequence[Part]) -> Part:

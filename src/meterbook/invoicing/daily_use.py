@@ -11,6 +11,7 @@ from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.metering import Meter
 from meterbook.core.period import day_starts, hour_ceil
 from meterbook.core.pricing import Product
+from meterbook.core.rating import Waiver
 from meterbook.core.terms import Use
 from meterbook.usage.queries import MeteredParts, metered
 from meterbook.usage.store import UsageStore
@@ -23,18 +24,21 @@ def costs_by_day(
     draft: InvoiceDraft,
     at: datetime,
     received_through: datetime | None = None,
+    *,
+    whole: bool = False,
 ) -> DailyCosts:
     """Spread the lines of a month's draft over its days, by what these projects used before `at`.
 
+    `whole` when they are all of the account's.
     What costs in proportion to its use is read of all projects together, but for those with usage that was waived.
     """
     products = {line.charge.product.code: line.charge.product for line in draft.lines}
     prices = [(line.charge.product.code, line.charge.price) for line in draft.lines if line.charge.waiver is None]
     singly = {code for code, price in prices if price is None or not price.is_proportional}
-    apart = {line.project.code for line in draft.lines if line.charge.waiver is not None}
+    apart = {line.project.code for line in draft.lines if line.charge.waiver not in (None, Waiver.unpriced)}
     reading = _Reading(usage, account_id, draft, at, received_through)
     shared = [product for code, product in products.items() if code not in singly]
-    others = [project.id for project in projects if project.code not in apart]
+    others = None if whole and not apart else [project.id for project in projects if project.code not in apart]
     together = [Together(product, frozenset(apart), found.parts) for product, found in reading.together(shared, others)]
     uses = [
         *reading.by_project(shared, [project for project in projects if project.code in apart]),
@@ -58,7 +62,9 @@ class _Reading:
         self._boundaries = [*sorted(cut for cut in cuts if cut < until), until]
         self._until = min(at, until)
 
-    def together(self, products: Sequence[Product], project_ids: Collection[int]) -> list[tuple[Product, MeteredParts]]:
+    def together(
+        self, products: Sequence[Product], project_ids: Collection[int] | None
+    ) -> list[tuple[Product, MeteredParts]]:
         """Return what all of the projects together used of products."""
         found = self._read({product.meter for product in products}, project_ids, together=True)
         return [(product, each) for product in products for each in found.get(product.meter, {}).values()]
@@ -76,7 +82,7 @@ class _Reading:
         ]
 
     def _read(
-        self, meters: Collection[Meter], project_ids: Collection[int], *, together: bool = False
+        self, meters: Collection[Meter], project_ids: Collection[int] | None, *, together: bool = False
     ) -> dict[Meter, dict[int, MeteredParts]]:
         return metered(
             self._usage,

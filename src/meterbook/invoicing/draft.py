@@ -84,8 +84,9 @@ def draft_months(
     accounts = [payer.account for payer in payers]
     promotions = promotions_in_force(session, accounts, month)
     terms = {payer.account.id: terms_of(payer, frame, promotions.get(payer.account.id, ())) for payer in payers}
-    used = read_use(usage, terms, products, frame, at, received_through=received_through)
     whole = [payer.account for payer in payers if payer.whole]
+    all_whole = len(whole) == len(payers)
+    used = read_use(usage, terms, products, frame, at, received_through=received_through, whole=all_whole)
     late = adjustments_of(session, usage, whole, frame, received_through) if whole else {}
     books = open_items(session, whole) if whole else {}
     return [

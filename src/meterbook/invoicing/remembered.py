@@ -61,7 +61,7 @@ class RememberedMonths:
         with self._lock:
             daily = self._daily.get(key)
         if daily is None:
-            daily = costs_by_day(usage, account.id, projects, draft, at, issued.usage_through)
+            daily = costs_by_day(usage, account.id, projects, draft, at, issued.usage_through, whole=whole)
             with self._lock:
                 self._daily[key] = daily
                 if len(self._daily) > self._lines_max // _LEAST:

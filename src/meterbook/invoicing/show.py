@@ -47,11 +47,11 @@ def show_month(
     issued = invoices_of_month(session, [account.id], month).get(account.id)
     if issued is None or issued.issued_at is None or at < issued.issued_at:
         draft = draft_month(session, usage, account, projects, month, at, whole)
-        daily = costs_by_day(usage, account.id, projects, draft, at) if by_day else None
+        daily = costs_by_day(usage, account.id, projects, draft, at, whole=whole) if by_day else None
         return ShownMonth(draft, None, daily)
     draft = draft_of(issued, account.code)
     if not whole:
         draft = narrowed(draft, [project.code for project in projects])
     through = issued.usage_through
-    daily = costs_by_day(usage, account.id, projects, draft, at, through) if by_day else None
+    daily = costs_by_day(usage, account.id, projects, draft, at, through, whole=whole) if by_day else None
     return ShownMonth(draft, issued, daily)

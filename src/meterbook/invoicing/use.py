@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Final
 
 from meterbook.accounts.tables import Project
@@ -54,17 +55,19 @@ def read_use(
     at: datetime,
     *,
     received_through: datetime | None = None,
+    whole: bool = False,
 ) -> dict[int, Used]:
-    """Read what accounts (by id) used in a month before `at`.
+    """Read what accounts (by id) used in a month before `at`; `whole` when the terms are of all of their projects.
 
     It is cut wherever a price, a trial or a promotion begins or ends for any of them.
     """
     until = min(hour_ceil(at, frame.zone), frame.ends_at)
     pace_from = _pace_from(frame, until)
+    project_ids = [project_id for each in terms.values() for project_id in each.projects]
     found = queries.metered(
         usage,
         terms.keys(),
-        [project_id for each in terms.values() for project_id in each.projects],
+        None if whole else project_ids,
         {product.meter for product in products},
         _boundaries(terms, products, frame, until),
         frame.zone,
@@ -98,14 +101,26 @@ def _used(
     pace_hours: int,
 ) -> Used:
     metered = [(product, found[product.meter]) for product in products if product.meter in found]
-    uses, last_hours = [], []
+    uses, last_hours, paces = [], [], _Paces(pace_hours)
     for project_id, project in terms.projects.items():
         for product, by_project in metered:
             used = by_project.get(project_id)
             if used is not None:
-                uses.append(Use(project, product, used.parts, used.recent / pace_hours))
+                uses.append(Use(project, product, used.parts, paces[used.recent]))
                 last_hours.append(used.last_hour_at)
     return Used(tuple(uses), until, max(last_hours) + HOUR if last_hours else None)
+
+
+class _Paces(dict[int, Fraction]):
+    """The quantities an hour of what was used lately, by its billionths; many uses have the same."""
+
+    def __init__(self, hours: int) -> None:
+        super().__init__()
+        self._billionths = hours * 10**9
+
+    def __missing__(self, recent: int) -> Fraction:
+        self[recent] = pace = Fraction(recent, self._billionths)
+        return pace
 
 
 def _pace_from(frame: Frame, until: datetime) -> datetime:

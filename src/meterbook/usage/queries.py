@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from operator import itemgetter
 from string import Template
-from typing import Final
+from typing import Final, NamedTuple
 
 from meterbook.core.metering import Meter
 from meterbook.core.period import HOUR, BillingZone, hour_floor
@@ -55,15 +55,14 @@ class UsageWindow:
     last_hour_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class MeteredParts:
+class MeteredParts(NamedTuple):
     """What one project used of one meter: a part for every interval between boundaries, in order of time.
 
-    `recent` is the quantity used since the moment that was asked for; `last_hour_at` starts the last hour with usage.
+    `recent` is used since the moment that was asked for, in billionths; `last_hour_at` starts the last hour with usage.
     """
 
     parts: tuple[Part, ...]
-    recent: Fraction
+    recent: int
     last_hour_at: datetime
 
 
@@ -253,9 +252,7 @@ def _parts(counted: Counted, gaps: Sequence[Part], exact: _Exact) -> dict[int, M
     if len(gaps) == 1:
         starts_at, ends_at = gaps[0].starts_at, gaps[0].ends_at
         return {
-            project_id: MeteredParts(
-                (Part(starts_at, ends_at, exact[quantity], hours),), exact[recent], instants[last_hour]
-            )
+            project_id: MeteredParts((Part(starts_at, ends_at, exact[quantity], hours),), recent, instants[last_hour])
             for project_id, _, quantity, hours, recent, last_hour in rows
         }
     places = {seconds(gap.starts_at): place for place, gap in enumerate(gaps)}
@@ -271,7 +268,7 @@ def _parts(counted: Counted, gaps: Sequence[Part], exact: _Exact) -> dict[int, M
         lately[project_id] = lately.get(project_id, 0) + recent
         last[project_id] = max(last.get(project_id, 0), last_hour)
     return {
-        project_id: MeteredParts(tuple(of_project), exact[lately[project_id]], instants[last[project_id]])
+        project_id: MeteredParts(tuple(of_project), lately[project_id], instants[last[project_id]])
         for project_id, of_project in parts.items()
     }
 

@@ -91,7 +91,10 @@ class RollUp:
             self._go_on(self._received_through())
 
     def faults(self) -> list[str]:
-        """Hold the roll-up against the events, hour by hour; return the first places where it differs."""
+        """Hold the roll-up against the events, hour by hour; return the first places where it differs.
+
+        One that does is thrown away and made anew.
+        """
         with self._step:
             through = self._received_through()
             self._go_on(through)
@@ -102,6 +105,12 @@ class RollUp:
                 for portion in self._portions(accounts, utc_offset, _EPOCH, through):
                     rows = self._engine.query(faults_sql(), portion | {"most": _FAULTS_SHOWN}).to_pylist()
                     found += [_fault(row, utc_offset) for row in rows]
+            if found:
+                with self._changed:
+                    self._wanted.update(self._marks)
+                    self._marks = {}
+                    self._changed.notify_all()
+                forget(self._engine)
             return found[:_FAULTS_SHOWN]
 
     def close(self) -> None:
@@ -196,8 +205,9 @@ class RollUp:
 
 
 def forget(engine: Engine) -> None:
-    """Have every roll-up begun anew, because events are put in that were received before others that are there."""
+    """Throw every roll-up away: it is wrong, or events are put in that were received before others that are there."""
     engine.run(statement("forget_marks"))
+    engine.run(statement("forget_days"))
 
 
 class _Closed(Exception):
