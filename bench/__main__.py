@@ -1,60 +1,33 @@
-"""`make bench`: measures this checkout and prints the figures as JSON on standard output, progress on stderr.
+"""`make bench`: measures this checkout, keeps the run in bench/history and writes docs/performance.md from it.
 
-The machine's own limits are measured in the same run, because a figure without them says little.
+The run is JSON on standard output; progress, and the table at the end, are on stderr. Named parts alone are measured
+and told, and kept with --keep. SIZE=small measures less of everything, for every day.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
-import tempfile
-from importlib.metadata import version
-from pathlib import Path
 
-from bench import closing, console, importing, ingest, limits, preview, reads
+from bench import history, table
+from bench.figures import SIZE, say
+from bench.measure import PARTS, measure
 
 
-def main() -> None:
-    """Run the chosen parts, all by default."""
-    parts = {
-        "limits": limits.run,
-        "ingest": ingest.run,
-        "preview": preview.run,
-        "import": importing.run,
-        "close": closing.run,
-        "reads": reads.run,
-        "console": console.run,
-    }
+def main() -> int:
+    """Run the chosen parts, all by default; return 1 if one of them failed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("part", nargs="*", choices=[*parts, []], help="which parts to run; all if none is named")
-    chosen = parser.parse_args().part or list(parts)
-    figures: dict[str, object] = {"machine": _machine()}
-    with tempfile.TemporaryDirectory(prefix="meterbook-bench-") as folder:
-        for name in chosen:
-            print(f"{name} ...", file=sys.stderr, flush=True)
-            figures[name] = parts[name](Path(folder) / name)
-    print(json.dumps(figures, indent=2))
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="which parts to run; all if none is named")
+    parser.add_argument("--keep", action="store_true", help="keep the run of named parts too")
+    asked = parser.parse_args()
+    run = measure(asked.part or PARTS)
+    before = history.newest(history.kept(), SIZE, run.place)
+    print("\n".join(table.lines(run, before)), file=sys.stderr)
+    print(history.write(run), end="")
+    if asked.keep or not asked.part:
+        say(f"kept as {history.keep(run)}")
+    return 1 if run.failed else 0
 
 
-def _machine() -> dict[str, object]:
-    return {
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "engine": version("chdb-core"),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-
-
-main()
+if __name__ == "__main__":
+    sys.exit(main())

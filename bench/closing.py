@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import text
 
+from bench.figures import SMALL, Figure, say
 from bench.load import CATALOG, TYPES
 from meterbook.accounts.queries import projects_by_codes
 from meterbook.catalog.apply import apply_catalog
@@ -29,7 +30,7 @@ from meterbook.usage.arrow_events import ARROW_STREAM
 from meterbook.usage.events import read_events
 from meterbook.usage.ingest import Destination, ingest
 
-ACCOUNTS = 1_000
+ACCOUNTS = 100 if SMALL else 1_000
 PROJECTS = 10
 HOURS = 24  # with usage, of each product in each project
 TARGET_SECONDS = 60
@@ -40,24 +41,45 @@ _AT = datetime(2026, 7, 3, tzinfo=UTC)
 _ROWS = 90_000
 
 
-def run(folder: Path) -> dict[str, object]:
+def run(folder: Path) -> list[Figure]:
     once, twice = _closed(folder / "once", ACCOUNTS), _closed(folder / "twice", 2 * ACCOUNTS)
-    return {
-        "accounts": ACCOUNTS,
-        "lines": ACCOUNTS * PROJECTS * len(TYPES),
-        **once,
-        "target_seconds": TARGET_SECONDS,
-        "target_peak_mib": TARGET_MIB,
-        "twice": twice,
-        "growth": round(twice["close_seconds"] / once["close_seconds"], 2),
-        "target_growth": TARGET_GROWTH,
-    }
+    how = f"{{:,}} accounts x {PROJECTS} projects x {len(TYPES)} products: drafted, issued, booked, mails queued".format
+    return [
+        Figure(
+            name="close of a month",
+            value=once["close_seconds"],
+            unit="s",
+            how=how(ACCOUNTS),
+            at_most=TARGET_SECONDS,
+        ),
+        Figure(
+            name="close of a month, twice the accounts",
+            value=twice["close_seconds"] / once["close_seconds"],
+            unit="times",
+            how=how(2 * ACCOUNTS),
+            at_most=TARGET_GROWTH,
+        ),
+        Figure(
+            name="close of a month, memory at most",
+            value=twice["peak_mib"],
+            unit="MiB",
+            how=f"of the closing process, {2 * ACCOUNTS:,} accounts",
+            at_most=TARGET_MIB,
+        ),
+        Figure(
+            name="verify",
+            value=once["verify_seconds"],
+            unit="s",
+            how=f"re-derives {once['verified']:,} lines from the events, and checks the books",
+        ),
+    ]
 
 
 def _closed(folder: Path, accounts: int) -> dict[str, Any]:
     """Close in a process of its own, so that its peak of memory is that of the close alone."""
     for step in ("furnish", "close"):
         command = [sys.executable, "-m", "bench.closing", step, str(folder), str(accounts)]
+        say(f"{accounts:,} accounts: {step}")
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     result: dict[str, Any] = json.loads(told)
     return result

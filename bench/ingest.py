@@ -6,29 +6,35 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.load import BATCH, Server, fresh, peak_mib, post, serving, spread, template
+from bench.figures import SMALL, Figure
+from bench.load import BATCH, Server, fresh, peak_mib, percentile_ms, post, serving, template
 
 CONNECTIONS = 4
 WARM_UP_SECONDS = 3
-SECONDS = 15
+SECONDS = 10 if SMALL else 15
 TARGET = 100_000
 
 
-def run(folder: Path) -> dict[str, object]:
+def run(folder: Path) -> list[Figure]:
     with serving(folder) as server:
         _load(server, WARM_UP_SECONDS)
         begun = time.perf_counter()
         times = _load(server, SECONDS)
         elapsed = time.perf_counter() - begun
-        return {
-            "batch": BATCH,
-            "connections": CONNECTIONS,
-            "seconds": round(elapsed, 1),
-            "events_per_second": round(len(times) * BATCH / elapsed),
-            "target_events_per_second": TARGET,
-            "request": spread(times),
-            "server_peak_mib": peak_mib(server.pid),
-        }
+        how = f"{CONNECTIONS} connections, batches of {BATCH:,}, {elapsed:.0f} s, client beside the server"
+        return [
+            Figure(
+                name="HTTP ingest",
+                value=len(times) * BATCH / elapsed,
+                unit="events/s",
+                how=how,
+                at_least=TARGET,
+                limit="decode, append, sync over HTTP",
+                limit_share=0.5,
+            ),
+            Figure(name="a request, p99", value=percentile_ms(times, 99), unit="ms", how=how),
+            Figure(name="server memory at most", value=peak_mib(server.pid), unit="MiB", how=how, at_most=1_536),
+        ]
 
 
 def _load(server: Server, seconds: float) -> list[float]:

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from bench.figures import Figure
 from bench.load import BATCH, template
 
 SECONDS = 2.0
@@ -42,14 +43,24 @@ class _Event(msgspec.Struct):
     data: dict[str, str]
 
 
-def run(folder: Path) -> dict[str, object]:
+def run(folder: Path) -> list[Figure]:
     folder.mkdir(parents=True)
-    return {
-        "decode_events_per_second": round(_decode()),
-        "synced_appends_of_256_kib_per_second": round(_sync(folder / "journal")),
-        "insert_rows_per_second": round(_insert(folder / "clickhouse")),
-        "http_bodies_of_1000_events_per_second": round(_http()),
-    }
+    return [
+        Figure(name="decode", value=_decode(), unit="events/s", how="msgspec, typed, one core"),
+        Figure(name="append and sync", value=_sync(folder / "journal"), unit="times/s", how="256 KiB each"),
+        Figure(
+            name="insert into ClickHouse, 100,000 rows",
+            value=_insert(folder / "clickhouse"),
+            unit="rows/s",
+            how="Arrow, a plain table, synced",
+        ),
+        Figure(
+            name="bare HTTP",
+            value=BATCH * _http(),
+            unit="events/s",
+            how="bodies of 1,000 events that a server only reads, client beside it",
+        ),
+    ]
 
 
 def _rate(act: Callable[[], object]) -> float:

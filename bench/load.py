@@ -166,14 +166,10 @@ def peak_mib(pid: int) -> int:
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) // 1024
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Least, median and 99th percentile of times in seconds, as milliseconds."""
-    ordered = sorted(values)
-    return {
-        "least_ms": round(1000 * ordered[0], 2),
-        "median_ms": round(1000 * ordered[len(ordered) // 2], 2),
-        "p99_ms": round(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 2),
-    }
+def percentile_ms(seconds: list[float], percent: int) -> float:
+    """Return a percentile of times in seconds, as milliseconds; 50 is the median."""
+    ordered = sorted(seconds)
+    return 1000 * ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
 assert os.name == "posix", "the benchmarks read /proc"

@@ -11,25 +11,35 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from bench.load import BATCH, PROJECTS, TYPES, event, fresh, month_start, post, serving, spread, template
+from bench.figures import SMALL, Figure
+from bench.load import BATCH, PROJECTS, TYPES, event, fresh, month_start, percentile_ms, post, serving, template
 
 EVENTS = 200_000
 SERIES = PROJECTS * len(TYPES)
 STEP = timedelta(minutes=5)
 WARM_UP = 10
-READS = 50
+READS = 20 if SMALL else 50
 TARGET_MS = 50
 
 
-def run(folder: Path) -> dict[str, object]:
-    shapes = {"five_minute_steps": _steps, "scattered": template}
-    return {"events": EVENTS, "target_ms": TARGET_MS} | {
-        name: _measure(folder / name, [shape(seed) for seed in range(EVENTS // BATCH)])
+def run(folder: Path) -> list[Figure]:
+    shapes = {"five-minute steps": _steps, "scattered": template}
+    return [
+        figure
         for name, shape in shapes.items()
-    }
+        for figure in _figures(name, _measure(folder / name, [shape(seed) for seed in range(EVENTS // BATCH)]))
+    ]
 
 
-def _measure(folder: Path, bodies: list[bytes]) -> dict[str, object]:
+def _figures(name: str, times: list[float]) -> list[Figure]:
+    how = f"{EVENTS:,} events of a month, {READS} requests over HTTP"
+    median = Figure(
+        name=f"preview, {name}", value=percentile_ms(times, 50), unit="ms", how=f"median; {how}", at_most=TARGET_MS
+    )
+    return [median, Figure(name=f"preview, {name}, p99", value=percentile_ms(times, 99), unit="ms", how=how)]
+
+
+def _measure(folder: Path, bodies: list[bytes]) -> list[float]:
     with serving(folder) as server:
         connection = server.connect()
         for body in bodies:
@@ -38,11 +48,11 @@ def _measure(folder: Path, bodies: list[bytes]) -> dict[str, object]:
         times = []
         for number in range(WARM_UP + READS):
             begun = time.perf_counter()
-            preview = server.get(connection, f"/invoices/preview?account=bench&month={first}")
+            server.get(connection, f"/invoices/preview?account=bench&month={first}")
             if number >= WARM_UP:
                 times.append(time.perf_counter() - begun)
         connection.close()
-        return {"lines": sum(len(group["lines"]) for group in preview["groups"]), **spread(times)}
+        return times
 
 
 def _steps(seed: int) -> bytes:
