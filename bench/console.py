@@ -295,7 +295,7 @@ def _body(codes: list[str], series: tuple[Any, Any, Any], hours: Any, start: int
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _close(house: House, months: list[BillingMonth], now: datetime) -> None:

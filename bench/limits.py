@@ -1,4 +1,4 @@
-"""What the machine could do at most: decode, write and sync, insert, and answer over HTTP, each alone."""
+"""What the machine could do at most: decode, append and sync, insert, and answer over HTTP, each alone and together."""
 
 from __future__ import annotations
 
@@ -8,58 +8,46 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
 import chdb
-import msgspec
 import numpy as np
 import pyarrow as pa
 
-from bench.figures import Figure
+from bench import typed_columns
+from bench.bare_server import decoder
+from bench.figures import SMALL, Figure
 from bench.load import BATCH, template
 
-SECONDS = 2.0
+CONNECTIONS = 8
+SECONDS = 1.0 if SMALL else 4.0
 SYNC_BYTES = 256 * 1024
-INSERT_ROWS = 100_000
-_BARE_SERVER = """
-import sys, uvicorn
-async def app(scope, receive, send):
-    while (await receive()).get("more_body"):
-        pass
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"{}"})
-uvicorn.run(app, port=int(sys.argv[1]), http="httptools", loop="uvloop", log_level="critical", lifespan="off")
-"""
-_PORT = 18_471
-
-
-class _Event(msgspec.Struct):
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: str
-    data: dict[str, str]
+INSERTS = (1_000, 10_000, 100_000)
+OVER_HTTP = "decode, append, sync over HTTP"  # what ingest is held against
 
 
 def run(folder: Path) -> list[Figure]:
     folder.mkdir(parents=True)
+    http = f"bodies of {BATCH:,} events from {CONNECTIONS} connections, client beside a bare server that"
     return [
-        Figure(name="decode", value=_decode(), unit="events/s", how="msgspec, typed, one core"),
-        Figure(name="append and sync", value=_sync(folder / "journal"), unit="times/s", how="256 KiB each"),
+        Figure(name="decode", value=_decode(), unit="events/s", how="msgspec, typed, on one core"),
         Figure(
-            name="insert into ClickHouse, 100,000 rows",
-            value=_insert(folder / "clickhouse"),
-            unit="rows/s",
-            how="Arrow, a plain table, synced",
+            name="append and sync",
+            value=_sync(folder / "journal"),
+            unit="times/s",
+            how=f"{SYNC_BYTES >> 10} KiB to the end of a file, one after the other",
         ),
+        *_inserts(folder / "inserts"),
+        Figure(name="bare HTTP", value=_http(folder / "read", "read"), unit="events/s", how=f"{http} only reads"),
         Figure(
-            name="bare HTTP",
-            value=BATCH * _http(),
+            name=OVER_HTTP,
+            value=_http(folder / "keep", "keep"),
             unit="events/s",
-            how="bodies of 1,000 events that a server only reads, client beside it",
+            how=f"{http} decodes, appends and syncs before it answers; bodies that come during a sync share the next",
         ),
+        *typed_columns.run(folder / "typed"),
     ]
 
 
@@ -74,7 +62,7 @@ def _rate(act: Callable[[], object]) -> float:
 
 
 def _decode() -> float:
-    body, decoder = template(1), msgspec.json.Decoder(list[_Event])
+    body = template(1)
     return BATCH * _rate(lambda: decoder.decode(body))
 
 
@@ -91,56 +79,63 @@ def _sync(path: Path) -> float:
         os.close(file)
 
 
-def _insert(path: Path) -> float:
+def _inserts(path: Path) -> list[Figure]:
     engine = chdb.connect(str(path))
     engine.query(
         "create table t (a UInt64, b DateTime64(6), c String) engine = MergeTree order by (a, b)"
         " settings fsync_after_insert = 1"
     )
-    numbers = np.arange(INSERT_ROWS, dtype=np.uint64)
-    rows = pa.table({"a": numbers % 100, "b": pa.array(numbers.astype("datetime64[us]")), "c": numbers.astype("U12")})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    body = sink.getvalue().to_pybytes()
 
-    def insert() -> None:
+    def insert(body: bytes) -> None:
         with engine.send_insert("insert into t (a, b, c)", "Arrow") as inserter:
             inserter.append(body)
             inserter.finish()
 
     try:
-        return INSERT_ROWS * _rate(insert)
+        return [
+            Figure(
+                name=f"insert into ClickHouse, {rows:,} rows",
+                value=rows * _rate(partial(insert, _rows(rows))),
+                unit="rows/s",
+                how=f"Arrow of {rows:,} rows an insert into a table of three columns, synced, one after the other",
+            )
+            for rows in INSERTS
+        ]
     finally:
         engine.close()
 
 
-def _http() -> float:
-    """Bodies a second that a server which only reads them takes from 4 connections beside it."""
-    process = subprocess.Popen([sys.executable, "-c", _BARE_SERVER, str(_PORT)])
+def _rows(count: int) -> bytes:
+    numbers = np.arange(count, dtype=np.uint64)
+    rows = pa.table({"a": numbers % 100, "b": pa.array(numbers.astype("datetime64[us]")), "c": numbers.astype("U12")})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _http(folder: Path, kind: str) -> float:
+    """Events a second that a bare server takes."""
+    folder.mkdir()
+    process = subprocess.Popen([sys.executable, "-m", "bench.bare_server", kind, str(folder)])
     try:
-        _wait()
-        body = template(1)
-        with ThreadPoolExecutor(4) as pool:
-            return sum(pool.map(lambda _: _requests(body), range(4)))
+        port, body = _port(process, folder / "port"), template(1)
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            return BATCH * sum(pool.map(lambda _: _requests(port, body), range(CONNECTIONS)))
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait() -> None:
-    for _ in range(200):
-        try:
-            HTTPConnection("127.0.0.1", _PORT).connect()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("the bare server did not start")
+def _port(process: subprocess.Popen[bytes], file: Path) -> int:
+    while not file.exists() or not file.read_text():
+        assert process.poll() is None, "the bare server stopped"
+        time.sleep(0.05)
+    return int(file.read_text())
 
 
-def _requests(body: bytes) -> float:
-    connection = HTTPConnection("127.0.0.1", _PORT)
+def _requests(port: int, body: bytes) -> float:
+    connection = HTTPConnection("127.0.0.1", port)
 
     def request() -> None:
         connection.request("POST", "/", body)
