@@ -16,19 +16,15 @@ import pyarrow as pa
 from sqlalchemy import text
 
 from bench.figures import SMALL, Figure, say
+from bench.furnish import ROWS, add_accounts, arrow_stream, pour, repeated
 from bench.load import CATALOG, TYPES
-from meterbook.accounts.queries import projects_by_codes
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.core.period import BillingMonth, billing_zone
-from meterbook.demo.generate import SCHEMA
 from meterbook.invoicing.close import close_month
 from meterbook.invoicing.verify import verify
 from meterbook.main import House, open_house
 from meterbook.settings import Settings
-from meterbook.usage.arrow_events import ARROW_STREAM
-from meterbook.usage.events import read_events
-from meterbook.usage.ingest import Destination, ingest
 
 ACCOUNTS = 100 if SMALL else 1_000
 PROJECTS = 10
@@ -38,7 +34,6 @@ TARGET_GROWTH = 2.2
 TARGET_MIB = 1_024
 MONTH = BillingMonth(2026, 6)
 _AT = datetime(2026, 7, 3, tzinfo=UTC)
-_ROWS = 90_000
 
 
 def run(folder: Path) -> list[Figure]:
@@ -89,56 +84,31 @@ def _furnish(house: House, accounts: int) -> None:
     now = datetime.now(UTC)
     with house.database.transaction() as session:
         apply_catalog(session, parse_catalog(CATALOG), now, lambda *_: False)
-        session.execute(
-            text(
-                "insert into account (code, name, currency, time_zone, language, tax_percent, created_at)"
-                " select 'a' || n, 'Account ' || n, 'USD', 'UTC', 'en', 10, now() from generate_series(1, :count) n"
-            ),
-            {"count": accounts},
-        )
-        session.execute(
-            text(
-                "insert into project (account_id, code, name, labels, plan, created_at)"
-                " select a.id, a.code || '-p' || n, 'Project ' || n, '{}', 'subscribed', now()"
-                " from account a, generate_series(1, :count) n"
-            ),
-            {"count": PROJECTS},
-        )
+        add_accounts(session, accounts, PROJECTS)
     with house.database.transaction() as session:
         codes = list(session.scalars(text("select code from project order by id")))
-        places = {code: Destination(*place) for code, place in projects_by_codes(session, codes).items()}
-    for body in _bodies(codes):
-        decoded = read_events(body, ARROW_STREAM, None)
-        ingest(house.usage, decoded, lambda _: places, frozenset(TYPES), now).result()
+    pour(house, codes, _bodies(codes), now)
 
 
 def _bodies(codes: list[str]) -> Iterator[bytes]:
     """Yield Arrow streams of events: of each project a value of each product in each of the month's first hours."""
     start = int(MONTH.starts_at(billing_zone("UTC")).timestamp())
     each = len(TYPES) * HOURS
-    for first in range(0, len(codes), _ROWS // each):
-        part = codes[first : first + _ROWS // each]
+    for first in range(0, len(codes), ROWS // each):
+        part = codes[first : first + ROWS // each]
         number = np.arange(len(part) * each)
-        place, kind, hour = number // each, number // HOURS % len(TYPES), number % HOURS
-        projects = pa.array(part).take(pa.array(place))
-        types = pa.array(TYPES).take(pa.array(kind))
-        times = pa.array((start + hour * 3600 + 1800) * 1_000_000).cast(pa.timestamp("us", "UTC"))
-        values = pa.array((hour % 7 + 1).tolist(), pa.int64()).cast(pa.decimal128(38, 9))
-        ids = pa.array([str(first * each + n) for n in number.tolist()])
-        columns = [
-            projects,
-            types,
-            pa.array(["r"] * len(number)),
-            times,
-            values,
-            pa.array(["bench"] * len(number)),
-            ids,
-        ]
-        batch = pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        yield sink.getvalue().to_pybytes()
+        hour = number % HOURS
+        yield arrow_stream(
+            {
+                "project": repeated(part, number // each),
+                "type": repeated(list(TYPES), number // HOURS % len(TYPES)),
+                "resource": repeated(["r"], np.zeros(len(number), np.int32)),
+                "time": start + hour * 3600 + 1800,
+                "value": hour % 7 + 1,
+                "source": repeated(["bench"], np.zeros(len(number), np.int32)),
+                "id": pa.array(first * each + number).cast(pa.string()),
+            }
+        )
 
 
 def _close(house: House) -> dict[str, object]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import chdb
 
+import meterbook
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEASURED = ("src", "bench", "examples", "pyproject.toml", "requirements.lock", ":!bench/history")
 BUSY_PERCENT_MAX = 10
@@ -36,6 +38,7 @@ def versions() -> dict[str, str]:
 
 def commit() -> tuple[str, bool]:
     """Return the commit that is checked out, and whether what is measured is as committed."""
+    assert Path(meterbook.__file__).is_relative_to(REPOSITORY), f"this measures another checkout: {meterbook.__file__}"
     changed = _git("status", "--porcelain", "--", *MEASURED)
     return _git("rev-parse", "HEAD"), not changed
 
