@@ -39,7 +39,6 @@ class Formats:
         # Longer ones first: "free plan: not charged" is not "free" and a rest.
         longest_first = sorted(self._formula_words, key=len, reverse=True)
         self._formula_word = re.compile("|".join(re.escape(word) for word in longest_first))
-        self._patterns: dict[str, NumberPattern] = {}
 
     def money(self, amount: Money) -> str:
         """Write an amount with its currency: "$1,204.18", "₩253,333"; never more digits than the currency has."""
@@ -124,11 +123,18 @@ class Formats:
         return f"{unit[:-1]}ies" if re.search(r"[^aeiou]y$", unit) else f"{unit}s"
 
     def _decimal(self, value: Decimal, pattern: str) -> str:
-        """Write a number by a pattern of Unicode's; each pattern is read once."""
-        known = self._patterns.get(pattern)
-        if known is None:
-            known = self._patterns[pattern] = parse_pattern(pattern)
-        return str(known.apply(value, self.locale))
+        return _in_pattern(pattern, value, self.locale)
+
+
+@lru_cache
+def _pattern(text: str) -> NumberPattern:
+    return parse_pattern(text)
+
+
+@lru_cache(maxsize=50_000)
+def _in_pattern(pattern: str, value: Decimal, locale: Locale) -> str:
+    """Write a number by a pattern of Unicode's; a page has the same numbers many times."""
+    return str(_pattern(pattern).apply(value, locale))
 
 
 @lru_cache(maxsize=10_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlencode
 
@@ -81,8 +82,15 @@ class PreviewState:
 
 def address_of(path: str, **state: object) -> str:
     """Return the address of a page in a state; values that are None or empty are left out."""
-    fields = [(name, str(value)) for name, value in state.items() if value is not None and str(value)]
-    return f"{path}?{urlencode(fields, safe=',*')}" if fields else path
+    texts = ((name, str(value)) for name, value in state.items() if value is not None)
+    fields = [_field(name, text) for name, text in texts if text]
+    return f"{path}?{'&'.join(fields)}" if fields else path
+
+
+@lru_cache(maxsize=10_000)
+def _field(name: str, text: str) -> str:
+    """Write a field of an address; the links of a page differ in one of theirs."""
+    return urlencode([(name, text)], safe=",*")
 
 
 def opened_in(text: str) -> frozenset[str]:

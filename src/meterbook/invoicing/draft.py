@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -53,13 +54,15 @@ def draft_month(
     month: BillingMonth,
     at: datetime,
     whole: bool = False,
+    products: Sequence[Product] | None = None,
 ) -> InvoiceDraft:
     """Return the invoice of `month` for these projects of the account, for what was used before `at`.
 
     With `whole` (the projects are all of them) it has the account's promotions, adjustments and open items; without,
-    only the promotions that tell nothing about other projects. Raises `Invalid` for a month that has not begun at `at`.
+    only the promotions that tell nothing about other projects. `products` are the catalog's if they are there already.
+    Raises `Invalid` for a month that has not begun at `at`.
     """
-    return draft_months(session, usage, [Payer(account, projects, whole)], month, at)[0].draft
+    return draft_months(session, usage, [Payer(account, projects, whole)], month, at, products=products)[0].draft
 
 
 def draft_months(
@@ -86,9 +89,12 @@ def draft_months(
     terms = {payer.account.id: terms_of(payer, frame, promotions.get(payer.account.id, ())) for payer in payers}
     whole = [payer.account for payer in payers if payer.whole]
     all_whole = len(whole) == len(payers)
-    used = read_use(usage, terms, products, frame, at, received_through=received_through, whole=all_whole)
+    reading = usage.begin(
+        partial(read_use, usage, terms, products, frame, at, received_through=received_through, whole=all_whole)
+    )
     late = adjustments_of(session, usage, whole, frame, received_through) if whole else {}
     books = open_items(session, whole) if whole else {}
+    used = reading.result()
     return [
         _drafted(payer, frame, terms[id_], used[id_], late.get(id_, ()), books.get(id_, Books()))
         for payer in payers

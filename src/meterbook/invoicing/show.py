@@ -8,11 +8,14 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account, Project
+from meterbook.catalog.queries import current_catalog
 from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
-from meterbook.invoicing.daily_use import costs_by_day
+from meterbook.core.rating import Frame
+from meterbook.invoicing.daily_use import costs_by_day, read_ahead
 from meterbook.invoicing.draft import draft_month
 from meterbook.invoicing.narrow import narrowed
 from meterbook.invoicing.queries import draft_of, invoices_of_month
@@ -46,8 +49,11 @@ def show_month(
     """
     issued = invoices_of_month(session, [account.id], month).get(account.id)
     if issued is None or issued.issued_at is None or at < issued.issued_at:
-        draft = draft_month(session, usage, account, projects, month, at, whole)
-        daily = costs_by_day(usage, account.id, projects, draft, at, whole=whole) if by_day else None
+        products = current_catalog(session)
+        frame = Frame(month, zone_of(account))
+        ahead = read_ahead(usage, account.id, products, frame, at) if by_day and whole else None
+        draft = draft_month(session, usage, account, projects, month, at, whole, products)
+        daily = costs_by_day(usage, account.id, projects, draft, at, whole=whole, ahead=ahead) if by_day else None
         return ShownMonth(draft, None, daily)
     draft = draft_of(issued, account.code)
     if not whole:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,11 @@ from meterbook.usage.sieve import Sieve
 
 # How many statements of one reading run side by side; ClickHouse divides a month of a few 100,000 rows poorly itself.
 READERS: Final = max(1, min(4, os.cpu_count() or 1))
+_BESIDE: Final = 4  # readings that go on beside what asked for them; others wait for one of these to end
 _FOLDER: Final = "usage"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Answer = TypeVar("Answer")
 
 
 class UsageStore:
@@ -43,6 +46,7 @@ class UsageStore:
         self._flusher = Flusher(engine, self._recorder)
         self._roll_up = RollUp(engine, self.received_through, lambda: self._recorder.recorded_rows)
         self._readers = ThreadPoolExecutor(READERS, "usage-reader")
+        self._beside = ThreadPoolExecutor(_BESIDE, "usage-beside")
 
     def submit(self, submission: Submission) -> None:
         """Hand events over to be recorded; raises `Busy` when too many are waiting."""
@@ -87,6 +91,10 @@ class UsageStore:
         self._flusher.settle()
         return pa.concat_tables(self._readers.map(partial(self._engine.query, sql), parameters))
 
+    def begin(self, read: Callable[[], Answer]) -> Future[Answer]:
+        """Begin a reading of this store that goes on beside what its caller does until asking for the result."""
+        return self._beside.submit(read)
+
     def stream(self, sql: str, parameters: Mapping[str, Parameter]) -> Iterator[pa.RecordBatch]:
         """Run a reading statement and yield its rows in batches, so that memory does not grow with the answer."""
         self._flusher.settle()
@@ -95,6 +103,7 @@ class UsageStore:
     def close(self) -> None:
         """Store what was acknowledged, stop, and release the folder."""
         self._roll_up.close()
+        self._beside.shutdown()
         self._readers.shutdown()
         self._recorder.close()
         self._flusher.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -44,15 +45,17 @@ def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> 
     projects, whole, asked = at.projects(), at.sees_account, at.month(month)
     shown = remembered.show(at.session, usage, at.account, projects, asked, at.now, whole=whole, by_day=True)
     before = same_hours(at.session, usage, at.account, projects, shown.draft.frame, at.now, remembered, whole=whole)
-    changes = with_days(greatest_changes(shown.draft, before.draft), usage, at.account, projects, shown.draft)
+    changes = greatest_changes(shown.draft, before.draft) if before.has_usage else []
+    dated = usage.begin(partial(with_days, changes, usage, at.account, projects, shown.draft))
+    account = _account(at, shown.draft) if whole else None
     page = present_overview(
         at,
         shown,
         before,
-        changes if before.has_usage else [],
+        dated.result(),
         product_positions(at.session),
         len(projects),
-        account=_account(at, shown.draft) if whole else None,
+        account=account,
         may_send=at.reader.access.administered_projects(at.account.id) != NONE,
     )
     not_over = translations(at.language).gettext("not over yet")

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from meterbook.accounts import check
@@ -159,18 +160,20 @@ def days_of(looked: Looked, project: Project, cuts: Collection[datetime] = ()) -
     Issued months are read as they were billed, which makes a difference only where usage came late.
     """
     zone, at = looked.at.zone, looked.at
-    late = late_months(at.request.app.state.usage, at.account, project, looked.meters, looked.issued.values())
+    usage = at.request.app.state.usage
+    late = late_months(usage, at.account, project, looked.meters, looked.issued.values())
     looked = replace(looked, issued={each.month: each for each in late})
     starts = day_starts(looked.starts_at, looked.ends_at, zone)
     windows = _windows(looked, [project.id], sorted({*starts, *cuts, looked.ends_at}))
     used = {zone.local(window.starts_at).date() for window in windows}
     wanted = {start: zone.local(start).date() for start in starts if looked.state.shows(zone.local(start).date())}
     opened = [start for start, day in wanted.items() if day in used][-DAYS_OPEN_MAX:]
-    hours = {
-        product.code: _hours(looked, project, product, opened)
+    reading = {
+        product.code: usage.begin(partial(_hours, looked, project, product, opened))
         for product in looked.products
         if opened and any(window.meter == product.meter for window in windows)
     }
+    hours = {product: found.result() for product, found in reading.items()}
     return OfProject(project, windows, frozenset(wanted[start] for start in opened), hours, late_months=late)
 
 
