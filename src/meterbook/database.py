@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import ClassVar, Final
@@ -43,6 +44,20 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar = {datetime: DateTime(timezone=True)}
+
+
+def insert_rows(session: Session, table: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows of the same columns, in their order: one parameter of one statement, taken apart by the server."""
+    if not rows:
+        return
+    name, columns = table.__tablename__, ", ".join(f'"{column}"' for column in rows[0])
+    session.execute(
+        text(
+            f"insert into {name} ({columns})"  # noqa: S608 - names are those of our own tables
+            f" select {columns} from jsonb_populate_recordset(cast(null as {name}), cast(:rows as jsonb))"
+        ),
+        {"rows": json.dumps(rows, default=str)},
+    )
 
 
 class Database:

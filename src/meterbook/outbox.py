@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -50,6 +51,21 @@ _DEFER: Final = text("""
         )::procrastinate_job_to_defer_v1
     ]))
 """)
+_DEFER_ALL: Final = text("""
+    select procrastinate_defer_jobs_v1(array(
+        select row(
+            cast(:queue as varchar),
+            cast(:task as varchar),
+            0,
+            null,
+            null,
+            job -> 'arguments',
+            cast(job ->> 'at' as timestamptz)
+        )::procrastinate_job_to_defer_v1
+        from jsonb_array_elements(cast(:jobs as jsonb)) with ordinality as listed (job, place)
+        order by place
+    ))
+""")
 # A worker passes over a job that is locked here, until this transaction ends.
 _HOLD_WAITING: Final = text("""
     select id
@@ -93,6 +109,24 @@ def defer(
     if queueing_lock is None:
         return int(session.execute(_DEFER, job).scalar_one())
     return _defer_unless_waiting(session, job)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One of many jobs that are queued together: what JSON can hold, and before when it does not run."""
+
+    arguments: Mapping[str, object]
+    at: datetime | None = None
+
+
+def defer_all(session: Session, task: str, jobs: Sequence[Job]) -> None:
+    """Queue jobs of one task in the session's transaction, in one statement; they run as those of `defer` do."""
+    if not jobs:
+        return
+    listed = [{"arguments": job.arguments, "at": job.at and job.at.isoformat()} for job in jobs]
+    written = json.dumps(listed, allow_nan=False)
+    assert len(written) <= ARGUMENTS_BYTES_MAX * len(jobs), f"{task}: the arguments are too long"
+    session.execute(_DEFER_ALL, {"queue": QUEUE, "task": task, "jobs": written})
 
 
 def _defer_unless_waiting(session: Session, job: dict[str, object]) -> int | None:

@@ -51,6 +51,12 @@ def payment_information_of(session: Session, account_id: int) -> PaymentInformat
     return session.get(PaymentInformation, account_id)
 
 
+def payment_informations(session: Session, account_ids: Collection[int]) -> dict[int, PaymentInformation]:
+    """Return how accounts pay and where their invoices go, by account, those that have registered it."""
+    rows = session.scalars(select(PaymentInformation).where(PaymentInformation.account_id.in_(account_ids)))
+    return {row.account_id: row for row in rows}
+
+
 def all_projects(session: Session, account_ids: Collection[int]) -> dict[int, list[Project]]:
     """Return every project of the accounts, by account and in order of code; for acts that bill them."""
     found: dict[int, list[Project]] = {account_id: [] for account_id in account_ids}

@@ -86,7 +86,7 @@ def close_month(
             _draft_group(session, usage, ids, month, at, closed, remake=not confirm, alone=alone)
         if confirm:
             with transactions() as session:
-                _issue_group(session, settings, ids, month, at)
+                issue(session, at, settings, locked(session, ids), month)
         progress(len(ids))
     with transactions() as session:
         found = [account_id for group in groups for account_id in group]
@@ -149,21 +149,15 @@ def _draft_group(
     usage_through = usage.received_through()
     projects = all_projects(session, [account.id for account in ready])
     payers = [Payer(account, projects[account.id], True) for account in ready]
-    for drafted in draft_months(session, usage, payers, month, at, received_through=usage_through):
-        account = drafted.payer.account
-        if keep(session, at, drafted, usage_through) is not None:
-            if any(other > str(month) for other in drafts.get(account.id, ())):
-                discard_later(session, account.id, month)
-        elif not remake:  # closed, with nothing to bill
-            expire_credits(session, at, account, drafted.draft.frame.ends_at)
+    drafted = draft_months(session, usage, payers, month, at, received_through=usage_through)
+    made = keep(session, at, drafted, usage_through)
+    for account_id in made:
+        if any(other > str(month) for other in drafts.get(account_id, ())):
+            discard_later(session, account_id, month)
+    if not remake:  # closed, with nothing to bill
+        nothing = [each for each in drafted if each.payer.account.id not in made]
+        expire_credits(session, at, [(each.payer.account, each.draft.frame.ends_at) for each in nothing])
 
 
 def _is_open(kept: Invoice | None, remake: bool) -> bool:
     return kept is None or (remake and kept.number is None)
-
-
-def _issue_group(session: Session, settings: Settings, ids: Sequence[int], month: BillingMonth, at: datetime) -> None:
-    accounts = {account.id: account for account in locked(session, ids)}
-    kept = invoices_of_month(session, ids, month)
-    for invoice in sorted(kept.values(), key=lambda row: row.id):
-        issue(session, at, settings, accounts[invoice.account_id], invoice)

@@ -18,7 +18,7 @@ from meterbook.errors import Invalid, Refused
 from meterbook.invoicing.issue import parties
 from meterbook.invoicing.number import DocumentType, next_number
 from meterbook.invoicing.queries import credit_notes_of, currency_of_invoice
-from meterbook.invoicing.queue import queue_letter
+from meterbook.invoicing.queue import Letter, queue_letters
 from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.tables import CreditNote, CreditNoteLine, CreditNoteTax, Invoice, InvoiceLine
 from meterbook.ledger.post import add_prepayment, post
@@ -82,7 +82,7 @@ def credit(
     session.flush()
     _book(session, issued_at, account, invoice, note, rows, nets)
     settle_account(session, issued_at, account, f"credit_note:{note.id}")
-    queue_letter(session, now, settings, account, information, invoice, note)
+    queue_letters(session, now, settings, [Letter(account, information, invoice, note)])
     return note
 
 

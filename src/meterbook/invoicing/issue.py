@@ -1,7 +1,8 @@
-"""Issue a kept draft: in one transaction it gets its number, its entries and its settlement, and its mail is queued."""
+"""Issue kept drafts: in one transaction they get numbers, entries and settlement, and their mail is queued."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -9,48 +10,56 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from meterbook import outbox
-from meterbook.accounts.queries import currency_of, payment_information_of, zone_of
+from meterbook.accounts.queries import currency_of, payment_informations, zone_of
 from meterbook.accounts.tables import Account, PaymentInformation
 from meterbook.core.credits import Owed, settlement
-from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
+from meterbook.core.journal import Entry, LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.invoicing.facts import open_items
-from meterbook.invoicing.number import DocumentType, next_number
-from meterbook.invoicing.queue import queue_letter
-from meterbook.invoicing.settle import expire_credits, settle_account
+from meterbook.invoicing.number import DocumentType, next_numbers
+from meterbook.invoicing.queries import drafts_with_lines
+from meterbook.invoicing.queue import Letter, queue_letters
+from meterbook.invoicing.settle import expire_credits, settle_accounts
 from meterbook.invoicing.tables import Invoice
-from meterbook.ledger.post import post
+from meterbook.ledger.post import post_all
 from meterbook.settings import Settings
 
 
-def issue(session: Session, now: datetime, settings: Settings, account: Account, invoice: Invoice) -> Invoice:
-    """Issue a kept draft as it is, and return it; one that is issued already stays as it is.
+def issue(
+    session: Session, now: datetime, settings: Settings, accounts: Sequence[Account], month: BillingMonth
+) -> None:
+    """Issue the drafts that are kept of accounts' month, as they are; what is issued already stays as it is.
 
-    What it leaves to pay, and what credit and balance pay of it, is decided now. The account is locked
+    What an invoice leaves to pay, and what credit and balance pay of it, is decided now. The accounts are locked
     (`accounts.queries.locked`), so whoever comes second finds it done.
     """
-    if invoice.number is not None:
-        return invoice
-    money = currency_of(account)
-    books = open_items(session, [account])[account.id]
-    total = Money(invoice.total_minor, money)
-    standing = settlement(Owed(invoice.id, total, invoice.starts_at, invoice.ends_at), books)
-    number, issued_at = next_number(session, now, settings, DocumentType.invoice)
-    information = payment_information_of(session, account.id)
-    invoice.unpaid_minor = standing.unpaid.minor
-    invoice.credit_used_minor = standing.credit_used.minor
-    invoice.balance_used_minor = standing.balance_used.minor
-    invoice.number, invoice.issued_at = number, issued_at
-    invoice.due_on = due_on(invoice, issued_at, account, settings.due_day)
-    invoice.document = parties(settings, account, information)
+    kept = drafts_with_lines(session, [account.id for account in accounts], month)
+    if not kept:
+        return
+    payers = {account.id: account for account in accounts if account.id in kept}
+    books = open_items(session, list(payers.values()))
+    informations = payment_informations(session, list(payers))
+    numbers, issued_at = next_numbers(session, now, settings, DocumentType.invoice, len(kept))
+    for number, invoice in zip(numbers, kept.values(), strict=True):
+        account = payers[invoice.account_id]
+        total = Money(invoice.total_minor, currency_of(account))
+        standing = settlement(Owed(invoice.id, total, invoice.starts_at, invoice.ends_at), books[account.id])
+        invoice.unpaid_minor = standing.unpaid.minor
+        invoice.credit_used_minor = standing.credit_used.minor
+        invoice.balance_used_minor = standing.balance_used.minor
+        invoice.number, invoice.issued_at = number, issued_at
+        invoice.due_on = due_on(invoice, issued_at, account, settings.due_day)
+        invoice.document = parties(settings, account, informations.get(account.id))
     session.flush()
-    _book(session, issued_at, account, invoice)
-    settle_account(session, issued_at, account, f"invoice:{invoice.id}")
-    expire_credits(session, issued_at, account, invoice.ends_at)
-    queue_letter(session, now, settings, account, information, invoice)
-    _queue_collection(session, account, information, invoice, (standing.credit_used + standing.balance_used).minor)
-    return invoice
+    post_all(session, issued_at, [_entry(payers[invoice.account_id], invoice) for invoice in kept.values()])
+    causes = {account_id: f"invoice:{invoice.id}" for account_id, invoice in kept.items()}
+    settle_accounts(session, issued_at, list(payers.values()), causes)
+    expire_credits(session, issued_at, [(payers[id_], invoice.ends_at) for id_, invoice in kept.items()])
+    letters = [Letter(payers[id_], informations.get(id_), invoice) for id_, invoice in kept.items()]
+    queue_letters(session, now, settings, letters)
+    charged = [invoice for id_, invoice in kept.items() if _is_charged(informations.get(id_), invoice)]
+    outbox.defer_all(session, "collect", [_collection(payers[invoice.account_id], invoice) for invoice in charged])
 
 
 def discard_later(session: Session, account_id: int, month: BillingMonth) -> None:
@@ -96,7 +105,7 @@ def parties(settings: Settings, account: Account, information: PaymentInformatio
     }
 
 
-def _book(session: Session, now: datetime, account: Account, invoice: Invoice) -> None:
+def _entry(account: Account, invoice: Invoice) -> Entry:
     money = currency_of(account)
 
     def amount(minor: int) -> Money:
@@ -111,15 +120,17 @@ def _book(session: Session, now: datetime, account: Account, invoice: Invoice) -
         for each in invoice.discounts
     ]
     postings.append(Posting(LedgerAccount.tax_payable, amount(-invoice.tax_minor)))
-    post(session, now, entry(Reason.invoice, f"invoice:{invoice.id}", account.id, *postings))
+    return entry(Reason.invoice, f"invoice:{invoice.id}", account.id, *postings)
 
 
-def _queue_collection(
-    session: Session, account: Account, information: PaymentInformation | None, invoice: Invoice, used_minor: int
-) -> None:
-    """Queue the charge of the card for the due date, if something is left to charge."""
-    if information is None or information.method != "card" or used_minor >= invoice.total_minor:
-        return
+def _is_charged(information: PaymentInformation | None, invoice: Invoice) -> bool:
+    """Whether something is left to charge to a card."""
+    used_minor = invoice.credit_used_minor + invoice.balance_used_minor
+    return information is not None and information.method == "card" and used_minor < invoice.total_minor
+
+
+def _collection(account: Account, invoice: Invoice) -> outbox.Job:
+    """Return the charge of the card on the due date."""
     assert invoice.due_on is not None, "an issued invoice has its due date"
     due = datetime.combine(invoice.due_on, time(), zone_of(account).tzinfo).astimezone(UTC)
-    outbox.defer(session, "collect", at=due, invoice_id=invoice.id, attempt=1)
+    return outbox.Job({"invoice_id": invoice.id, "attempt": 1}, due)

@@ -1,37 +1,52 @@
-"""Keep a draft: the month as it was drafted becomes a row that awaits its number (DOMAIN 6)."""
+"""Keep drafts: a month as it was drafted becomes a row that awaits its number (DOMAIN 6)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from meterbook.core.discounts import Discount
 from meterbook.core.invoice import Adjustment, InvoiceDraft, Line
 from meterbook.core.money import plain
+from meterbook.database import insert_rows
 from meterbook.invoicing.draft import Drafted
 from meterbook.invoicing.tables import Invoice, InvoiceDiscount, InvoiceLine, InvoiceTax
 from meterbook.invoicing.terms import frozen_price, frozen_product, frozen_promotion, frozen_terms
 
 
-def keep(session: Session, now: datetime, drafted: Drafted, usage_through: datetime) -> int | None:
-    """Keep an account's draft in place of one kept before, and return its id; None when there is nothing to bill.
+def keep(session: Session, now: datetime, drafted: Sequence[Drafted], usage_through: datetime) -> dict[int, int]:
+    """Keep accounts' drafts of one month in place of those kept before, and return their ids by account.
 
-    `usage_through` is the moment of receipt through which usage was counted. The month must not be issued.
+    Where there is nothing to bill nothing is kept. `usage_through` is the moment of receipt through which usage was
+    counted. The month must not be issued.
     """
-    draft, account = drafted.draft, drafted.payer.account
-    month = str(draft.frame.month)
+    if not drafted:
+        return {}
+    ids = [each.payer.account.id for each in drafted]
+    month = str(drafted[0].draft.frame.month)
     session.execute(
-        delete(Invoice).where(Invoice.account_id == account.id, Invoice.month == month, Invoice.number.is_(None))
+        delete(Invoice).where(Invoice.account_id.in_(ids), Invoice.month == month, Invoice.number.is_(None))
     )
-    if not draft.lines and not draft.adjustments:
-        return None
-    row = Invoice(
-        account_id=account.id,
-        month=month,
+    kept = [each for each in drafted if each.draft.lines or each.draft.adjustments]
+    rows = [_row(each, now, usage_through) for each in kept]
+    session.add_all(rows)
+    session.flush()
+    drafts = [(row.id, each.draft) for row, each in zip(rows, kept, strict=True)]
+    insert_rows(session, InvoiceLine, [line for id_, draft in drafts for line in _lines(id_, draft)])
+    insert_rows(session, InvoiceDiscount, [row for id_, draft in drafts for row in _discounts(id_, draft.discounts)])
+    insert_rows(session, InvoiceTax, [row for id_, draft in drafts for row in _taxes(id_, draft)])
+    return {row.account_id: row.id for row in rows}
+
+
+def _row(drafted: Drafted, now: datetime, usage_through: datetime) -> Invoice:
+    draft = drafted.draft
+    return Invoice(
+        account_id=drafted.payer.account.id,
+        month=str(draft.frame.month),
         currency=draft.currency.code,
         rounding=draft.currency.rounding.value,
         time_zone=draft.frame.zone.name,
@@ -51,17 +66,6 @@ def keep(session: Session, now: datetime, drafted: Drafted, usage_through: datet
         document={},
         deferred_months=[str(each) for each in draft.deferred_months],
     )
-    session.add(row)
-    session.flush()
-    session.execute(insert(InvoiceLine), list(_lines(row.id, draft)))
-    if draft.discounts:
-        session.execute(insert(InvoiceDiscount), list(_discounts(row.id, draft.discounts)))
-    taxes = [
-        {"invoice_id": row.id, "rate": tax.rate, "base_minor": tax.base.minor, "amount_minor": tax.amount.minor}
-        for tax in draft.tax
-    ]
-    session.execute(insert(InvoiceTax), taxes)
-    return row.id
 
 
 def _lines(invoice_id: int, draft: InvoiceDraft) -> Iterator[dict[str, Any]]:
@@ -128,4 +132,14 @@ def _discounts(invoice_id: int, discounts: tuple[Discount, ...]) -> Iterator[dic
             "amount_minor": discount.amount.minor,
             "quantity": None if discount.quantity is None else str(discount.quantity),
             "shares": {str(place + 1): share.minor for place, share in discount.shares},
+        }
+
+
+def _taxes(invoice_id: int, draft: InvoiceDraft) -> Iterator[dict[str, Any]]:
+    for tax in draft.tax:
+        yield {
+            "invoice_id": invoice_id,
+            "rate": tax.rate,
+            "base_minor": tax.base.minor,
+            "amount_minor": tax.amount.minor,
         }

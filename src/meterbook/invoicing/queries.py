@@ -95,6 +95,17 @@ def invoices_of_month(session: Session, account_ids: Collection[int], month: Bil
     return {row.account_id: row for row in rows}
 
 
+def drafts_with_lines(session: Session, account_ids: Collection[int], month: BillingMonth) -> dict[int, Invoice]:
+    """Return the drafts that are kept of a month, by account in the order they were kept, with lines and discounts."""
+    rows = session.scalars(
+        select(Invoice)
+        .where(Invoice.account_id.in_(account_ids), Invoice.month == str(month), Invoice.number.is_(None))
+        .order_by(Invoice.id)
+        .options(selectinload(Invoice.lines), selectinload(Invoice.discounts))
+    )
+    return {row.account_id: row for row in rows}
+
+
 def invoices_by_id(session: Session, ids: Collection[int]) -> dict[int, Invoice]:
     """Return invoices by id."""
     return {row.id: row for row in session.scalars(select(Invoice).where(Invoice.id.in_(ids)))}

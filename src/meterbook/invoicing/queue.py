@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -15,41 +17,47 @@ from meterbook.invoicing.tables import CreditNote, Delivery, Invoice
 from meterbook.settings import Settings
 
 
-def queue_letter(
-    session: Session,
-    now: datetime,
-    settings: Settings,
-    account: Account,
-    information: PaymentInformation | None,
-    invoice: Invoice,
-    credit_note: CreditNote | None = None,
-    reminder: str | None = None,
-) -> None:
-    """Note a letter and queue its delivery; the same letter again changes nothing.
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter about an invoice, or about its `credit_note`; `reminder` names a reminder among those of an invoice."""
 
-    Its Message-ID is made of what it is about, so that a letter sent again is known to be the same one. `reminder`
-    names a reminder among those of an invoice.
-    """
-    subject = credit_note.number if credit_note else invoice.number
-    kind = "reminder" if reminder else "credit_note" if credit_note else "invoice"
-    message_id = f"<{subject}{f'.{reminder}' if reminder else ''}@{settings.mail_domain}>"
-    made = session.execute(
-        insert(Delivery)
-        .values(
-            message_id=message_id,
-            kind=kind,
-            invoice_id=invoice.id,
-            credit_note_id=credit_note.id if credit_note else None,
-            recipient=information.email if information else account.billing_email,
-            cc=information.cc if information else [],
-            queued_at=now,
-            attempts=0,
-        )
-        .on_conflict_do_nothing(index_elements=["message_id"])
-        .returning(Delivery.id)
-    ).scalar_one_or_none()
-    if made is not None:
-        outbox.defer(session, "deliver", delivery_id=made)
+    account: Account
+    information: PaymentInformation | None
+    invoice: Invoice
+    credit_note: CreditNote | None = None
+    reminder: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the letter is, as deliveries call it."""
+        return "reminder" if self.reminder else "credit_note" if self.credit_note else "invoice"
+
+    def message_id(self, domain: str) -> str:
+        """Return its Message-ID, made of what it is about, so that a letter sent again is known to be the same one."""
+        subject = self.credit_note.number if self.credit_note else self.invoice.number
+        return f"<{subject}{f'.{self.reminder}' if self.reminder else ''}@{domain}>"
+
+
+def queue_letters(session: Session, now: datetime, settings: Settings, letters: Sequence[Letter]) -> None:
+    """Note letters and queue their deliveries; the same letter again changes nothing."""
+    rows = [
+        {
+            "message_id": letter.message_id(settings.mail_domain),
+            "kind": letter.kind,
+            "invoice_id": letter.invoice.id,
+            "credit_note_id": letter.credit_note.id if letter.credit_note else None,
+            "recipient": letter.information.email if letter.information else letter.account.billing_email,
+            "cc": letter.information.cc if letter.information else [],
+            "queued_at": now,
+            "attempts": 0,
+        }
+        for letter in letters
+    ]
+    if not rows:
+        return
+    noted = insert(Delivery).on_conflict_do_nothing(index_elements=["message_id"]).returning(Delivery.id)
+    made = sorted(session.scalars(noted, rows))
+    outbox.defer_all(session, "deliver", [outbox.Job(arguments={"delivery_id": id_}) for id_ in made])
 
 
 def queue_again(session: Session, account: Account, information: PaymentInformation | None, letter: Delivery) -> None:

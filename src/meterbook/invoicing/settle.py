@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -10,31 +11,51 @@ from meterbook.accounts.tables import Account
 from meterbook.core.credits import Application, Credit, settle
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.invoicing.facts import open_items
-from meterbook.ledger.post import post
+from meterbook.ledger.post import post, post_all
 from meterbook.ledger.queries import expiry_count
 
 
 def settle_account(session: Session, now: datetime, account: Account, cause: str) -> tuple[Application, ...]:
-    """Pay an account's unpaid invoices with its credit and balance, as far as they go; return what paid what.
+    """Pay one account's unpaid invoices as `settle_accounts` does; return what paid what."""
+    return settle_accounts(session, now, [account], {account.id: cause})[account.id]
 
-    `cause` names why now, as "invoice:17" or "payment:5", and makes the entries happen once. The account is locked.
+
+def settle_accounts(
+    session: Session, now: datetime, accounts: Sequence[Account], causes: Mapping[int, str]
+) -> dict[int, tuple[Application, ...]]:
+    """Pay accounts' unpaid invoices with their credit and balance, as far as they go; return what paid what by account.
+
+    `causes` name, by account, why now, as "invoice:17" or "payment:5", and make the entries happen once. The accounts
+    are locked.
     """
-    applications = settle(open_items(session, [account])[account.id])
-    by_invoice: dict[int, list[Application]] = {}
-    for each in applications:
-        assert each.owed.invoice_id is not None, "a draft is not in the books"
-        by_invoice.setdefault(each.owed.invoice_id, []).append(each)
-    for invoice_id, paid in by_invoice.items():
-        postings = [posting for each in paid for posting in _postings(each, invoice_id)]
-        post(session, now, entry(Reason.settlement, f"{cause}>invoice:{invoice_id}", account.id, *postings))
+    applications = {account_id: settle(books) for account_id, books in open_items(session, accounts).items()}
+    entries = []
+    for account_id, applied in applications.items():
+        by_invoice: dict[int, list[Application]] = {}
+        for each in applied:
+            assert each.owed.invoice_id is not None, "a draft is not in the books"
+            by_invoice.setdefault(each.owed.invoice_id, []).append(each)
+        for invoice_id, paid in by_invoice.items():
+            postings = [posting for each in paid for posting in _postings(each, invoice_id)]
+            source = f"{causes[account_id]}>invoice:{invoice_id}"
+            entries.append(entry(Reason.settlement, source, account_id, *postings))
+    post_all(session, now, entries)
     return applications
 
 
-def expire_credits(session: Session, now: datetime, account: Account, ended_at: datetime) -> None:
-    """Take away what is left of credits that ended with or before a month that is closed now; the account is locked."""
-    for credit in open_items(session, [account])[account.id].credits:
-        if credit.ends_at is None or credit.ends_at > ended_at:
-            continue
+def expire_credits(session: Session, now: datetime, ended: Sequence[tuple[Account, datetime]]) -> None:
+    """Take away what is left of credits that ended with or before the ends of accounts' months that are closed now.
+
+    The accounts are locked.
+    """
+    books = open_items(session, [account for account, _ in ended]) if ended else {}
+    expired = [
+        (account, credit)
+        for account, ended_at in ended
+        for credit in books[account.id].credits
+        if credit.ends_at is not None and credit.ends_at <= ended_at
+    ]
+    for account, credit in expired:
         postings = (
             Posting(LedgerAccount.promotional_credit, credit.left, credit_id=credit.id),
             Posting(LedgerAccount.promotions, -credit.left),

@@ -21,7 +21,7 @@ from meterbook.core.money import Money
 from meterbook.errors import Refused
 from meterbook.invoicing.close import Transactions
 from meterbook.invoicing.queries import currency_of_invoice
-from meterbook.invoicing.queue import queue_letter
+from meterbook.invoicing.queue import Letter, queue_letters
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.queries import unpaid_of
 from meterbook.payments.book import add_payment, book_payment, limit_projects
@@ -197,7 +197,8 @@ def _not_charged(
 ) -> None:
     """Tell the customer, and queue the schedule's next try; after the last one the account is limited."""
     information = payment_information_of(session, account.id)
-    queue_letter(session, now, settings, account, information, invoice, reminder=f"not-charged-{attempt.number}")
+    letter = Letter(account, information, invoice, reminder=f"not-charged-{attempt.number}")
+    queue_letters(session, now, settings, [letter])
     if attempt.number >= BY_HAND_FROM:
         return
     if attempt.number > len(settings.retry_days):
