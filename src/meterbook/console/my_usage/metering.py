@@ -13,9 +13,11 @@ from fastapi.responses import Response
 
 from meterbook.console.languages import translations
 from meterbook.console.my_usage.metering_sheets import hour_columns, hour_rows, screen_columns, screen_rows
-from meterbook.console.my_usage.metering_state import METERING
+from meterbook.console.my_usage.metering_state import METERING, MeteringState
 from meterbook.console.my_usage.present_metering import (
+    FEW_DAYS,
     RESOURCES_OF_A_DAY,
+    RESOURCES_OF_A_FEW_DAYS,
     RESOURCES_OF_DAYS,
     MeteringWindow,
     present_events,
@@ -116,19 +118,27 @@ def _page(behind: Behind) -> MeteringWindow:
         page = present_metering(figure, behind.windows, (), behind.parts, state.of_day(None))
         return replace(page, events=present_events(figure, state.hour, rows, cursor, state))
     days = day_starts(figure.starts_at, figure.ends_at, figure.zone)
+    opened = [day for day in days if state.shows(figure.zone.local(day).date())]
     hours = hours_of_days(
         usage,
         account.id,
         behind.project.id,
         figure.meter,
         [*days, figure.ends_at],
-        [day for day in days if state.shows(figure.zone.local(day).date())],
+        opened,
         figure.zone,
         figure.until,
-        resources_max=RESOURCES_OF_A_DAY if state.day else RESOURCES_OF_DAYS,
+        resources_max=_named(state, len(opened)),
         received_through=behind.received_through,
     )
     return present_metering(figure, behind.windows, hours, behind.parts, state)
+
+
+def _named(state: MeteringState, open_days: int) -> int:
+    """Return how many of an hour's resources are named: fewer, the more there is to read."""
+    if state.day:
+        return RESOURCES_OF_A_DAY
+    return RESOURCES_OF_A_FEW_DAYS if open_days <= FEW_DAYS else RESOURCES_OF_DAYS
 
 
 def _days_sheet(behind: Behind) -> Response:

@@ -23,8 +23,10 @@ from meterbook.invoicing.usage_shown import MonthPart
 from meterbook.usage.hours import RawEvent, UsageHour
 from meterbook.usage.queries import UsageWindow
 
-RESOURCES_OF_DAYS: Final = 12  # named in an hour while several days are on the screen
-RESOURCES_OF_A_DAY: Final = 40  # and while it is one day
+RESOURCES_OF_A_DAY: Final = 40  # named in an hour while one day is on the screen
+RESOURCES_OF_A_FEW_DAYS: Final = 12
+RESOURCES_OF_DAYS: Final = 4  # while more days are open than anybody reads to the end
+FEW_DAYS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
