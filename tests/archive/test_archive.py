@@ -95,7 +95,7 @@ def rows_of(database: Database) -> dict[str, list[Any]]:
 
 def events_of(store: UsageStore) -> list[dict[str, Any]]:
     rows = [row for batch in events_through(store, store.received_through()) for row in batch.to_pylist()]
-    return sorted(rows, key=lambda row: row["identity"])
+    return sorted(rows, key=lambda row: (row["source"], row["id"]))
 
 
 def restore(database: Database, folder: Path, data_dir: Path) -> Manifest:

@@ -3,10 +3,8 @@
 from datetime import timedelta
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from meterbook.usage.identity import identities
 from meterbook.usage.sieve import Sieve
 from meterbook.usage.store import UsageStore
 from tests.usage.sending import HOUR, NOW, Sender, event
@@ -66,15 +64,6 @@ def test_a_large_batch_sent_again_is_known_whole(sender: Sender) -> None:
     receipt = sender.send([*events[:9_999], event("new", NOW)])
     assert (receipt.accepted, receipt.duplicates) == (1, 9_999)
     assert len(sender.rows()) == 10_001
-
-
-def test_identities_are_of_account_source_and_id() -> None:
-    accounts = np.array([1, 1, 2, 1], dtype=np.uint64)
-    sources, ids = pa.array(["s", "s", "s", "t"]), pa.array(["a", "b", "a", "a"])
-    found = identities(accounts, sources, ids)
-    assert len(set(found)) == 4
-    assert found[0] == identities(accounts[:1], sources[:1], ids[:1])[0]
-    assert {len(identity) for identity in found} == {16}
 
 
 def test_the_sieve_misses_no_member_and_few_strangers_pass() -> None:

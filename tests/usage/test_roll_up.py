@@ -95,7 +95,7 @@ def test_a_reading_of_the_roll_up_is_one_of_the_events(
         for meter in METERS:
             expected = expected_use(counted, meter, boundaries, zone)
             assert use(sender, meter, boundaries, zone, ends, received_through) == expected
-    assert store.roll_up_faults() == []
+    assert store.faults() == []
 
 
 def test_days_and_hours_of_the_roll_up_add_up(sender: Sender) -> None:
@@ -142,4 +142,4 @@ def test_a_step_may_be_repeated(sender: Sender) -> None:
     assert use(sender, MAXIMUM, [START, END], UTC_ZONE, END) == [(Decimal(5), 1)]
     assert use(sender, COUNTER, [START, END], UTC_ZONE, END) == [(Decimal(2), 1)]
     assert use(sender, MAXIMUM, [START, END], UTC_ZONE, END, moment) == [(Decimal(3), 1)]
-    assert sender.store.roll_up_faults() == []
+    assert sender.store.faults() == []

@@ -10,6 +10,7 @@ import pytest
 
 from meterbook.core.period import BillingZone, billing_zone
 from meterbook.usage.store import open_usage
+from meterbook.usage.stored import complete_identities
 from tests.usage.sending import COUNTER, HOUR, NOW, PRESENCE, STOCK, Sender, event
 from tests.usage.test_metering import END, LATER, START, UTC_ZONE
 from tests.usage.test_roll_up import begin, use
@@ -22,17 +23,18 @@ def test_a_wrong_roll_up_is_found(tmp_path: Path) -> None:
     sender = Sender(store, 1)
     sender.send([event("a", START), event("b", START + HOUR, STOCK.type, value="7")], now=LATER)
     begin(sender)
-    assert store.roll_up_faults() == []
+    assert store.faults() == []
     store._engine.run("insert into metered_days (account_id, day, project_id, type, hours) values (1, 9, 11, 'x', 1)")
     store._engine.run("alter table events delete where id = 'a' settings mutations_sync = 1")
-    days, hours = store.roll_up_faults()
+    complete_identities(store._engine)
+    days, hours = store.faults()
     assert days == "roll-up of account 1, project 11, x: the sums of day 9 are not those of its hours"
     assert hours == (
         "roll-up of account 1, project 11, host.seen: 1 hours from 2026-06-01T00:00Z on differ from the events"
     )
     assert use(sender, PRESENCE, [START, END], UTC_ZONE, END) == []
     begin(sender)
-    assert store.roll_up_faults() == []
+    assert store.faults() == []
     store.close()
 
 
@@ -53,7 +55,7 @@ def test_the_roll_up_survives_restarts_and_kills(tmp_path: Path) -> None:
     events = len(sender.rows())
     month = [NOW - 24 * HOUR, NOW + HOUR]
     assert use(sender, COUNTER, month, UTC_ZONE, LATER) == [(Decimal(events), 1)]
-    assert store.roll_up_faults() == []
+    assert store.faults() == []
     assert use(sender, COUNTER, month, UTC_ZONE, LATER) == [(Decimal(events), 1)]
     store.close()
 

@@ -122,7 +122,7 @@ def verify(
     """
     with transactions() as session:
         found = [f"{each.rule}: {told}" for each in check_books(session) for told in each.faults]
-    found += usage.roll_up_faults()
+    found += usage.faults()
     seen, last = 0, 0
     while True:
         with transactions() as session:

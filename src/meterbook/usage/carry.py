@@ -1,4 +1,4 @@
-"""Carry events between usage stores as they are: with their identities and their moments of receipt."""
+"""Carry events between usage stores as they are: with their moments of receipt."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from meterbook.usage.engine import Engine, statement
-from meterbook.usage.flush import insert_missing
 from meterbook.usage.migrate import migrate
 from meterbook.usage.roll_up import forget
 from meterbook.usage.store import UsageStore, engine_folder, hold_folder
+from meterbook.usage.stored import complete_identities, insert_new
 
 
 def events_through(store: UsageStore, received_through: datetime) -> Iterator[pa.RecordBatch]:
@@ -30,7 +30,7 @@ class EventSink:
 
     def put(self, rows: pa.RecordBatch) -> None:
         """Insert rows of the table `events`; those whose identity is there already are left out."""
-        insert_missing(self._engine, pa.Table.from_batches([rows]))
+        insert_new(self._engine, pa.Table.from_batches([rows]))
 
     def count(self) -> int:
         """Return how many events the store holds."""
@@ -47,6 +47,7 @@ def open_sink(data_dir: Path) -> Iterator[EventSink]:
         try:
             migrate(engine)
             forget(engine)
+            complete_identities(engine)
             yield EventSink(engine)
         finally:
             engine.close()

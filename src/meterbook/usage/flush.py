@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import structlog
 
 from meterbook.errors import Busy
-from meterbook.usage.engine import Engine, Parameter, statement
+from meterbook.usage.engine import Engine
 from meterbook.usage.journal import Journal, delete_segment, read_segment
 from meterbook.usage.record import Generation, Recorder
+from meterbook.usage.stored import insert, insert_rest
 
-_TABLE: Final = "events"
 # An insert is worth making when this many rows wait, or when the oldest has waited this long.
 _ROWS_ENOUGH: Final = 50_000
 _LINGER_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
 _SETTLE_SECONDS_MAX: Final = 30.0
-_LOOKUP_MAX: Final = 100_000
 _log = structlog.get_logger(__name__)
-
-
-def find_stored(engine: Engine, identities: Sequence[bytes]) -> set[bytes]:
-    """Return those of the identities that ClickHouse has, exactly."""
-    found: set[bytes] = set()
-    # One of sixty-four rows or more is found faster by reading all identities than by going through the index.
-    stored_rows = engine.query(statement("stored_events")).column("events")[0].as_py()
-    name = "stored_identities_scanned" if len(identities) * 64 > stored_rows else "stored_identities"
-    for start in range(0, len(identities), _LOOKUP_MAX):
-        some = identities[start : start + _LOOKUP_MAX]
-        wanted: dict[str, Parameter] = {"identities": b"".join(some).hex(), "count": len(some)}
-        found.update(engine.query(statement(name), wanted).column("identity").to_pylist())
-    return found
-
-
-def insert_missing(engine: Engine, rows: pa.Table) -> int:
-    """Insert those rows that ClickHouse does not have yet, each identity once; return how many."""
-    identities = rows.column("identity").to_pylist()
-    known = find_stored(engine, identities)
-    missing = np.zeros(len(identities), dtype=np.bool_)
-    for row, identity in enumerate(identities):
-        missing[row] = identity not in known
-        known.add(identity)
-    if missing.any():
-        engine.insert(_TABLE, rows.filter(pa.array(missing)))
-    return int(missing.sum())
 
 
 def replay(engine: Engine, journal: Journal) -> int:
@@ -57,7 +28,7 @@ def replay(engine: Engine, journal: Journal) -> int:
     count = 0
     for path in journal.segments():
         for rows in read_segment(path):
-            count += insert_missing(engine, rows)
+            count += insert_rest(engine, rows)
         delete_segment(path)
     if count:
         _log.info("usage.replayed", rows=count)
@@ -65,12 +36,13 @@ def replay(engine: Engine, journal: Journal) -> int:
 
 
 class Flusher:
-    """The thread between the journal and ClickHouse."""
+    """The thread between the journal and ClickHouse; holds `inserting` while events go in and then their identities."""
 
     def __init__(self, engine: Engine, recorder: Recorder) -> None:
         self._engine = engine
         self._recorder = recorder
         self._changed: Condition = recorder.changed
+        self.inserting = Lock()
         self._flushed_rows = 0
         self._wanted_rows = 0
         self._failures = 0
@@ -133,7 +105,8 @@ class Flusher:
         """Insert until it succeeds; False if the store closes first, and the segment stays for the next start."""
         rows = pa.Table.from_batches(generation.batches)
         try:
-            self._engine.insert(_TABLE, rows)
+            with self.inserting:
+                insert(self._engine, rows, generation.identities())
             return True
         except Exception:  # noqa: BLE001 - whatever failed, the rows stay journalled and are tried again
             _log.exception("usage.insert_failed", rows=generation.rows)
@@ -146,7 +119,8 @@ class Flusher:
                     return False
             try:
                 # A failed insert may have left a part of its rows behind.
-                insert_missing(self._engine, rows)
+                with self.inserting:
+                    insert_rest(self._engine, rows)
                 return True
             except Exception:  # noqa: BLE001
                 _log.exception("usage.insert_failed", rows=generation.rows)

@@ -161,7 +161,7 @@ def events_between(
 
     Raises `Invalid` ("wrong-cursor") for a cursor that none of these gave.
     """
-    begun, identity = _place(after)
+    begun, whole = _place(after)
     parameters: dict[str, Parameter] = {
         "account": account_id,
         "project": project_id,
@@ -169,12 +169,14 @@ def events_between(
         "starts": starts_at,
         "ends": ends_at,
         "after": begun,
-        "identity": identity,
+        "whole": whole,
         "limit": limit + 1,
     }
     if received_through is not None:
         parameters["received_through"] = received_through
-    sql = Template(statement("events_between")).substitute(and_received=_AND_RECEIVED if received_through else "")
+    sql = Template(statement("events_between")).substitute(
+        identity=statement("identity"), and_received=_AND_RECEIVED if received_through else ""
+    )
     rows = store.read(sql, parameters).to_pylist()
     page = [_event(row) for row in rows[:limit]]
     if len(rows) <= limit:
@@ -237,13 +239,13 @@ def _event(row: dict[str, Any]) -> RawEvent:
     )
 
 
-def _place(cursor: str) -> tuple[datetime, str]:
+def _place(cursor: str) -> tuple[datetime, int]:
     if not cursor:
-        return _EPOCH, "00" * 16
+        return _EPOCH, 0
     match = _CURSOR.fullmatch(cursor)
     if match is None or int(match[1]) >= 10**16:
         raise Invalid("This address does not lead on from a list of events.", "wrong-cursor", field="after")
-    return _EPOCH + timedelta(microseconds=int(match[1])), match[2]
+    return _EPOCH + timedelta(microseconds=int(match[1])), int(match[2], 16)
 
 
 def _seconds(instant: datetime) -> int:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from meterbook.usage.columns import TIME_TYPE, EventColumns, Rejection
 from meterbook.usage.events import Decoded
-from meterbook.usage.identity import IDENTITY_BYTES, identities
+from meterbook.usage.identity import identities
 from meterbook.usage.record import Submission
 from meterbook.usage.store import UsageStore
 from meterbook.usage.values import VALUE_TYPE
@@ -70,7 +70,7 @@ def ingest(
         answer.set_result(Receipt(0, 0, rejected))
         return answer
     names = identities(accounts, columns.sources, columns.ids)
-    submission = Submission(_rows(columns, accounts, projects, names, now), names)
+    submission = Submission(_rows(columns, accounts, projects, now), names)
 
     def reply(kept: Future[int]) -> None:
         if error := kept.exception():
@@ -143,7 +143,7 @@ def _distinct(texts: pa.StringArray) -> tuple[list[str], npt.NDArray[np.int64]]:
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _rows(columns: EventColumns, accounts: Ids, projects: Ids, names: list[bytes], now: datetime) -> pa.RecordBatch:
+def _rows(columns: EventColumns, accounts: Ids, projects: Ids, now: datetime) -> pa.RecordBatch:
     """Return the rows of the table `events`."""
     count = len(columns)
     values = columns.values
@@ -161,6 +161,5 @@ def _rows(columns: EventColumns, accounts: Ids, projects: Ids, names: list[bytes
             "id": columns.ids,
             "dimensions": columns.dimensions,
             "received_at": pa.repeat(pa.scalar(now, TIME_TYPE), count),
-            "identity": pa.Array.from_buffers(pa.binary(IDENTITY_BYTES), count, [None, pa.py_buffer(b"".join(names))]),
         }
     )

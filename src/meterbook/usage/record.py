@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from meterbook.errors import Busy, Refused
 from meterbook.usage.columns import TIME_TYPE
-from meterbook.usage.identity import keys_of
+from meterbook.usage.identity import IDENTITY, Identities, Known
 from meterbook.usage.journal import Journal
 from meterbook.usage.sieve import Sieve
 
@@ -35,7 +35,7 @@ class Submission:
     """One request's events on their way: rows of the table `events`, and their identities."""
 
     rows: pa.RecordBatch
-    identities: list[bytes]
+    identities: Identities
     kept: Future[int] = field(default_factory=Future)
 
 
@@ -44,9 +44,22 @@ class Generation:
     """Rows that are journalled in one segment and not yet in ClickHouse."""
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
-    identities: set[bytes] = field(default_factory=set)
+    groups: list[Identities] = field(default_factory=list)
+    known: Known = field(default_factory=Known)
     rows: int = 0
     bytes: int = 0
+
+    def add(self, batches: Sequence[pa.RecordBatch], identities: Identities) -> None:
+        """Take in rows that were journalled together."""
+        self.batches.extend(batches)
+        self.groups.append(identities)
+        self.known.add(identities)
+        self.rows += len(identities)
+        self.bytes += sum(batch.nbytes for batch in batches)
+
+    def identities(self) -> Identities:
+        """Return the rows' identities, in their order."""
+        return np.concatenate(self.groups)
 
 
 class Recorder:
@@ -63,7 +76,7 @@ class Recorder:
         self,
         journal: Journal,
         sieve: Sieve,
-        find_stored: Callable[[Sequence[bytes]], set[bytes]],
+        find_stored: Callable[[Identities], set[tuple[int, int]]],
         received_through: int = 0,
     ) -> None:
         self._journal = journal
@@ -156,9 +169,8 @@ class Recorder:
             return group
 
     def _record(self, group: Sequence[Submission]) -> list[int]:
-        identities = [identity for submission in group for identity in submission.identities]
-        keys = keys_of(identities)
-        new = self._find_new(identities, keys)
+        identities = np.concatenate([submission.identities for submission in group])
+        new = self._find_new(identities)
         batches, kept, start = [], [], 0
         for submission in group:
             mask = new[start : start + submission.rows.num_rows]
@@ -170,39 +182,36 @@ class Recorder:
                 batches.append(submission.rows.filter(pa.array(mask)))
         batches = [batch for batch in batches if batch.num_rows]
         if batches:
-            self._keep(batches, [one for one, is_new in zip(identities, new.tolist(), strict=True) if is_new])
-            self._sieve.add(keys[new])
+            self._keep(batches, identities[new])
         size = sum(batch.nbytes for batch in batches)
         self._release(len(identities) - sum(kept), sum(submission.rows.nbytes for submission in group) - size)
         return kept
 
-    def _find_new(self, identities: Sequence[bytes], keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        """Tell which events are the first with their identity: in the group, in the journal and in ClickHouse."""
+    def _find_new(self, identities: Identities) -> npt.NDArray[np.bool_]:
+        """Tell which events are the first with their identity: in the group, in the journal and in ClickHouse.
+
+        The sieve has what is journalled too, so that only what it or the group itself makes suspect is looked up.
+        """
         new = np.ones(len(identities), dtype=np.bool_)
-        distinct = set(identities)
-        with self.changed:
-            journalled = [self._current.identities, *(generation.identities for generation in self._older)]
-        if len(distinct) < len(identities) or not all(known.isdisjoint(distinct) for known in journalled):
-            seen: set[bytes] = set().union(*(known & distinct for known in journalled))
-            for row, identity in enumerate(identities):
-                if identity in seen:
-                    new[row] = False
-                seen.add(identity)
-        suspects = np.flatnonzero(self._sieve.might_hold(keys) & new)
+        tails = identities["tail"]
+        suspects = np.flatnonzero(self._sieve.might_hold(tails) | _repeated(tails))
         if len(suspects):
-            stored = self._find_stored([identities[row] for row in suspects.tolist()])
-            new[[row for row in suspects.tolist() if identities[row] in stored]] = False
+            wanted = identities[suspects]
+            with self.changed:
+                generations = [self._current, *self._older]
+            seen = set().union(*(generation.known.those_of(wanted) for generation in generations))
+            seen |= self._find_stored(np.array([each for each in wanted.tolist() if each not in seen], IDENTITY))
+            for row, identity in zip(suspects.tolist(), wanted.tolist(), strict=True):
+                new[row] = identity not in seen
+                seen.add(identity)
         return new
 
-    def _keep(self, batches: Sequence[pa.RecordBatch], identities: Sequence[bytes]) -> None:
+    def _keep(self, batches: Sequence[pa.RecordBatch], identities: Identities) -> None:
         with self.changed:
             batches = self._stamped(batches)
             self._journal.append(batches)
-            current = self._current
-            current.batches.extend(batches)
-            current.identities.update(identities)
-            current.rows += len(identities)
-            current.bytes += sum(batch.nbytes for batch in batches)
+            self._sieve.add(identities["tail"])
+            self._current.add(batches, identities)
             self.recorded_rows += len(identities)
             self.kept_through = self.received_through
             self.changed.notify_all()
@@ -219,3 +228,10 @@ class Recorder:
         with self._arrived:
             self._held_rows -= rows
             self._held_bytes -= size
+
+
+def _repeated(tails: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Tell which keys are there more than once."""
+    ordered = np.sort(tails)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    return np.isin(tails, twice) if len(twice) else np.zeros(len(tails), dtype=np.bool_)

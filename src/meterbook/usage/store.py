@@ -18,13 +18,14 @@ import pyarrow as pa
 from meterbook.core.period import BillingZone
 from meterbook.errors import Refused
 from meterbook.usage.engine import Engine, Parameter, statement
-from meterbook.usage.flush import Flusher, find_stored, replay
+from meterbook.usage.flush import Flusher, replay
 from meterbook.usage.journal import Journal
 from meterbook.usage.migrate import migrate
 from meterbook.usage.record import Recorder, Submission
 from meterbook.usage.roll_up import RollUp
 from meterbook.usage.rolled import Days
 from meterbook.usage.sieve import Sieve
+from meterbook.usage.stored import complete_identities, find_stored, identity_faults
 
 # How many statements of one reading run side by side; ClickHouse divides a month of a few 100,000 rows poorly itself.
 READERS: Final = max(1, min(4, os.cpu_count() or 1))
@@ -42,7 +43,7 @@ class UsageStore:
         self._engine = engine
         self._journal = journal
         self._lock = lock
-        self._recorder = Recorder(journal, sieve, lambda identities: find_stored(engine, identities), received_through)
+        self._recorder = Recorder(journal, sieve, lambda wanted: find_stored(engine, wanted), received_through)
         self._flusher = Flusher(engine, self._recorder)
         self._roll_up = RollUp(engine, self.received_through, lambda: self._recorder.recorded_rows)
         self._readers = ThreadPoolExecutor(READERS, "usage-reader")
@@ -75,9 +76,16 @@ class UsageStore:
         """Return the roll-up's days of accounts; None while it has none of one of them, which is begun then."""
         return self._roll_up.days_of(account_ids, zone)
 
-    def roll_up_faults(self) -> list[str]:
-        """Bring the roll-up up to now, and return the first places where it differs from the events."""
-        return self._roll_up.faults()
+    def faults(self) -> list[str]:
+        """Return what is off: events without identity or twice, and the first places where the roll-up differs.
+
+        Events that come in meanwhile wait in the journal until the identities are looked through. The roll-up is
+        brought up to now.
+        """
+        self._flusher.settle()
+        with self._flusher.inserting:
+            found = identity_faults(self._engine)
+        return found + self._roll_up.faults()
 
     def read(self, sql: str, parameters: Mapping[str, Parameter]) -> pa.Table:
         """Run a reading statement; it sees every event acknowledged before this call."""
@@ -131,6 +139,7 @@ def _recover(data_dir: Path, lock: int) -> UsageStore:
         migrate(engine)
         journal = Journal(data_dir / _FOLDER / "journal")
         replay(engine, journal)
+        complete_identities(engine)
         (stored,) = engine.query(statement("stored_events")).to_pylist()
         sieve = Sieve(stored["events"])
         sieve.load(_keys(engine))

@@ -1,3 +1,5 @@
+with
+    $identity
 select
     id,
     source,
@@ -5,7 +7,7 @@ select
     resource,
     value,
     dimensions,
-    lower(hex(identity)) as place
+    leftPad(lower(hex(whole)), 32, '0') as place
 from events
 where account_id = {account:UInt64}
     and project_id = {project:UInt64}
@@ -14,10 +16,10 @@ where account_id = {account:UInt64}
     and at < {ends:DateTime64(6, 'UTC')}
     and (
         at > {after:DateTime64(6, 'UTC')}
-        or (at = {after:DateTime64(6, 'UTC')} and identity > toFixedString(unhex({identity:String}), 16))
+        or (at = {after:DateTime64(6, 'UTC')} and whole > {whole:UInt128})
     )
     $and_received
 order by
     at,
-    identity
+    whole
 limit {limit:UInt64}

@@ -8,7 +8,6 @@ select
     toString(source) as source,
     id,
     dimensions,
-    received_at,
-    identity
+    received_at
 from events
 where received_at <= {received_through:DateTime64(6, 'UTC')}

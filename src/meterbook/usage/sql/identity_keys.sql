@@ -1,3 +1,3 @@
 select
-    reinterpretAsUInt64(substring(identity, 9, 8)) as key
-from events
+    tail
+from event_identities

@@ -1,11 +1,13 @@
 with
     unhex({identities:String}) as wanted
 select
-    identity
-from events
-where identity in
+    head,
+    tail
+from event_identities
+where (head, tail) in
 (
     select
-        toFixedString(substring(wanted, number * 16 + 1, 16), 16)
+        reinterpretAsUInt64(substring(wanted, number * 16 + 1, 8)),
+        reinterpretAsUInt64(substring(wanted, number * 16 + 9, 8))
     from numbers({count:UInt64})
 )

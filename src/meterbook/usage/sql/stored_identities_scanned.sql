@@ -1,11 +1,13 @@
 with
     unhex({identities:String}) as wanted
 select
-    identity
-from events
+    head,
+    tail
+from event_identities
 semi join
 (
     select
-        toFixedString(substring(wanted, number * 16 + 1, 16), 16) as identity
+        reinterpretAsUInt64(substring(wanted, number * 16 + 1, 8)) as head,
+        reinterpretAsUInt64(substring(wanted, number * 16 + 9, 8)) as tail
     from numbers({count:UInt64})
-) as sought using (identity)
+) as sought using (head, tail)

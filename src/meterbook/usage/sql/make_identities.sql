@@ -1,0 +1,7 @@
+insert into event_identities (head, tail)
+with
+    $identity
+select
+    head,
+    tail
+from events

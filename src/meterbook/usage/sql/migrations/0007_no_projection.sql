@@ -1,0 +1,2 @@
+alter table events
+    drop projection if exists by_identity

@@ -1,0 +1,2 @@
+alter table events
+    drop column if exists identity

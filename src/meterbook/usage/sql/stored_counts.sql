@@ -1,0 +1,3 @@
+select
+    (select count() from events) as events,
+    (select count() from event_identities) as identities
