@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from operator import itemgetter
 from typing import Annotated, Final, Literal
@@ -68,6 +68,8 @@ def get_usage(
     bounds = list(islice(window_starts(window, page_from, ends_at, zone), WINDOWS_A_PAGE + 1))
     further = bounds.pop() if len(bounds) > WINDOWS_A_PAGE else None
     bounds.append(further or hour_ceil(ends_at, zone))
+    reaches = partial(data_through, usage, account.id, [metered_project.id], starts_at, min(now, ends_at), zone)
+    reading = usage.begin(reaches)
     products = current_catalog(session)
     by_resource = group_by == "resource"
     rows = by_window(
@@ -80,7 +82,7 @@ def get_usage(
         min(now, ends_at),
         by_resource=by_resource,
     )
-    through = data_through(usage, account.id, [metered_project.id], starts_at, min(now, ends_at), zone)
+    through = reading.result()
     return answer(
         {
             "account": account.code,

@@ -6,7 +6,7 @@ Every read sees all events acknowledged before it began, and touches the rows of
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -36,8 +36,7 @@ _EXACT: Final = Context(prec=80)
 _ONE: Final = 10**9  # quantities are counted in billionths
 
 
-@dataclass(frozen=True, slots=True)
-class UsageWindow:
+class UsageWindow(NamedTuple):
     """What one project (or one of its resources) used of one meter in `[starts_at, ends_at)`.
 
     `quantity` is unit-hours (presence, gauge, and for stock lines x retention days x 24) or, for a counter, the sum of
