@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,7 +19,8 @@ import pyarrow as pa
 
 from meterbook.errors import Invalid, TooLarge, UnsupportedMedia
 from meterbook.usage.arrow_events import ARROW_STREAM, read_arrow
-from meterbook.usage.columns import TIME_TYPE, EventColumns, Rejection, check
+from meterbook.usage.columns import EventColumns, Rejection, check
+from meterbook.usage.times import read_time, read_times
 from meterbook.usage.unpack import unpack
 from meterbook.usage.values import read_values
 
@@ -39,7 +39,7 @@ class _Event(msgspec.Struct, gc=False):
     source: str
     type: str
     subject: str
-    time: datetime
+    time: str
     specversion: str = ""
     data: dict[str, Any] | None = None
 
@@ -56,7 +56,7 @@ class _PlainEvent(msgspec.Struct, gc=False):
     source: str
     type: str
     subject: str
-    time: datetime
+    time: str
     data: _PlainData
     specversion: str = ""
 
@@ -101,7 +101,7 @@ def read_events(body: bytes, content_type: str, content_encoding: str | None = N
     if media_type == ARROW_STREAM:
         columns, reasons = read_arrow(body)
         return _checked(columns, reasons, [], len(columns))
-    if body.count(b",") > _COMMAS_MAX:
+    if len(body) > _COMMAS_MAX and body.count(b",") > _COMMAS_MAX:
         raise TooLarge(f"The body holds more than {_COMMAS_MAX} JSON members: send fewer events in a request")
     if media_type == _LINES:
         return _read_lines(body)
@@ -178,8 +178,7 @@ def _check_count(count: int) -> None:
 
 
 def _is_clean(events: Iterable[_Event | _PlainEvent], versions: set[str]) -> bool:
-    zones = {event.time.tzinfo for event in events}
-    return None not in zones and {event.specversion for event in events} <= versions
+    return {event.specversion for event in events} <= versions
 
 
 def _read_one_by_one(raws: Sequence[Any], positions: Sequence[int], versions: set[str]) -> Decoded:
@@ -239,19 +238,16 @@ def _text_of(event: dict[str, Any], name: str) -> str:
     return value
 
 
-def _time_of(event: dict[str, Any]) -> datetime:
+def _time_of(event: dict[str, Any]) -> str:
     text = event.get("time")
     if text is None or text == "":
         raise _Wrong("no time")
-    try:
-        time = msgspec.convert(text, datetime) if isinstance(text, str) else None
-    except msgspec.ValidationError:
-        time = None
+    time = read_time(text) if isinstance(text, str) else None
     if time is None:
         raise _Wrong(f"time is not an RFC 3339 instant such as 2026-11-20T10:00:00Z: {str(text)[:60]!r}")
     if time.tzinfo is None:
         raise _Wrong(f"time has no zone, write {text}Z if it is UTC")
-    return time
+    return str(text)
 
 
 def _split(data: dict[str, Any]) -> tuple[str | None, str | None, str]:
@@ -283,34 +279,45 @@ def _to_decoded(
     rejections: list[Rejection],
     count: int,
 ) -> Decoded:
-    values: list[str | None] = []
-    resources: list[str] = []
-    dimensions: list[str] = []
-    for event in events:
-        data = event.data
-        if isinstance(data, _PlainData):
-            value, resource, further = data.value, data.resource, ""
-            if not (value is None or type(value) is str):
-                value = _number_text(value)
-        else:
-            value, resource, further = _split(data) if data else (None, None, "")
-        values.append(value)
+    ids, sources, types, subjects, times, values, resources, further = _transposed(_rows(events))
+    instants = read_times(_texts(times))
+    if instants is None:
+        raise _Wrong("a time is wrong")
+    if not all(resources):
         # A thing that reports itself names itself as the source; there is nothing better to count it by.
-        resources.append(resource or event.source)
-        dimensions.append(further)
-    numbers, reasons = read_values(pa.array(values, pa.string()))
+        resources = [resource or source for resource, source in zip(resources, sources, strict=True)]
+    numbers, reasons = read_values(_value_texts(values))
     columns = EventColumns(
         positions=positions,
-        ids=_texts([event.id for event in events]),
-        sources=_texts([event.source for event in events]),
-        types=_texts([event.type for event in events]),
-        subjects=_texts([event.subject for event in events]),
+        ids=_texts(ids),
+        sources=_texts(sources),
+        types=_texts(types),
+        subjects=_texts(subjects),
         resources=_texts(resources),
-        times=pa.array([event.time for event in events], TIME_TYPE),
+        times=instants,
         values=numbers,
-        dimensions=_texts(dimensions),
+        dimensions=_texts(further),
     )
     return _checked(columns, reasons, rejections, count)
+
+
+def _rows(events: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return what each event says; all are of one kind."""
+    if events and isinstance(events[0], _PlainEvent):
+        return [(e.id, e.source, e.type, e.subject, e.time, e.data.value, e.data.resource, "") for e in events]
+    nothing = (None, None, "")
+    return [(e.id, e.source, e.type, e.subject, e.time, *(_split(e.data) if e.data else nothing)) for e in events]
+
+
+def _transposed(rows: list[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) or [()] * 8
+
+
+def _value_texts(values: Sequence[Any]) -> pa.StringArray:
+    try:
+        return _texts(values)
+    except pa.ArrowTypeError:
+        return _texts([value if value is None or type(value) is str else _number_text(value) for value in values])
 
 
 def _checked(columns: EventColumns, reasons: dict[int, str], rejections: list[Rejection], count: int) -> Decoded:
@@ -318,7 +325,7 @@ def _checked(columns: EventColumns, reasons: dict[int, str], rejections: list[Re
     return Decoded(columns, (*rejections, *more), count)
 
 
-def _texts(values: list[str]) -> pa.StringArray:
+def _texts(values: Sequence[str | None]) -> pa.StringArray:
     return pa.array(values, pa.string())
 
 

@@ -16,8 +16,8 @@ from meterbook.usage.record import Generation, Recorder
 from meterbook.usage.stored import insert, insert_rest
 
 # An insert is worth making when this many rows wait, or when the oldest has waited this long.
-_ROWS_ENOUGH: Final = 50_000
-_LINGER_SECONDS: Final = 0.5
+_ROWS_ENOUGH: Final = 250_000
+_LINGER_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 1.0
 _SETTLE_SECONDS_MAX: Final = 30.0
 _log = structlog.get_logger(__name__)

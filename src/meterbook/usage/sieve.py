@@ -5,7 +5,7 @@ Derived from the stored events and never the truth: what it calls possibly known
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -14,13 +14,17 @@ import numpy.typing as npt
 Keys = npt.NDArray[np.uint64]
 
 _BITS_PER_KEY: Final = 32
-_BITS_SET: Final = 7
-_CAPACITY_MIN: Final = 1 << 20
+_BITS_SET: Final = 4
+_CAPACITY_MIN: Final = 1 << 22
 _PATTERN_BITS: Final = 16
+_HALF: Final = np.uint64(32)
+_LOWER: Final = np.uint64((1 << 32) - 1)
+# What makes of a key's bits others, so that patterns do not go with places.
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 def _patterns() -> Keys:
-    """Return 65,536 words with up to 7 bits set each (a bit may be drawn twice), the same in every run."""
+    """Return 65,536 words with up to 4 bits set each (a bit may be drawn twice), the same in every run."""
     random = np.random.default_rng(20260101)
     shifts = random.integers(0, 64, (1 << _PATTERN_BITS, _BITS_SET), dtype=np.uint64)
     words: Keys = np.bitwise_or.reduce(np.uint64(1) << shifts, axis=1)
@@ -31,16 +35,19 @@ _PATTERNS: Final = _patterns()
 
 
 class _Generation:
-    """A Bloom filter whose keys touch one 64-bit word each, so that a look costs one access to memory."""
+    """A Bloom filter whose keys touch two 64-bit words each, so that a look costs two accesses to memory."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.count = 0
-        self._words = np.zeros(max(1, capacity * _BITS_PER_KEY // 64), dtype=np.uint64)
+        self._words = np.zeros(capacity * _BITS_PER_KEY // 64, dtype=np.uint64)
 
     def add(self, keys: Keys) -> None:
         self.count += len(keys)
-        places, masks = self._places(keys), self._masks(keys)
+        for places, masks in self._marks(keys):
+            self._set(places, masks)
+
+    def _set(self, places: npt.NDArray[np.int64], masks: Keys) -> None:
         while len(places):
             # Of two keys of one word only one is written, and the other follows: far faster than `bitwise_or.at`.
             self._words[places] |= masks
@@ -48,19 +55,21 @@ class _Generation:
             places, masks = places[left], masks[left]
 
     def holds(self, keys: Keys) -> npt.NDArray[np.bool_]:
-        masks = self._masks(keys)
-        found: npt.NDArray[np.bool_] = (self._words[self._places(keys)] & masks) == masks
+        found = np.ones(len(keys), dtype=np.bool_)
+        for places, masks in self._marks(keys):
+            found &= (self._words[places] & masks) == masks
         return found
 
-    def _places(self, keys: Keys) -> npt.NDArray[np.int64]:
-        return ((keys >> np.uint64(_PATTERN_BITS)) % np.uint64(len(self._words))).astype(np.int64)
-
-    def _masks(self, keys: Keys) -> Keys:
-        return _PATTERNS[(keys & np.uint64((1 << _PATTERN_BITS) - 1)).astype(np.int64)]
+    def _marks(self, keys: Keys) -> Iterator[tuple[npt.NDArray[np.int64], Keys]]:
+        """Yield the places of the keys' words, and the bits that are theirs there: first the one, then the other."""
+        count, mixed = np.uint64(len(self._words)), keys * _MIX
+        for half, pattern in ((keys >> _HALF, mixed >> np.uint64(48)), (keys & _LOWER, mixed >> _HALF)):
+            places = (half * count >> _HALF).astype(np.int64)
+            yield places, _PATTERNS[(pattern & np.uint64(len(_PATTERNS) - 1)).astype(np.int64)]
 
 
 class Sieve:
-    """A set of keys that never misses a member and takes about one stranger in a thousand for one.
+    """A set of keys that never misses a member and takes a few strangers in a hundred thousand for one.
 
     Grows by generations, each as large as all before it, so that memory stays within 8 bytes a key and a look-up
     within a handful of accesses.

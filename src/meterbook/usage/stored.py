@@ -19,6 +19,7 @@ from meterbook.usage.engine import Engine, Parameter, statement
 from meterbook.usage.identity import IDENTITY, Identities, identities_of
 
 _LOOKUP_MAX: Final = 100_000
+_FEW: Final = 100
 _PORTION: Final = 5_000_000
 _log = structlog.get_logger(__name__)
 
@@ -28,15 +29,21 @@ def find_stored(engine: Engine, wanted: Identities) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
     if not len(wanted):
         return found
-    # One of sixty-four rows or more is found faster by reading all identities than by going through the index.
-    stored_rows = engine.query(statement("stored_counts")).column("identities")[0].as_py()
-    name = "stored_identities_scanned" if len(wanted) * 64 > stored_rows else "stored_identities"
+    name = "stored_identities_scanned" if _are_many(engine, len(wanted)) else "stored_identities"
     for start in range(0, len(wanted), _LOOKUP_MAX):
         some = wanted[start : start + _LOOKUP_MAX]
         parameters: dict[str, Parameter] = {"identities": some.tobytes().hex(), "count": len(some)}
         rows = engine.query(statement(name), parameters)
         found.update(zip(rows.column("head").to_pylist(), rows.column("tail").to_pylist(), strict=True))
     return found
+
+
+def _are_many(engine: Engine, wanted: int) -> bool:
+    """Tell whether identities are found faster by reading all that are stored than by going through the index."""
+    if wanted < _FEW:
+        return False
+    stored: int = engine.query(statement("stored_counts")).column("identities")[0].as_py()
+    return wanted * 64 > stored
 
 
 def insert(engine: Engine, rows: pa.Table, found: Identities) -> None:
