@@ -37,8 +37,8 @@ def emptied(database: Database) -> Database:
     """Take every row out of a database and return it."""
     with database.transaction() as session:
         tables = session.scalars(text("select quote_ident(tablename) from pg_tables where schemaname = 'public'")).all()
-        rows = ", ".join(table for table in tables if table != "schema_version")
         # the books refuse to be emptied; a replica's session may
         session.execute(text("set local session_replication_role = replica"))
-        session.execute(text(f"truncate {rows} cascade"))
+        # of few rows, deleting takes a thirtieth of truncating
+        session.execute(text("; ".join(f"delete from {table}" for table in tables if table != "schema_version")))
     return database
