@@ -7,9 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from http.client import HTTPConnection
 from pathlib import Path
 
 import chdb
@@ -20,6 +18,7 @@ from bench import typed_columns
 from bench.bare_server import decoder
 from bench.figures import SMALL, Figure
 from bench.load import BATCH, template
+from bench.sender import send
 
 CONNECTIONS = 8
 SECONDS = 1.0 if SMALL else 4.0
@@ -119,9 +118,7 @@ def _http(folder: Path, kind: str) -> float:
     folder.mkdir()
     process = subprocess.Popen([sys.executable, "-m", "bench.bare_server", kind, str(folder)])
     try:
-        port, body = _port(process, folder / "port"), template(1)
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            return BATCH * sum(pool.map(lambda _: _requests(port, body), range(CONNECTIONS)))
+        return send(_port(process, folder / "port"), "", CONNECTIONS, SECONDS, answer="{}").events_per_second
     finally:
         process.terminate()
         process.wait()
@@ -132,16 +129,3 @@ def _port(process: subprocess.Popen[bytes], file: Path) -> int:
         assert process.poll() is None, "the bare server stopped"
         time.sleep(0.05)
     return int(file.read_text())
-
-
-def _requests(port: int, body: bytes) -> float:
-    connection = HTTPConnection("127.0.0.1", port)
-
-    def request() -> None:
-        connection.request("POST", "/", body)
-        connection.getresponse().read()
-
-    try:
-        return _rate(request)
-    finally:
-        connection.close()

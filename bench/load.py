@@ -19,7 +19,7 @@ from typing import Any
 BATCH = 1_000
 PROJECTS = 10
 HOSTS = 200
-_MARK = b"@@@@@@@@"
+MARK = b"@@@@@@@@@@@@"
 _numbers = count(1)
 
 CATALOG = """
@@ -142,7 +142,7 @@ def event(number: int, kind: str, project: str, at: datetime, value: str, resour
     """An event whose id is made unique by `fresh`."""
     return {
         "specversion": "1.0",
-        "id": f"{_MARK.decode()}{number:04}",
+        "id": f"{MARK.decode()}{number:04}",
         "source": "agent",
         "type": kind,
         "subject": project,
@@ -153,7 +153,7 @@ def event(number: int, kind: str, project: str, at: datetime, value: str, resour
 
 def fresh(body: bytes) -> bytes:
     """The request with ids that no request had before."""
-    return body.replace(_MARK, b"%08d" % next(_numbers))
+    return body.replace(MARK, b"%012d" % next(_numbers))
 
 
 def month_start() -> datetime:
