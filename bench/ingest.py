@@ -1,4 +1,4 @@
-"""HTTP ingest in batches of 1,000 with the client beside the server: all it takes, half of that, and `kill -9`."""
+"""HTTP ingest in batches of 1,000 with the client beside the server: half of the load, all it takes, and `kill -9`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import cycle, takewhile
 from pathlib import Path
 from threading import Timer
 
@@ -28,12 +29,13 @@ EVENTS_OF = "select toUInt64(substring(id, 1, 12)) as request, count() as events
 
 def run(folder: Path) -> list[Figure]:
     with serving(folder) as server:
-        _send(server, WARM_UP_SECONDS)
+        rate = min(TARGET, _send(server, WARM_UP_SECONDS).events_per_second) / 2
+        next(_readings(server))  # from the first reading on, what comes in is rolled up
+        say("half of the load, and readings beside it")
+        half, readings = _half(server, rate)
         say("all that the server takes")
         full = _send(server, SECONDS)
         memory = peak_mib(server.pid)
-        say("half of that, and readings beside it")
-        half, readings = _half(server, full.events_per_second / 2)
         say("kill -9")
         killed = _killed(server)
     return [*_full(full, memory), *_steady(half, readings), _lost(folder, killed)]
@@ -105,22 +107,22 @@ def _send(server: Server, seconds: float, rate: float = 0) -> Sent:
 def _half(server: Server, rate: float) -> tuple[Sent, list[float]]:
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(_send, server, HALF_SECONDS, rate)
-        readings = list(_readings(server, sending))
+        readings = []
+        for seconds in takewhile(lambda _: not sending.done(), _readings(server)):
+            readings.append(seconds)
+            time.sleep(READ_EVERY)
         return sending.result(), readings
 
 
-def _readings(server: Server, sending: Future[Sent]) -> Iterator[float]:
-    """Read usage and preview twice a second while events are sent; yield the seconds of each reading."""
+def _readings(server: Server) -> Iterator[float]:
+    """Read the month's preview and a project's usage in turns, for ever; yield the seconds of each reading."""
     month, connection = month_start(), server.connect()
     end = (month + timedelta(days=31)).replace(day=1)
     usage = f"/usage?project=p0&from={month:%Y-%m-%d}&until={end:%Y-%m-%d}&window=day"
-    while not sending.done():
-        for path in (usage, f"/invoices/preview?account=bench&month={month:%Y-%m}"):
-            begun = time.perf_counter()
-            server.get(connection, path)
-            yield time.perf_counter() - begun
-        time.sleep(READ_EVERY)
-    connection.close()
+    for path in cycle((f"/invoices/preview?account=bench&month={month:%Y-%m}", usage)):
+        begun = time.perf_counter()
+        server.get(connection, path)
+        yield time.perf_counter() - begun
 
 
 def _killed(server: Server) -> Sent:

@@ -18,6 +18,8 @@ from chdb import connect
 Parameter = int | str | datetime | Sequence[int] | Sequence[str]
 
 _STREAM_ROWS: Final = 1_000_000
+# Merges behind the inserts give way to what somebody waits for, where the system lets ClickHouse say so.
+_ARGUMENTS: Final = "os_threads_nice_value_merge_mutate=10"
 
 
 @cache
@@ -37,7 +39,7 @@ class Engine:
         self._path = path
         self._lock = Lock()
         self._open = True
-        self._idle: list[Any] = [connect(str(path))]
+        self._idle: list[Any] = [self._connect()]
 
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> pa.Table:
         """Run a statement and return its rows."""
@@ -74,11 +76,14 @@ class Engine:
             while self._idle:
                 self._idle.pop().close()
 
+    def _connect(self) -> Any:
+        return connect(f"{self._path}?{_ARGUMENTS}")
+
     @contextmanager
     def _connection(self) -> Iterator[Any]:
         with self._lock:
             connection = self._idle.pop() if self._idle else None
-        connection = connection or connect(str(self._path))
+        connection = connection or self._connect()
         try:
             yield connection
         finally:
