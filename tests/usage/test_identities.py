@@ -51,6 +51,10 @@ def test_known_finds_what_is_in_it_even_where_keys_are_the_same() -> None:
     known, added = Known(), list(dict.fromkeys(pairs))[:300]
     for start in range(0, 300, 7):
         known.add(np.array(added[start : start + 7], IDENTITY))
+        few = pairs[start : start + 5]
+        assert known.those_of(np.array(few, IDENTITY)) == set(added[: start + 7]) & set(few)
+        if start % 70 == 0:
+            assert known.those_of(np.array(pairs, IDENTITY)) == set(added[: start + 7]) & set(pairs)
     assert known.those_of(np.array(pairs, IDENTITY)) == set(added) & set(pairs)
     assert Known().those_of(np.array(pairs, IDENTITY)) == set()
 

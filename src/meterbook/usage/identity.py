@@ -19,6 +19,7 @@ Identities = npt.NDArray[np.void]
 # The first bits come from account and source alone, so that the events of one source lie together in the store and
 # resending a file looks at a small part of it; 104 bits of the whole remain.
 _OF_WHOLE: Final = np.uint64((1 << 40) - 1)
+_FEW: Final = 16
 
 
 def identities(account_ids: npt.NDArray[np.uint64], sources: pa.StringArray, ids: pa.StringArray) -> Identities:
@@ -57,23 +58,35 @@ def identities_of(rows: pa.Table) -> Identities:
 
 
 class Known:
-    """A growing set of identities that is asked for a few at a time."""
+    """A growing set of identities that is asked for a few at a time, mostly for very few: these are found unsorted."""
 
     def __init__(self) -> None:
+        self._unsorted: list[Identities] = []
         # each sorted by tail, and at least twice as long as the next
         self._runs: list[Identities] = []
 
     def add(self, found: Identities) -> None:
         """Put identities in that are not in yet."""
-        while self._runs and len(self._runs[-1]) < 2 * len(found):
-            found = np.concatenate((self._runs.pop(), found))
-        self._runs.append(found[np.argsort(found["tail"], kind="stable")])
+        self._unsorted.append(found)
 
     def those_of(self, wanted: Identities) -> set[tuple[int, int]]:
         """Return those of some identities that are in, as pairs of head and tail."""
+        if len(wanted) > _FEW:
+            self._sort()
         found: set[tuple[int, int]] = set()
+        for group in self._unsorted:
+            for tail in wanted["tail"]:
+                found.update(group[group["tail"] == tail].tolist())
         for run in self._runs:
             first, end = (np.searchsorted(run["tail"], wanted["tail"], side) for side in ("left", "right"))
             for row in np.flatnonzero(first < end).tolist():
                 found.update(run[first[row] : end[row]].tolist())
         return found.intersection(wanted.tolist())
+
+    def _sort(self) -> None:
+        if not self._unsorted:
+            return
+        found, self._unsorted = np.concatenate(self._unsorted), []
+        while self._runs and len(self._runs[-1]) < 2 * len(found):
+            found = np.concatenate((self._runs.pop(), found))
+        self._runs.append(found[np.argsort(found["tail"], kind="stable")])
