@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from meterbook.usage.import_file import ImportRequest, TableOptions
 
 REJECTIONS_TOLD: Final = 20
+# While one request is stored, the next is checked and the one after it is on its way; more would only take memory.
+AT_ONCE: Final = 3
 BUSY_ATTEMPTS: Final = 60
 
 
@@ -99,7 +102,7 @@ def import_batches(sending: Sending, name: str, batches: Iterable[pa.RecordBatch
 
 
 class Sending(AbstractContextManager["Sending"]):
-    """Sends requests in their order, one on its way while the next is read, under a progress bar on stderr."""
+    """Sends requests, some on their way while the next is read, under a progress bar on stderr."""
 
     def __init__(self, client: Client, show: bool = True) -> None:
         from rich.console import Console
@@ -107,7 +110,7 @@ class Sending(AbstractContextManager["Sending"]):
 
         self.imported: list[Imported] = []
         self._client = client
-        self._sender = ThreadPoolExecutor(1, "import")
+        self._sender = ThreadPoolExecutor(AT_ONCE, "import")
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -133,14 +136,14 @@ class Sending(AbstractContextManager["Sending"]):
         outcome = Imported(name)
         self.imported.append(outcome)
         bar = self._progress.add_task(name, total=None, events=0)
-        on_its_way: tuple[ImportRequest, Future[Any]] | None = None
+        on_their_way: deque[tuple[ImportRequest, Future[Any]]] = deque()
         for request in requests:
-            following = self._sender.submit(self._post, request)
-            if on_its_way is not None:
-                self._note(outcome, bar, *on_its_way)
-            on_its_way = request, following
-        if on_its_way is not None:
-            self._note(outcome, bar, *on_its_way)
+            # Of events with one id the first stays: only where none repeats may requests overtake one another.
+            if len(on_their_way) == (AT_ONCE if request.is_distinct else 1):
+                self._note(outcome, bar, *on_their_way.popleft())
+            on_their_way.append((request, self._sender.submit(self._post, request)))
+        while on_their_way:
+            self._note(outcome, bar, *on_their_way.popleft())
         self._progress.update(bar, total=1, completed=1)
 
     def report(self, as_json: bool = False) -> None:
@@ -197,4 +200,4 @@ def _requests(batches: Iterable[pa.RecordBatch]) -> Iterator[ImportRequest]:
             writer.write_batch(batch)
         numbers = np.arange(first, first + batch.num_rows)
         first += batch.num_rows
-        yield ImportRequest(ARROW_STREAM, sink.getvalue().to_pybytes(), numbers, (), 0, 0)
+        yield ImportRequest(ARROW_STREAM, sink.getvalue().to_pybytes(), numbers, (), False, 0, 0)

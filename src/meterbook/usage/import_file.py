@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meterbook.errors import Invalid
-from meterbook.usage.arrow_events import ARROW_STREAM, DICTIONARY
+from meterbook.usage.arrow_events import ARROW_STREAM, DICTIONARY, ROWS_MAX
 from meterbook.usage.columns import LENGTHS_MAX
 from meterbook.usage.occurrence import Occurrences
 from meterbook.usage.read_table import Rows, TableColumns, read_csv, read_parquet
@@ -34,7 +34,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_ROWS_MAX: Final = 50_000
+_ROWS_MAX: Final = ROWS_MAX
 _LINES_MAX: Final = 5_000
 _LINES: Final = "application/x-ndjson"
 _LINES_BYTES: Final = 4 * 1024 * 1024
@@ -70,13 +70,15 @@ class ImportRequest:
     """One request to the ingest door.
 
     `rows[index]` is the file's row of the request's event `index`, as in a receipt's rejections; `refused` are rows
-    that are no events at all and were left out. `bytes_read` of the file's `bytes_total` were read so far.
+    that are no events at all and were left out; `is_distinct` says that no id is there twice in the file. `bytes_read`
+    of the file's `bytes_total` were read so far.
     """
 
     content_type: str
     body: bytes
     rows: npt.NDArray[np.int64]
     refused: tuple[FileRejection, ...]
+    is_distinct: bool
     bytes_read: int
     bytes_total: int
 
@@ -123,12 +125,13 @@ def _read_rows(path: Path, packed: str, ending: str, options: TableOptions) -> I
     with path.open("rb") as raw, _unpacked(raw, packed) as file:
         for rows in _open_rows(file, ending, options.columns, lambda row, why: refused.append(FileRejection(row, why))):
             table, numbers = _event_table(rows, constants, occurrences, refused)
-            yield ImportRequest(
-                ARROW_STREAM, _arrow_body(table), numbers, tuple(refused), min(raw.tell(), total), total
-            )
-            refused.clear()
+            for body, part in _arrow_bodies(table, numbers):
+                yield ImportRequest(
+                    ARROW_STREAM, body, part, tuple(refused), rows.ids is None, min(raw.tell(), total), total
+                )
+                refused.clear()
     if refused:
-        yield ImportRequest(_LINES, b"", np.array([], dtype=np.int64), tuple(refused), total, total)
+        yield ImportRequest(_LINES, b"", np.array([], dtype=np.int64), tuple(refused), False, total, total)
 
 
 def _open_rows(
@@ -192,11 +195,17 @@ def _constant(text: str, count: int) -> pa.DictionaryArray:
     ).cast(DICTIONARY)
 
 
-def _arrow_body(table: pa.Table) -> bytes:
+def _arrow_bodies(table: pa.Table, numbers: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, npt.NDArray[np.int64]]]:
+    """Yield Arrow streams of the rows with the rows' numbers, in halves where a body would be too large."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return cast("bytes", sink.getvalue().to_pybytes())
+    if sink.tell() <= BODY_BYTES_MAX or len(numbers) == 1:
+        yield cast("bytes", sink.getvalue().to_pybytes()), numbers
+        return
+    half = len(numbers) // 2
+    yield from _arrow_bodies(table.slice(0, half), numbers[:half])
+    yield from _arrow_bodies(table.slice(half), numbers[half:])
 
 
 def _micros(times: pa.TimestampArray) -> npt.NDArray[np.int64]:
@@ -227,7 +236,7 @@ def _read_lines(path: Path, packed: str) -> Iterator[ImportRequest]:
 
 def _request_of_lines(lines: list[bytes], first: int, bytes_read: int, bytes_total: int) -> ImportRequest:
     numbers = np.arange(first, first + len(lines))
-    return ImportRequest(_LINES, b"".join(lines), numbers, (), bytes_read, bytes_total)
+    return ImportRequest(_LINES, b"".join(lines), numbers, (), False, bytes_read, bytes_total)
 
 
 @contextmanager

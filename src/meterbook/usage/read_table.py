@@ -17,7 +17,8 @@ import pyarrow.parquet
 from meterbook.errors import Invalid
 from meterbook.usage.columns import TIME_TYPE
 
-_BLOCK_BYTES: Final = 1024 * 1024
+# About a hundred thousand rows of a time and a value.
+_BLOCK_BYTES: Final = 3 * 1024 * 1024
 # A file with more rows of another number of fields is not the CSV file it is taken for.
 _SKIPPED_MAX: Final = 100_000
 _NAIVE: Final = pa.timestamp("us")
