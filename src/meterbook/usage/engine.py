@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -58,15 +59,15 @@ class Engine:
 
     def insert(self, table: str, rows: pa.Table) -> None:
         """Insert rows, whose columns are named as the table's; on return they are on disk."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, rows.schema) as writer:
+        sink = BytesIO()  # whose value is taken without a copy
+        with pa.ipc.new_stream(sink, rows.schema) as writer:
             writer.write_table(rows)
         columns = ", ".join(rows.schema.names)
         with (
             self._connection() as connection,
-            connection.send_insert(f"insert into {table} ({columns})", "Arrow") as insert,
+            connection.send_insert(f"insert into {table} ({columns})", "ArrowStream") as insert,
         ):
-            insert.append(sink.getvalue().to_pybytes())
+            insert.append(sink.getvalue())
             insert.finish()
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -197,11 +198,11 @@ def _constant(text: str, count: int) -> pa.DictionaryArray:
 
 def _arrow_bodies(table: pa.Table, numbers: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, npt.NDArray[np.int64]]]:
     """Yield Arrow streams of the rows with the rows' numbers, in halves where a body would be too large."""
-    sink = pa.BufferOutputStream()
+    sink = BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     if sink.tell() <= BODY_BYTES_MAX or len(numbers) == 1:
-        yield cast("bytes", sink.getvalue().to_pybytes()), numbers
+        yield sink.getvalue(), numbers
         return
     half = len(numbers) // 2
     yield from _arrow_bodies(table.slice(0, half), numbers[:half])
