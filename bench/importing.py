@@ -56,7 +56,7 @@ def run(folder: Path) -> list[Figure]:
                 name=f"import of {name}",
                 value=ROWS / (told.seconds - started),
                 unit="rows/s",
-                how=f"`meterbook import` of {ROWS:,} rows with the embedded stores; less what it takes to start and stop",
+                how=f"`meterbook import` of {ROWS:,} rows, embedded stores; less what it takes to start and stop",
                 at_least=target,
             ),
             Figure(
