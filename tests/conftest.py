@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from meterbook.database import Database, migrate, open_database
 from meterbook.settings import Settings
+from tests.server_process import ServerProcess
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,15 @@ def migrated() -> Iterator[Database]:
         migrate(database)
         yield database
         database.dispose()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One ClickHouse server for the run."""
+    process = ServerProcess(tmp_path_factory.mktemp("clickhouse"))
+    process.start()
+    yield process
+    process.kill()
 
 
 @pytest.fixture

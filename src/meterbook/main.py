@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -34,7 +34,7 @@ from meterbook.mail import open_mailer
 from meterbook.payments.gateways.open import takes_fake_cards
 from meterbook.promotions.guesses import Guesses
 from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore, open_shared, open_usage
 
 Clock = Callable[[], datetime]
 
@@ -60,16 +60,18 @@ def open_house(settings: Settings) -> Iterator[House]:
     Raises `Refused` when another process holds the data folder or a store cannot be reached.
     """
     set_up_logging(settings.log_format)
-    usage = open_usage(settings.data_dir)
-    try:
+    with ExitStack() as stack:
+        if settings.clickhouse_url is None:
+            # first, for it holds the folder
+            usage = open_usage(settings.data_dir)
+            stack.callback(usage.close)
         database = open_database(settings)
-        try:
-            migrate(database)
-            yield House(settings, database, usage)
-        finally:
-            database.dispose()
-    finally:
-        usage.close()
+        stack.callback(database.dispose)
+        migrate(database)
+        if settings.clickhouse_url is not None:
+            usage = open_shared(settings, database)
+            stack.callback(usage.close)
+        yield House(settings, database, usage)
 
 
 @contextmanager

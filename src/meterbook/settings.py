@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from meterbook.errors import Invalid
@@ -16,6 +16,7 @@ from meterbook.errors import Invalid
 ENV_PREFIX = "METERBOOK_"
 _NUMBER_PREFIX = r"^[A-Z0-9]{1,10}$"
 _DATABASE_SCHEMES = ("postgres://", "postgresql://", "postgresql+psycopg://")
+_CLICKHOUSE_SCHEMES = ("http", "https")
 _SMTP_SCHEMES = ("smtp", "smtp+starttls", "smtps")
 RETRIES_MAX: Final = 10
 RETRY_DAY_MAX: Final = 60
@@ -34,6 +35,26 @@ class Settings(BaseSettings):
         default=None,
         description="PostgreSQL 15 or newer to use in place of the embedded one: "
         "postgresql://user:password@host:5432/database.",
+    )
+    clickhouse_url: SecretStr | None = Field(
+        default=None,
+        description="ClickHouse server to keep usage in, in place of the embedded store: "
+        "https://user:password@host:8443/database; several processes may share it.",
+    )
+    clickhouse_password: SecretStr | None = Field(
+        default=None, description="Password of the ClickHouse user, where it is not part of the address."
+    )
+    clickhouse_ca_file: Path | None = Field(
+        default=None, description="File of the certificates that the ClickHouse server's is checked against."
+    )
+    clickhouse_query_seconds: int = Field(
+        default=120, ge=1, le=3600, description="How long the ClickHouse server may work on one question."
+    )
+    clickhouse_cluster: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        description="Name of a cluster in the configuration of the ClickHouse server, to spread usage over its shards "
+        "by account.",
     )
     dst_zones: bool = Field(
         default=False,
@@ -125,6 +146,27 @@ class Settings(BaseSettings):
         if value is not None and not value.get_secret_value().startswith(_DATABASE_SCHEMES):
             raise ValueError(f"has to start with {', '.join(_DATABASE_SCHEMES[:2])}")
         return value
+
+    @field_validator("clickhouse_url")
+    @classmethod
+    def _clickhouse(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            url = urlsplit(value.get_secret_value())
+            complete = url.scheme in _CLICKHOUSE_SCHEMES and bool(url.hostname) and url.port != 0
+        except ValueError:
+            complete = False
+        if not complete or "/" in url.path.strip("/") or url.query or url.fragment:
+            raise ValueError("has to look like https://user:password@host:8443/database")
+        return value
+
+    @model_validator(mode="after")
+    def _of_clickhouse(self) -> Settings:
+        alone = (self.clickhouse_password, self.clickhouse_ca_file, self.clickhouse_cluster)
+        if self.clickhouse_url is None and any(each is not None for each in alone):
+            raise ValueError("METERBOOK_CLICKHOUSE_PASSWORD, _CA_FILE and _CLUSTER need METERBOOK_CLICKHOUSE_URL")
+        return self
 
     @field_validator("smtp_url")
     @classmethod

@@ -22,9 +22,11 @@ from meterbook.archive.write import write_archive
 from meterbook.database import Database, migrate
 from meterbook.errors import Invalid, Refused
 from meterbook.settings import Settings
-from meterbook.usage.carry import events_through, open_sink
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.carry import events_through, open_shared_sink, open_sink
+from meterbook.usage.store import UsageStore, open_shared, open_usage
+from tests.conftest import emptied
 from tests.office import Office
+from tests.server_process import ServerProcess
 
 
 @contextmanager
@@ -211,3 +213,28 @@ def test_a_write_that_fails_leaves_nothing(database: Database, tmp_path: Path) -
         with pytest.raises(Refused, match="No space left"):
             write_archive(database, office.usage, tmp_path / "a", office.now, full)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "there"]
+
+
+@pytest.mark.parametrize("is_cluster", [False, True])
+def test_a_house_moves_to_servers_and_back(
+    archived: Archived, database: Database, empty: Database, server: ServerProcess, tmp_path: Path, is_cluster: bool
+) -> None:
+    settings = server.another_database(is_cluster=is_cluster)
+    with open_shared_sink(settings, empty) as sink:
+        assert restore_archive(empty, sink, archived.folder) == archived.manifest
+    assert rows_of(empty) == archived.rows
+    store = open_shared(settings, empty)
+    there = Office(empty, store, Settings(data_dir=tmp_path / "there"))
+    there.now = archived.now
+    assert events_of(store) == archived.events
+    there.check()
+    assert there.issued(there.account(), "5.00").number == "INV-2027-000002"
+    write_archive(empty, store, tmp_path / "back", there.now)
+    moved = events_of(store)
+    assert len(moved) > len(archived.events)
+    store.close()
+    restore(emptied(database), tmp_path / "back", tmp_path / "home")
+    assert rows_of(database) == rows_of(empty)
+    with at_office(database, tmp_path / "home", there.now) as home:
+        assert events_of(home.usage) == moved
+        home.check()

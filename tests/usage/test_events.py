@@ -92,6 +92,7 @@ REASONS: list[tuple[str, Any, str]] = [
 ]
 
 
+@pytest.mark.parametrize("store", ["embedded"], indirect=True)
 @pytest.mark.parametrize(("wrong", "reason"), [case[1:] for case in REASONS], ids=[case[0] for case in REASONS])
 @pytest.mark.parametrize("media", ["application/json", BATCH, LINES])
 def test_a_wrong_event_is_rejected_alone(sender: Sender, media: str, wrong: Any, reason: str) -> None:

@@ -69,6 +69,7 @@ def test_who_counts_most_is_named_and_the_others_are_counted(sender: Sender) -> 
         assert [each.name for each in hour.resources] == named
 
 
+@pytest.mark.parametrize("store", ["embedded", "cluster"], indirect=True)
 @pytest.mark.parametrize("meter", METERS)
 @pytest.mark.parametrize("zone", [UTC_ZONE, KOLKATA])
 def test_hours_add_up_to_the_sums_of_their_day(sender: Sender, meter: Meter, zone: BillingZone) -> None:

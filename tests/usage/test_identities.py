@@ -10,8 +10,10 @@ import pytest
 
 from meterbook.errors import Busy
 from meterbook.usage.carry import open_sink
-from meterbook.usage.engine import Engine, statement
+from meterbook.usage.connection import statement
+from meterbook.usage.engine import Engine
 from meterbook.usage.identity import IDENTITY, Known, identities, identities_of
+from meterbook.usage.intake import OwnIntake
 from meterbook.usage.journal import Journal
 from meterbook.usage.store import UsageStore, engine_folder, open_usage
 from meterbook.usage.stored import find_stored
@@ -86,10 +88,12 @@ def _break_off(store: UsageStore, table: str) -> None:
     with pytest.raises(Busy):
         store.settle()
     store._engine.run(f"rename table away to {table}")
-    store._recorder.close()
-    with store._flusher._changed:
-        store._flusher._open = False
-        store._flusher._changed.notify_all()
+    assert isinstance(store._intake, OwnIntake)
+    store._intake._recorder.close()
+    flusher = store._intake._flusher
+    with flusher._changed:
+        flusher._open = False
+        flusher._changed.notify_all()
 
 
 def test_a_crash_between_events_and_their_identities(tmp_path: Path) -> None:
@@ -148,10 +152,10 @@ def test_a_store_from_before_identities_had_a_table_is_carried_over(tmp_path: Pa
     store.close()
 
     old = Engine(engine_folder(tmp_path / "old"))
-    old.run(statement("schema_versions"))
+    old.run(old.layout.fill(statement("schema_versions")))
     for name in sorted(entry.name for entry in _MIGRATIONS.iterdir()):
         if name < "0006":
-            old.run(_MIGRATIONS.joinpath(name).read_text("utf-8"))
+            old.run(old.layout.fill(_MIGRATIONS.joinpath(name).read_text("utf-8")))
             old.query("insert into schema_versions (name) values ({name:String})", {"name": name})
     identity = pa.array([identity.tobytes() for identity in identities_of(rows)], pa.binary(16))
     old.insert("events", rows.append_column("identity", identity))

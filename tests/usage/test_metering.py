@@ -327,11 +327,28 @@ SOME_EVENTS = st.lists(
 _runs = count(1)
 
 
+_ORDERS = given(SOME_EVENTS, st.randoms(use_true_random=False), st.sampled_from(["UTC", "+05:30", "-09:30"]))
+
+
+@pytest.mark.parametrize("store", ["embedded"], indirect=True)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(SOME_EVENTS, st.randoms(use_true_random=False), st.sampled_from(["UTC", "+05:30", "-09:30"]))
+@_ORDERS
 def test_order_and_repetition_change_nothing(
     store: UsageStore, events: list[Event], random: object, zone_name: str
 ) -> None:
+    _check_order(store, events, random, zone_name)
+
+
+@pytest.mark.parametrize("store", ["server", "cluster"], indirect=True)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@_ORDERS
+def test_order_and_repetition_change_nothing_over_the_network(
+    store: UsageStore, events: list[Event], random: object, zone_name: str
+) -> None:
+    _check_order(store, events, random, zone_name)
+
+
+def _check_order(store: UsageStore, events: list[Event], random: object, zone_name: str) -> None:
     run = next(_runs)
     first = list({one["id"]: one for one in reversed(events)}.values())
     zone = billing_zone(zone_name)

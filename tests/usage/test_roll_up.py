@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -58,22 +59,32 @@ SOME = st.lists(
 MINUTES = st.integers(-2100, 3600)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
+_HISTORIES = st.tuples(
     st.lists(st.tuples(SOME, st.booleans()), min_size=1, max_size=4),
     st.sampled_from(ZONES),
     st.lists(MINUTES, min_size=2, max_size=5, unique=True),
     MINUTES,
-    st.data(),
+    st.integers(0, 4),
 )
-def test_a_reading_of_the_roll_up_is_one_of_the_events(
-    store: UsageStore,
-    batches: list[tuple[list[Event], bool]],
-    zone_name: str,
-    cuts: list[int],
-    until: int,
-    data: st.DataObject,
-) -> None:
+_History = tuple[list[tuple[list[Event], bool]], str, list[int], int, int]
+
+
+@pytest.mark.parametrize("store", ["embedded"], indirect=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_HISTORIES)
+def test_a_reading_of_the_roll_up_is_one_of_the_events(store: UsageStore, history: _History) -> None:
+    _check_history(store, history)
+
+
+@pytest.mark.parametrize("store", ["server", "cluster"], indirect=True)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_HISTORIES)
+def test_over_the_network_it_is_so_too(store: UsageStore, history: _History) -> None:
+    _check_history(store, history)
+
+
+def _check_history(store: UsageStore, history: _History) -> None:
+    batches, zone_name, cuts, until, before = history
     sender, zone = Sender(store, 90_000_000 + next(_runs)), billing_zone(zone_name, allow_dst=True)
     begin(sender, zone)
     known: list[list[Event]] = [[]]
@@ -88,7 +99,7 @@ def test_a_reading_of_the_roll_up_is_one_of_the_events(
     bounds = sorted({hour_floor(START + timedelta(minutes=cut), zone) for cut in cuts})
     boundaries = bounds if len(bounds) > 1 else [*bounds, bounds[0] + HOUR]
     ends = START + timedelta(minutes=until)
-    at = data.draw(st.integers(0, len(moments) - 1))
+    at = before % len(moments)
     for events, received_through in ((known[-1], None), (known[at], moments[at])):
         first = {one["id"]: one for one in reversed(events)}.values()
         counted = [one for one in first if datetime.fromisoformat(one["time"]) < ends]
@@ -131,14 +142,15 @@ def test_a_step_may_be_repeated(sender: Sender) -> None:
     sender.send([event("a", START, MAXIMUM.type, value="3"), event("b", START, COUNTER.type, value="2")], now=LATER)
     begin(sender)
     roll_up, moment = sender.store._roll_up, sender.store.received_through()
-    before = roll_up._marks
+    before = roll_up._seen
     for _ in range(3):
-        roll_up._marks = before
+        roll_up._seen = before
         sender.send([event("c", START, MAXIMUM.type, value="5")], now=LATER)
         roll_up.go_on()
-        roll_up._add(
-            [sender.account_id], 0, datetime.fromtimestamp(0, UTC_ZONE.tzinfo), sender.store.received_through()
-        )
+        with roll_up._steps.held():
+            roll_up._add(
+                [sender.account_id], 0, datetime.fromtimestamp(0, UTC_ZONE.tzinfo), sender.store.received_through()
+            )
     assert use(sender, MAXIMUM, [START, END], UTC_ZONE, END) == [(Decimal(5), 1)]
     assert use(sender, COUNTER, [START, END], UTC_ZONE, END) == [(Decimal(2), 1)]
     assert use(sender, MAXIMUM, [START, END], UTC_ZONE, END, moment) == [(Decimal(3), 1)]

@@ -39,6 +39,7 @@ _STATUS_OF_SLUG = {
     "broken-arrow": 400,
     "unauthenticated": 401,
     "database-unavailable": 503,
+    "usage-unavailable": 503,
 }
 # Slugs are stable; the phrases of HTTPStatus differ between versions of Python.
 _SLUG_OF_STATUS = {400: "broken-body", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, text
 from meterbook.errors import Refused
 
 COMPRESSION: Final = "zstd"
-# What names this version's form.
-_NOT_CARRIED: Final = frozenset({"schema_version"})
+# What names this version's form, and how far the processes on the server are that is left behind.
+_NOT_CARRIED: Final = frozenset({"schema_version", "usage_turn"})
 _REFERENCES: Final = text("""
     select
         child.relname as child,

@@ -41,6 +41,8 @@ def export(
 
 def restore(folder: Path, data_dir: Path | None, as_json: bool) -> None:
     """Restore an archive into the stores of the settings, which have to be empty and not served."""
+    from contextlib import ExitStack
+
     from rich.console import Console
     from rich.progress import Progress
 
@@ -48,19 +50,22 @@ def restore(folder: Path, data_dir: Path | None, as_json: bool) -> None:
     from meterbook.archive.restore import restore_archive
     from meterbook.database import migrate, open_database
     from meterbook.settings import load_settings
-    from meterbook.usage.carry import open_sink
+    from meterbook.usage.carry import open_shared_sink, open_sink
 
     settings = load_settings(data_dir=data_dir)
     manifest = read_manifest(folder)
     rows = sum(part.rows for part in manifest.parts)
-    with open_sink(settings.data_dir) as events, Progress(console=Console(stderr=True), disable=as_json) as progress:
+    with ExitStack() as stack, Progress(console=Console(stderr=True), disable=as_json) as progress:
         bar = progress.add_task(f"Restoring {folder}", total=rows)
+        if settings.clickhouse_url is None:
+            # first, for it holds the folder
+            events = stack.enter_context(open_sink(settings.data_dir))
         database = open_database(settings)
-        try:
-            migrate(database)
-            restore_archive(database, events, folder, lambda count: progress.advance(bar, count))
-        finally:
-            database.dispose()
+        stack.callback(database.dispose)
+        migrate(database)
+        if settings.clickhouse_url is not None:
+            events = stack.enter_context(open_shared_sink(settings, database))
+        restore_archive(database, events, folder, lambda count: progress.advance(bar, count))
     if as_json:
         print_json({"folder": str(folder), "rows": rows - manifest.event_count, "events": manifest.event_count})
         return

@@ -17,7 +17,7 @@ def work(data_dir: DataDir = None) -> None:
     from meterbook.settings import load_settings
 
     settings = load_settings(data_dir=data_dir)
-    if (found := running_server(settings)) is not None:
+    if settings.clickhouse_url is None and (found := running_server(settings)) is not None:
         raise Refused(f"The server at {found[0]} owns {settings.data_dir} and does its jobs already: leave them to it.")
     from meterbook.main import at_work, open_house
 

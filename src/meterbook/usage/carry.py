@@ -10,10 +10,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from meterbook.usage.engine import Engine, statement
+from meterbook.database import Database
+from meterbook.settings import Settings
+from meterbook.usage.connection import Connection, statement
+from meterbook.usage.engine import Engine
+from meterbook.usage.keep_shared import SharedKeeper
 from meterbook.usage.migrate import migrate
 from meterbook.usage.roll_up import forget
-from meterbook.usage.store import UsageStore, engine_folder, hold_folder
+from meterbook.usage.server import connect
+from meterbook.usage.steps import SharedSteps
+from meterbook.usage.store import UsageStore, engine_folder, hold_folder, migrate_shared
 from meterbook.usage.stored import complete_identities, insert_new
 
 
@@ -23,9 +29,9 @@ def events_through(store: UsageStore, received_through: datetime) -> Iterator[pa
 
 
 class EventSink:
-    """A usage store that is being filled; made by `open_sink`."""
+    """A usage store that is being filled; made by `open_sink` or `open_shared_sink`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Connection) -> None:
         self._engine = engine
 
     def put(self, rows: pa.RecordBatch) -> None:
@@ -53,3 +59,27 @@ def open_sink(data_dir: Path) -> Iterator[EventSink]:
             engine.close()
     finally:
         os.close(lock)
+
+
+@contextmanager
+def open_shared_sink(settings: Settings, database: Database) -> Iterator[EventSink]:
+    """Open the usage store on the server of the settings for filling, while no process records there.
+
+    `database` is the migrated money store. Raises `Refused` when the server cannot be reached.
+    """
+    server = connect(settings)
+    try:
+        migrate_shared(server, database)
+        keeper = SharedKeeper(server, database)
+        steps = SharedSteps(database, server, keeper.turns)
+        with steps.held():
+            # what was rolled up is about to be wrong: whoever reads is told before and after it goes
+            steps.forget()
+            forget(server)
+            steps.forget()
+        with keeper.turns.held():
+            complete_identities(server)
+        yield EventSink(server)
+        keeper.agree()
+    finally:
+        server.close()

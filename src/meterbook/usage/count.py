@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from meterbook.core.metering import Meter
 from meterbook.core.period import BillingZone, day_starts, hour_ceil
-from meterbook.usage.engine import Parameter, statement
+from meterbook.usage.connection import Parameter, statement
 from meterbook.usage.rolled import Days, HourlySql
 from meterbook.usage.store import READERS, UsageStore
 from meterbook.usage.units import COUNTER, STOCK, UNITS, factor_of, rule_of
@@ -83,7 +83,8 @@ def count(store: UsageStore, question: Question) -> list[Counted]:
     if days is None:
         return _RawReading(store, question).counted()
     through = question.received_through or store.received_through()
-    return _RolledReading(store, question, days, through).counted()
+    counted = _RolledReading(store, question, days, through).counted()
+    return counted if store.is_rolled(days) else _RawReading(store, question).counted()
 
 
 def surpluses(store: UsageStore, question: Question, hours_max: int) -> dict[tuple[int, Meter, str | None], int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import cache
-from importlib.resources import files
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
@@ -15,18 +13,12 @@ from typing import Any, Final
 import pyarrow as pa
 from chdb import connect
 
-# What a statement's named parameter may be: `{name:UInt64}`, `{name:String}`, `{name:DateTime64(6, 'UTC')}` and arrays.
-Parameter = int | str | datetime | Sequence[int] | Sequence[str]
+from meterbook.usage.connection import Parameter, instant_text
+from meterbook.usage.layout import Layout
 
 _STREAM_ROWS: Final = 1_000_000
 # Merges behind the inserts give way to what somebody waits for, where the system lets ClickHouse say so.
 _ARGUMENTS: Final = "os_threads_nice_value_merge_mutate=10"
-
-
-@cache
-def statement(name: str) -> str:
-    """Return the text of `sql/NAME.sql`, without a trailing semicolon."""
-    return files("meterbook.usage").joinpath("sql", f"{name}.sql").read_text("utf-8").strip()
 
 
 class Engine:
@@ -37,6 +29,7 @@ class Engine:
     """
 
     def __init__(self, path: Path) -> None:
+        self.layout = Layout()
         self._path = path
         self._lock = Lock()
         self._open = True
@@ -52,10 +45,10 @@ class Engine:
         with self._connection() as connection:
             yield from connection.send_query(sql, "Arrow", _texts(parameters or {})).record_batch(_STREAM_ROWS)
 
-    def run(self, sql: str) -> None:
+    def run(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> None:
         """Run a statement that has no rows to return."""
         with self._connection() as connection:
-            connection.query(sql)
+            connection.query(sql, params=_texts(parameters or {}))
 
     def insert(self, table: str, rows: pa.Table) -> None:
         """Insert rows, whose columns are named as the table's; on return they are on disk."""
@@ -102,7 +95,7 @@ def _texts(parameters: Mapping[str, Parameter]) -> dict[str, str]:
 def _text(value: Parameter) -> str:
     """Write a parameter as ClickHouse reads it: tab-separated text at the top, quoted inside arrays."""
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+        return instant_text(value)
     if isinstance(value, str):
         return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
     if isinstance(value, int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Final
@@ -10,9 +11,9 @@ import pyarrow as pa
 import structlog
 
 from meterbook.errors import Busy
-from meterbook.usage.engine import Engine
+from meterbook.usage.connection import Connection
 from meterbook.usage.journal import Journal, delete_segment, read_segment
-from meterbook.usage.record import Generation, Recorder
+from meterbook.usage.keep_journalled import Generation, JournalKeeper
 from meterbook.usage.stored import insert, insert_rest
 
 # An insert is worth making when this many rows wait, or when the oldest has waited this long.
@@ -23,7 +24,7 @@ _SETTLE_SECONDS_MAX: Final = 30.0
 _log = structlog.get_logger(__name__)
 
 
-def replay(engine: Engine, journal: Journal) -> int:
+def replay(engine: Connection, journal: Journal) -> int:
     """Bring what an earlier process journalled and did not insert into ClickHouse; return how many rows that was."""
     count = 0
     for path in journal.segments():
@@ -36,12 +37,16 @@ def replay(engine: Engine, journal: Journal) -> int:
 
 
 class Flusher:
-    """The thread between the journal and ClickHouse; holds `inserting` while events go in and then their identities."""
+    """The thread between the journal and ClickHouse; holds `inserting` while events go in and then their identities.
 
-    def __init__(self, engine: Engine, recorder: Recorder) -> None:
+    `release` is told how many rows and bytes are held in memory no longer.
+    """
+
+    def __init__(self, engine: Connection, keeper: JournalKeeper, release: Callable[[int, int], None]) -> None:
         self._engine = engine
-        self._recorder = recorder
-        self._changed: Condition = recorder.changed
+        self._keeper = keeper
+        self._release = release
+        self._changed: Condition = keeper.changed
         self.inserting = Lock()
         self._flushed_rows = 0
         self._wanted_rows = 0
@@ -55,7 +60,7 @@ class Flusher:
 
         Raises `Busy` when ClickHouse does not take them.
         """
-        target = self._recorder.recorded_rows
+        target = self._keeper.recorded_rows
         if self._flushed_rows >= target:
             return
         with self._changed:
@@ -77,14 +82,15 @@ class Flusher:
 
     def _run(self) -> None:
         while self._wait():
-            rotated = self._recorder.rotate()
+            rotated = self._keeper.rotate()
             if rotated is None:
                 continue
             path, generation = rotated
             if not self._insert(generation):
                 return
             delete_segment(path)
-            self._recorder.forget(generation)
+            self._keeper.forget(generation)
+            self._release(generation.rows, generation.bytes)
             with self._changed:
                 self._flushed_rows += generation.rows
                 self._changed.notify_all()
@@ -92,14 +98,14 @@ class Flusher:
     def _wait(self) -> bool:
         """Wait until there is something to flush, and it is time to; False when closed with nothing left."""
         with self._changed:
-            self._changed.wait_for(lambda: self._recorder.waiting_rows or not self._open)
+            self._changed.wait_for(lambda: self._keeper.waiting_rows or not self._open)
             deadline = monotonic() + _LINGER_SECONDS
             while self._open and not self._is_urgent() and (left := deadline - monotonic()) > 0:
                 self._changed.wait(left)
-            return self._open or self._recorder.waiting_rows > 0
+            return self._open or self._keeper.waiting_rows > 0
 
     def _is_urgent(self) -> bool:
-        return self._recorder.waiting_rows >= _ROWS_ENOUGH or self._wanted_rows > self._flushed_rows
+        return self._keeper.waiting_rows >= _ROWS_ENOUGH or self._wanted_rows > self._flushed_rows
 
     def _insert(self, generation: Generation) -> bool:
         """Insert until it succeeds; False if the store closes first, and the segment stays for the next start."""

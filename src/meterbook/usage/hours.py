@@ -21,7 +21,7 @@ from meterbook.core.metering import Meter, MeterKind
 from meterbook.core.period import HOUR, BillingZone
 from meterbook.core.windows import Window, window_starts
 from meterbook.errors import Invalid
-from meterbook.usage.engine import Parameter, statement
+from meterbook.usage.connection import Parameter, statement
 from meterbook.usage.queries import UsageWindow, by_window
 from meterbook.usage.store import UsageStore
 from meterbook.usage.units import units_of_hour

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from meterbook.core.metering import Meter
 from meterbook.core.period import HOUR, BillingZone, hour_floor
 from meterbook.core.rating import Part
+from meterbook.usage.connection import Parameter, statement
 from meterbook.usage.count import (
     Counted,
     Question,
@@ -28,7 +29,6 @@ from meterbook.usage.count import (
     seconds,
     surpluses,
 )
-from meterbook.usage.engine import Parameter, statement
 from meterbook.usage.store import UsageStore
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

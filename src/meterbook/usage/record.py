@@ -1,16 +1,16 @@
-"""Records events: decides in order of arrival what is new, journals it for many requests at once, and answers them.
+"""Records events: decides in order of arrival what is new, keeps it for many requests at once, and answers them.
 
 One thread does it, so that two requests with the same event can never both count it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Condition, Thread
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,7 @@ import pyarrow as pa
 
 from meterbook.errors import Busy, Refused
 from meterbook.usage.columns import TIME_TYPE
-from meterbook.usage.identity import IDENTITY, Identities, Known
-from meterbook.usage.journal import Journal
+from meterbook.usage.identity import Identities
 from meterbook.usage.sieve import Sieve
 
 # What may be acknowledged or waiting and not yet in ClickHouse; beyond it, senders are asked to come back.
@@ -39,60 +38,31 @@ class Submission:
     kept: Future[int] = field(default_factory=Future)
 
 
-@dataclass(slots=True)
-class Generation:
-    """Rows that are journalled in one segment and not yet in ClickHouse."""
+class Keeper(Protocol):
+    """Where a recorder keeps new events; `holds` says that they stay in memory until they are released."""
 
-    batches: list[pa.RecordBatch] = field(default_factory=list)
-    groups: list[Identities] = field(default_factory=list)
-    known: Known = field(default_factory=Known)
-    rows: int = 0
-    bytes: int = 0
+    holds: bool
 
-    def add(self, batches: Sequence[pa.RecordBatch], identities: Identities) -> None:
-        """Take in rows that were journalled together."""
-        self.batches.extend(batches)
-        self.groups.append(identities)
-        self.known.add(identities)
-        self.rows += len(identities)
-        self.bytes += sum(batch.nbytes for batch in batches)
+    def deciding(self) -> AbstractContextManager[Sieve]:
+        """Keep others from recording while a group is decided on and kept; give the filter of what is recorded."""
 
-    def identities(self) -> Identities:
-        """Return the rows' identities, in their order."""
-        return np.concatenate(self.groups)
+    def find_known(self, wanted: Identities) -> set[tuple[int, int]]:
+        """Return those identities that are recorded, exactly, as pairs of head and tail."""
+
+    def keep(self, batches: Sequence[pa.RecordBatch], identities: Identities) -> None:
+        """Keep a group of new events, and put them into the filter; on return they are on disk."""
 
 
 class Recorder:
-    """The one writer of events.
+    """The one writer of events in this process; `keeper` is where new ones go."""
 
-    `find_stored` looks identities up among the rows in ClickHouse, exactly. `changed` is notified whenever rows were
-    journalled; whoever flushes takes them with `rotate` and gives them back with `forget`. `received_through` is the
-    newest moment of receipt given, in microseconds since 1970: each group of events gets a later one than all before,
-    whatever the doors' clocks say, so that "what was received by then" stays the same for ever. `kept_through` is that
-    of the newest group that is journalled; whoever reads it before `recorded_rows` finds the group among these.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        sieve: Sieve,
-        find_stored: Callable[[Identities], set[tuple[int, int]]],
-        received_through: int = 0,
-    ) -> None:
-        self._journal = journal
-        self._sieve = sieve
-        self._find_stored = find_stored
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
         self._queue: list[Submission] = []
         self._held_rows = 0
         self._held_bytes = 0
         self._open = True
         self._arrived = Condition()
-        self._current = Generation()
-        self._older: list[Generation] = []
-        self.changed = Condition()
-        self.recorded_rows = 0
-        self.received_through = received_through
-        self.kept_through = received_through
         self._thread = Thread(target=self._run, name="usage-recorder", daemon=True)
         self._thread.start()
 
@@ -114,26 +84,11 @@ class Recorder:
             self._queue.append(submission)
             self._arrived.notify()
 
-    @property
-    def waiting_rows(self) -> int:
-        """How many rows are journalled and not yet taken by `rotate`."""
-        return self._current.rows
-
-    def rotate(self) -> tuple[Path, Generation] | None:
-        """End the open segment; return it with its rows, or None if there are none. Its identities stay known."""
-        with self.changed:
-            path = self._journal.rotate()
-            if path is None:
-                return None
-            generation, self._current = self._current, Generation()
-            self._older.append(generation)
-            return path, generation
-
-    def forget(self, generation: Generation) -> None:
-        """Release rows that are now in ClickHouse."""
-        with self.changed:
-            self._older.remove(generation)
-        self._release(generation.rows, generation.bytes)
+    def release(self, rows: int, size: int) -> None:
+        """Make room: so many rows and bytes are held in memory no longer."""
+        with self._arrived:
+            self._held_rows -= rows
+            self._held_bytes -= size
 
     def close(self) -> None:
         """Record what was submitted and stop."""
@@ -148,7 +103,7 @@ class Recorder:
                 kept = self._record(group)
             except Exception as error:  # noqa: BLE001 - whatever failed, each sender has to hear of it
                 for submission in group:
-                    self._release(submission.rows.num_rows, submission.rows.nbytes)
+                    self.release(submission.rows.num_rows, submission.rows.nbytes)
                     submission.kept.set_exception(error)
             else:
                 for submission, count in zip(group, kept, strict=True):
@@ -170,64 +125,40 @@ class Recorder:
 
     def _record(self, group: Sequence[Submission]) -> list[int]:
         identities = np.concatenate([submission.identities for submission in group])
-        new = self._find_new(identities)
-        batches, kept, start = [], [], 0
-        for submission in group:
-            mask = new[start : start + submission.rows.num_rows]
-            start += len(mask)
-            kept.append(int(mask.sum()))
-            if kept[-1] == len(mask):
-                batches.append(submission.rows)
-            elif kept[-1]:
-                batches.append(submission.rows.filter(pa.array(mask)))
-        batches = [batch for batch in batches if batch.num_rows]
-        if batches:
-            self._keep(batches, identities[new])
-        size = sum(batch.nbytes for batch in batches)
-        self._release(len(identities) - sum(kept), sum(submission.rows.nbytes for submission in group) - size)
+        with self._keeper.deciding() as sieve:
+            new = self._find_new(sieve, identities)
+            batches, kept, start = [], [], 0
+            for submission in group:
+                mask = new[start : start + submission.rows.num_rows]
+                start += len(mask)
+                kept.append(int(mask.sum()))
+                if kept[-1] == len(mask):
+                    batches.append(submission.rows)
+                elif kept[-1]:
+                    batches.append(submission.rows.filter(pa.array(mask)))
+            batches = [batch for batch in batches if batch.num_rows]
+            if batches:
+                self._keeper.keep(batches, identities[new])
+        held = batches if self._keeper.holds else []
+        size = sum(submission.rows.nbytes for submission in group) - sum(batch.nbytes for batch in held)
+        self.release(len(identities) - sum(batch.num_rows for batch in held), size)
         return kept
 
-    def _find_new(self, identities: Identities) -> npt.NDArray[np.bool_]:
-        """Tell which events are the first with their identity: in the group, in the journal and in ClickHouse.
+    def _find_new(self, sieve: Sieve, identities: Identities) -> npt.NDArray[np.bool_]:
+        """Tell which events are the first with their identity: in the group and of all that are recorded.
 
-        The sieve has what is journalled too, so that only what it or the group itself makes suspect is looked up.
+        Only what the filter or the group itself makes suspect is looked up.
         """
         new = np.ones(len(identities), dtype=np.bool_)
         tails = identities["tail"]
-        suspects = np.flatnonzero(self._sieve.might_hold(tails) | _repeated(tails))
+        suspects = np.flatnonzero(sieve.might_hold(tails) | _repeated(tails))
         if len(suspects):
             wanted = identities[suspects]
-            with self.changed:
-                generations = [self._current, *self._older]
-            seen = set().union(*(generation.known.those_of(wanted) for generation in generations))
-            seen |= self._find_stored(np.array([each for each in wanted.tolist() if each not in seen], IDENTITY))
+            seen = self._keeper.find_known(wanted)
             for row, identity in zip(suspects.tolist(), wanted.tolist(), strict=True):
                 new[row] = identity not in seen
                 seen.add(identity)
         return new
-
-    def _keep(self, batches: Sequence[pa.RecordBatch], identities: Identities) -> None:
-        with self.changed:
-            batches = self._stamped(batches)
-            self._journal.append(batches)
-            self._sieve.add(identities["tail"])
-            self._current.add(batches, identities)
-            self.recorded_rows += len(identities)
-            self.kept_through = self.received_through
-            self.changed.notify_all()
-
-    def _stamped(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-        """Give a group its moment of receipt: the doors' latest, or a microsecond after the group before."""
-        place = batches[0].schema.get_field_index(_RECEIVED)
-        told = max(batch.column(place)[0].value for batch in batches)
-        self.received_through = max(told, self.received_through + 1)
-        moment = pa.scalar(self.received_through, pa.int64()).cast(TIME_TYPE)
-        return [batch.set_column(place, _RECEIVED, pa.repeat(moment, batch.num_rows)) for batch in batches]
-
-    def _release(self, rows: int, size: int) -> None:
-        with self._arrived:
-            self._held_rows -= rows
-            self._held_bytes -= size
 
 
 def _repeated(tails: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
@@ -235,3 +166,17 @@ def _repeated(tails: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     ordered = np.sort(tails)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     return np.isin(tails, twice) if len(twice) else np.zeros(len(tails), dtype=np.bool_)
+
+
+def told_moment(batches: Sequence[pa.RecordBatch]) -> int:
+    """Return the latest moment of receipt that the doors gave, in microseconds since 1970."""
+    place = batches[0].schema.get_field_index(_RECEIVED)
+    told: int = max(batch.column(place)[0].value for batch in batches)
+    return told
+
+
+def stamped(batches: Sequence[pa.RecordBatch], moment: int) -> list[pa.RecordBatch]:
+    """Give the events of a group one moment of receipt."""
+    place = batches[0].schema.get_field_index(_RECEIVED)
+    received = pa.scalar(moment, pa.int64()).cast(TIME_TYPE)
+    return [batch.set_column(place, _RECEIVED, pa.repeat(received, batch.num_rows)) for batch in batches]

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from threading import Condition, Lock, Thread
+from threading import Condition, Thread
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
 from meterbook.core.period import HOUR, BillingZone
-from meterbook.usage.engine import Engine, Parameter, statement
+from meterbook.errors import Busy
+from meterbook.usage.connection import Connection, Parameter, statement
 from meterbook.usage.rolled import Days, begin_roll_up_sql, days_off_sql, faults_sql, roll_up_sql
+from meterbook.usage.steps import RolledUp, Steps
 
 # A step is worth making when so many events are not rolled up, or any has waited so long.
 ROWS_ENOUGH: Final = 100_000
@@ -26,6 +28,9 @@ LINGER_SECONDS: Final = 300.0
 # How long to rest for each second that a step took, unless an account is asked for the first time.
 _REST: Final = 9
 _RETRY_SECONDS: Final = 30.0
+_BUSY_SECONDS: Final = 1.0
+# How old a process's knowledge of others' steps may be.
+_KNOWN_SECONDS: Final = 1.0
 _ROWS_AT_ONCE: Final = 500_000
 _FAULTS_SHOWN: Final = 10
 _TOLD_EVERY: Final = 20  # portions of a long step, in the log
@@ -41,19 +46,24 @@ _Pair = tuple[int, int]  # an account and the seconds that its clocks are ahead 
 class RollUp:
     """The roll-up of one store, and the thread that keeps it.
 
-    `received_through` gives the newest moment of receipt, all up to which is in ClickHouse; `received_rows` how many
-    events were received since the store was opened.
+    Other processes may keep it too: `steps` sees to it that they make one step at a time. Readings are right with marks
+    from before it, so a process need not know of each at once. `received_through` gives the newest moment of receipt,
+    all up to which is in ClickHouse; `received_rows` a count of events that grows as they are received.
     """
 
     def __init__(
-        self, engine: Engine, received_through: Callable[[], datetime], received_rows: Callable[[], int]
+        self,
+        engine: Connection,
+        steps: Steps,
+        received_through: Callable[[], datetime],
+        received_rows: Callable[[], int],
     ) -> None:
         self._engine = engine
+        self._steps = steps
         self._received_through = received_through
         self._received_rows = received_rows
-        self._marks = _marks(engine)
+        self._seen = self._look()
         self._wanted: set[_Pair] = set()
-        self._step = Lock()
         self._open = True
         self._changed = Condition()
         self._thread = Thread(target=self._run, name="usage-roll-up", daemon=True)
@@ -62,32 +72,43 @@ class RollUp:
     def days_of(self, account_ids: Collection[int], zone: BillingZone) -> Days | None:
         """Return the days of accounts on a zone's clocks; None while one of them has none, which are then begun."""
         utc_offset = zone.utc_offset // _SECOND
-        marks = {(account_id, utc_offset): self._marks.get((account_id, utc_offset)) for account_id in account_ids}
+        seen, done = self._seen, self._steps.rolled_up()
+        is_old = done != seen.done and monotonic() >= seen.at + _KNOWN_SECONDS
+        if is_old or done.forgotten != seen.done.forgotten:
+            seen = self._seen = self._look()
+        marks = {(account_id, utc_offset): seen.marks.get((account_id, utc_offset)) for account_id in account_ids}
         known = [mark for mark in marks.values() if mark is not None]
         if len(known) == len(marks):
-            return Days(utc_offset, min(known, default=_EPOCH))
+            return Days(utc_offset, min(known, default=_EPOCH), seen.done.forgotten)
         with self._changed:
             self._wanted.update(pair for pair, mark in marks.items() if mark is None)
             self._changed.notify_all()
         return None
 
+    def is_there(self, days: Days) -> bool:
+        """Return whether days are still there, and so were while they were read."""
+        return self._steps.rolled_up().forgotten == days.forgotten
+
     def begin(self) -> None:
         """Roll up the accounts that were asked for and have no roll-up yet."""
-        with self._step:
+        with self._steps.held():
+            self._look_again()
             with self._changed:
-                wanted = {pair for pair in self._wanted if pair not in self._marks}
+                wanted = {pair for pair in self._wanted if pair not in self._seen.marks}
             through = self._received_through()
             for utc_offset in sorted({offset for _, offset in wanted}):
                 accounts = sorted(account for account, offset in wanted if offset == utc_offset)
                 self._add(accounts, utc_offset, _EPOCH, through)
                 self._mark(accounts, utc_offset, through)
-                self._marks = self._marks | dict.fromkeys([(account, utc_offset) for account in accounts], through)
+                begun = dict.fromkeys([(account, utc_offset) for account in accounts], through)
+                self._seen = self._seen._replace(marks=self._seen.marks | begun)
             with self._changed:
-                self._wanted -= self._marks.keys()
+                self._wanted -= self._seen.marks.keys()
 
     def go_on(self) -> None:
         """Roll up what was received since the last step."""
-        with self._step:
+        with self._steps.held():
+            self._look_again()
             self._go_on(self._received_through())
 
     def faults(self) -> list[str]:
@@ -95,22 +116,23 @@ class RollUp:
 
         One that does is thrown away and made anew.
         """
-        with self._step:
+        with self._steps.held():
+            self._look_again()
             through = self._received_through()
             self._go_on(through)
             off = self._engine.query(days_off_sql(), {"most": _FAULTS_SHOWN}).to_pylist()
             found = [f"{_place(row)}: the sums of day {row['first_day']} are not those of its hours" for row in off]
-            for utc_offset in sorted({offset for _, offset in self._marks}):
-                accounts = sorted(account for account, offset in self._marks if offset == utc_offset)
+            for utc_offset in sorted({offset for _, offset in self._seen.marks}):
+                accounts = sorted(account for account, offset in self._seen.marks if offset == utc_offset)
                 for portion in self._portions(accounts, utc_offset, _EPOCH, through):
                     rows = self._engine.query(faults_sql(), portion | {"most": _FAULTS_SHOWN}).to_pylist()
                     found += [_fault(row, utc_offset) for row in rows]
             if found:
                 with self._changed:
-                    self._wanted.update(self._marks)
-                    self._marks = {}
+                    self._wanted.update(self._seen.marks)
                     self._changed.notify_all()
-                forget(self._engine)
+                self._steps.forget()
+                self._look_again()
             return found[:_FAULTS_SHOWN]
 
     def close(self) -> None:
@@ -120,14 +142,30 @@ class RollUp:
             self._changed.notify_all()
         self._thread.join()
 
+    def _look_again(self) -> None:
+        """Know, in a step, of the steps that other processes have made, and end a forgetting that was begun."""
+        done = self._steps.rolled_up()
+        if done.is_forgetting:
+            forget(self._engine)
+            self._steps.forget()
+        if done != self._seen.done:
+            self._seen = self._look()
+
+    def _look(self) -> _Seen:
+        # in this order: what is done meanwhile is looked at the next time
+        done, at = self._steps.rolled_up(), monotonic()
+        return _Seen(done, at, {} if done.is_forgetting else _marks(self._engine))
+
     def _go_on(self, through: datetime) -> None:
-        behind = sorted((offset, mark, account) for (account, offset), mark in self._marks.items() if mark < through)
+        behind = sorted(
+            (offset, mark, account) for (account, offset), mark in self._seen.marks.items() if mark < through
+        )
         for utc_offset, mark in sorted({(offset, mark) for offset, mark, _ in behind}):
             accounts = [account for *group, account in behind if group == [utc_offset, mark]]
             self._add(accounts, utc_offset, mark, through)
         if behind:
             self._mark([_ALL], 0, through)
-            self._marks = dict.fromkeys(self._marks, through)
+            self._seen = self._seen._replace(marks=dict.fromkeys(self._seen.marks, through))
 
     def _add(self, accounts: Sequence[int], utc_offset: int, after: datetime, through: datetime) -> None:
         """Roll up what was received after a moment and through another; what is there already changes nothing."""
@@ -138,7 +176,7 @@ class RollUp:
                 raise _Closed
             if place and place % _TOLD_EVERY == 0:
                 _log.info("usage.rolling_up", done=place, of=len(portions))
-            self._engine.query(sql, portion)
+            self._steps.add(sql, portion)
 
     def _portions(
         self, accounts: Sequence[int], utc_offset: int, after: datetime, through: datetime
@@ -172,13 +210,15 @@ class RollUp:
             "utc_offset": utc_offset,
             "received_through": through,
         }
-        self._engine.query(statement("mark_rolled"), parameters)
+        self._engine.run(statement("mark_rolled"), parameters)
 
     def _run(self) -> None:
         seen_rows, rested_at = -1, monotonic()
-        while self._wait(seen_rows, rested_at):
-            begun, rows = monotonic(), self._received_rows()
+        while self._open:
             try:
+                if not self._wait(seen_rows, rested_at):
+                    return
+                begun, rows = monotonic(), self._received_rows()
                 if self._wanted:
                     self.begin()
                     continue
@@ -186,10 +226,16 @@ class RollUp:
                 seen_rows, rested_at = rows, monotonic() + _REST * (monotonic() - begun)
             except _Closed:
                 return
+            except Busy:
+                # another process makes a step, or a store is away for a moment
+                self._rest(_BUSY_SECONDS)
             except Exception:  # noqa: BLE001 - whatever failed, readings count for themselves what is not rolled up
                 _log.exception("usage.roll_up_failed")
-                with self._changed:
-                    self._changed.wait_for(lambda: not self._open, _RETRY_SECONDS)
+                self._rest(_RETRY_SECONDS)
+
+    def _rest(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open, seconds)
 
     def _wait(self, seen_rows: int, rested_at: float) -> bool:
         """Wait until a step is worth making; False when closed."""
@@ -204,17 +250,25 @@ class RollUp:
             return self._open
 
 
-def forget(engine: Engine) -> None:
+def forget(engine: Connection) -> None:
     """Throw every roll-up away: it is wrong, or events are put in that were received before others that are there."""
-    engine.run(statement("forget_marks"))
-    engine.run(statement("forget_days"))
+    engine.run(engine.layout.fill(statement("forget_marks")))
+    engine.run(engine.layout.fill(statement("forget_days")))
+
+
+class _Seen(NamedTuple):
+    """What a process knew at a time: the steps that were made, and at least their marks."""
+
+    done: RolledUp
+    at: float
+    marks: dict[_Pair, datetime]
 
 
 class _Closed(Exception):
     """The store closes while a step is made."""
 
 
-def _marks(engine: Engine) -> dict[_Pair, datetime]:
+def _marks(engine: Connection) -> dict[_Pair, datetime]:
     """Read up to which moment of receipt each account is rolled up."""
     marks = {
         (row["account_id"], row["utc_offset"]): row["received_through"].astimezone(UTC)

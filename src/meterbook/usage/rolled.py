@@ -11,7 +11,7 @@ from datetime import datetime
 from string import Template
 from typing import Final
 
-from meterbook.usage.engine import statement
+from meterbook.usage.connection import statement
 from meterbook.usage.units import UNITS
 
 _DAY: Final = 86_400
@@ -26,12 +26,14 @@ _UNION: Final = "\nunion all\n"
 class Days:
     """Days of the roll-up of some accounts: on clocks that are `utc_offset` seconds ahead of UTC.
 
-    Every event received through `received_through` is in them. Seconds since 1970 and `shift` are an instant's seconds
-    on these clocks since the first day that the roll-up numbers.
+    Every event received through `received_through` is in them, unless all of the roll-up was thrown away more than
+    `forgotten` times. Seconds since 1970 and `shift` are an instant's seconds on these clocks since the first day that
+    the roll-up numbers.
     """
 
     utc_offset: int
     received_through: datetime
+    forgotten: int = 0
 
     @property
     def shift(self) -> int:

@@ -1,4 +1,4 @@
-"""The usage store of one data folder: opens, recovers and closes the engine, the journal and their threads."""
+"""The usage store: opens and closes what it is made of, in a data folder or on a server, and reads it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fcntl
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -16,22 +16,31 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from meterbook.core.period import BillingZone
+from meterbook.database import Database
 from meterbook.errors import Refused
-from meterbook.usage.engine import Engine, Parameter, statement
-from meterbook.usage.flush import Flusher, replay
+from meterbook.settings import Settings
+from meterbook.usage.connection import Connection, Parameter, instant, micros, statement
+from meterbook.usage.engine import Engine
+from meterbook.usage.flush import replay
+from meterbook.usage.intake import Intake, OwnIntake, SharedIntake
 from meterbook.usage.journal import Journal
 from meterbook.usage.migrate import migrate
-from meterbook.usage.record import Recorder, Submission
+from meterbook.usage.record import Submission
 from meterbook.usage.roll_up import RollUp
 from meterbook.usage.rolled import Days
+from meterbook.usage.server import Server, connect
 from meterbook.usage.sieve import Sieve
-from meterbook.usage.stored import complete_identities, find_stored, identity_faults
+from meterbook.usage.steps import OwnSteps, SharedSteps, Steps
+from meterbook.usage.stored import complete_identities, identity_faults
+from meterbook.usage.turn import answering, locked
 
 # How many statements of one reading run side by side; ClickHouse divides a month of a few 100,000 rows poorly itself.
 READERS: Final = max(1, min(4, os.cpu_count() or 1))
 _BESIDE: Final = 4  # readings that go on beside what asked for them; others wait for one of these to end
 _FOLDER: Final = "usage"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Any constant: the key of the lock that migrating processes queue on, and how long a statement may take.
+_MIGRATION_LOCK: Final = 0x6D626D6967
+_MIGRATION_SECONDS_MAX: Final = 600
 
 Answer = TypeVar("Answer")
 
@@ -39,64 +48,63 @@ Answer = TypeVar("Answer")
 class UsageStore:
     """The events of one installation; made by `open_usage`. Every method may be called from any thread."""
 
-    def __init__(self, engine: Engine, journal: Journal, sieve: Sieve, lock: int, received_through: int) -> None:
+    def __init__(self, engine: Connection, intake: Intake, steps: Steps) -> None:
         self._engine = engine
-        self._journal = journal
-        self._lock = lock
-        self._recorder = Recorder(journal, sieve, lambda wanted: find_stored(engine, wanted), received_through)
-        self._flusher = Flusher(engine, self._recorder)
-        self._roll_up = RollUp(engine, self.received_through, lambda: self._recorder.recorded_rows)
+        self._intake = intake
+        self._roll_up = RollUp(engine, steps, self.received_through, lambda: intake.received().events)
         self._readers = ThreadPoolExecutor(READERS, "usage-reader")
         self._beside = ThreadPoolExecutor(_BESIDE, "usage-beside")
 
     def submit(self, submission: Submission) -> None:
         """Hand events over to be recorded; raises `Busy` when too many are waiting."""
-        self._recorder.submit(submission)
+        self._intake.submit(submission)
 
     def settle(self) -> None:
         """Wait until every event acknowledged before this call can be read; raises `Busy` when that fails."""
-        self._flusher.settle()
+        self._intake.settle()
 
     def received_through(self) -> datetime:
         """Return the moment of receipt of the newest event, all up to which can be read when this returns."""
         received_through = self.newest_receipt()
-        self._flusher.settle()
+        self._intake.settle()
         return received_through
 
     @property
     def pending_count(self) -> int:
         """How many events are journalled and not yet on their way into ClickHouse."""
-        return self._recorder.waiting_rows
+        return self._intake.waiting_rows
 
     def newest_receipt(self) -> datetime:
         """Return the moment of receipt of the newest event, whether or not it can be read yet."""
-        return _EPOCH + timedelta(microseconds=self._recorder.kept_through)
+        return instant(self._intake.received().through)
 
     def rolled(self, account_ids: Collection[int], zone: BillingZone) -> Days | None:
         """Return the roll-up's days of accounts; None while it has none of one of them, which is begun then."""
         return self._roll_up.days_of(account_ids, zone)
 
+    def is_rolled(self, days: Days) -> bool:
+        """Return whether the roll-up's days are still there, and so were while they were read."""
+        return self._roll_up.is_there(days)
+
     def faults(self) -> list[str]:
         """Return what is off: events without identity or twice, and the first places where the roll-up differs.
 
-        Events that come in meanwhile wait in the journal until the identities are looked through. The roll-up is
-        brought up to now.
+        Events that come in meanwhile wait until the identities are looked through. The roll-up is brought up to now.
         """
-        self._flusher.settle()
-        with self._flusher.inserting:
+        with self._intake.quiet():
             found = identity_faults(self._engine)
         return found + self._roll_up.faults()
 
     def read(self, sql: str, parameters: Mapping[str, Parameter]) -> pa.Table:
         """Run a reading statement; it sees every event acknowledged before this call."""
-        self._flusher.settle()
+        self._intake.settle()
         return self._engine.query(sql, parameters)
 
     def read_each(self, sql: str, parameters: Sequence[Mapping[str, Parameter]]) -> pa.Table:
         """Run a reading statement once for each set of parameters, side by side, and return all their rows."""
         if len(parameters) == 1:
             return self.read(sql, parameters[0])
-        self._flusher.settle()
+        self._intake.settle()
         return pa.concat_tables(self._readers.map(partial(self._engine.query, sql), parameters))
 
     def begin(self, read: Callable[[], Answer]) -> Future[Answer]:
@@ -105,19 +113,16 @@ class UsageStore:
 
     def stream(self, sql: str, parameters: Mapping[str, Parameter]) -> Iterator[pa.RecordBatch]:
         """Run a reading statement and yield its rows in batches, so that memory does not grow with the answer."""
-        self._flusher.settle()
+        self._intake.settle()
         yield from self._engine.stream(sql, parameters)
 
     def close(self) -> None:
-        """Store what was acknowledged, stop, and release the folder."""
+        """Record what was submitted and stop."""
         self._roll_up.close()
         self._beside.shutdown()
         self._readers.shutdown()
-        self._recorder.close()
-        self._flusher.close()
-        self._journal.rotate()
+        self._intake.close()
         self._engine.close()
-        os.close(self._lock)
 
 
 def open_usage(data_dir: Path) -> UsageStore:
@@ -133,6 +138,28 @@ def open_usage(data_dir: Path) -> UsageStore:
         raise
 
 
+def open_shared(settings: Settings, database: Database) -> UsageStore:
+    """Open the usage store on the ClickHouse server of the settings, which other processes may have open too.
+
+    `database` is the migrated money store, by which these agree on their turns. Raises `Refused`
+    ("usage-unreachable") when the server cannot be reached.
+    """
+    server = connect(settings)
+    try:
+        migrate_shared(server, database)
+        intake = SharedIntake(server, database)
+        return UsageStore(server, intake, SharedSteps(database, server, intake.turns))
+    except BaseException:
+        server.close()
+        raise
+
+
+def migrate_shared(server: Server, database: Database) -> None:
+    """Bring a server's tables up to date; one process at a time does it."""
+    with answering(), locked(database, _MIGRATION_LOCK, _MIGRATION_SECONDS_MAX):
+        migrate(server)
+
+
 def _recover(data_dir: Path, lock: int) -> UsageStore:
     engine = Engine(engine_folder(data_dir))
     try:
@@ -143,14 +170,14 @@ def _recover(data_dir: Path, lock: int) -> UsageStore:
         (stored,) = engine.query(statement("stored_events")).to_pylist()
         sieve = Sieve(stored["events"])
         sieve.load(_keys(engine))
-        received_through = (stored["latest"].astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
-        return UsageStore(engine, journal, sieve, lock, received_through)
+        received_through = micros(stored["latest"])
+        return UsageStore(engine, OwnIntake(engine, journal, sieve, lock, received_through), OwnSteps(engine))
     except BaseException:
         engine.close()
         raise
 
 
-def _keys(engine: Engine) -> Iterator[npt.NDArray[np.uint64]]:
+def _keys(engine: Connection) -> Iterator[npt.NDArray[np.uint64]]:
     for batch in engine.stream(statement("identity_keys")):
         yield batch.column(0).to_numpy()
 

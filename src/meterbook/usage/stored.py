@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from meterbook.usage.engine import Engine, Parameter, statement
+from meterbook.usage.connection import Connection, Parameter, statement
 from meterbook.usage.identity import IDENTITY, Identities, identities_of
 
 _LOOKUP_MAX: Final = 100_000
@@ -24,7 +24,7 @@ _PORTION: Final = 5_000_000
 _log = structlog.get_logger(__name__)
 
 
-def find_stored(engine: Engine, wanted: Identities) -> set[tuple[int, int]]:
+def find_stored(engine: Connection, wanted: Identities) -> set[tuple[int, int]]:
     """Return those of the identities that ClickHouse has, exactly, as pairs of head and tail."""
     found: set[tuple[int, int]] = set()
     if not len(wanted):
@@ -38,7 +38,7 @@ def find_stored(engine: Engine, wanted: Identities) -> set[tuple[int, int]]:
     return found
 
 
-def _are_many(engine: Engine, wanted: int) -> bool:
+def _are_many(engine: Connection, wanted: int) -> bool:
     """Tell whether identities are found faster by reading all that are stored than by going through the index."""
     if wanted < _FEW:
         return False
@@ -46,13 +46,13 @@ def _are_many(engine: Engine, wanted: int) -> bool:
     return wanted * 64 > stored
 
 
-def insert(engine: Engine, rows: pa.Table, found: Identities) -> None:
+def insert(engine: Connection, rows: pa.Table, found: Identities) -> None:
     """Insert events and their identities that ClickHouse does not have; on return they are on disk."""
     engine.insert("events", rows)
     _insert_identities(engine, found)
 
 
-def insert_new(engine: Engine, rows: pa.Table) -> None:
+def insert_new(engine: Connection, rows: pa.Table) -> None:
     """Insert those rows whose identity ClickHouse does not have, each once; every event there has its identity."""
     rows = _without_identities(rows)
     found = identities_of(rows)
@@ -61,7 +61,7 @@ def insert_new(engine: Engine, rows: pa.Table) -> None:
         insert(engine, rows.filter(pa.array(missing)), found[missing])
 
 
-def insert_rest(engine: Engine, rows: pa.Table) -> int:
+def insert_rest(engine: Connection, rows: pa.Table) -> int:
     """Insert what an insert that was broken off left out, of events and of identities; return how many events.
 
     Finds the events that are there by the moments of receipt, which these rows alone have.
@@ -80,7 +80,7 @@ def insert_rest(engine: Engine, rows: pa.Table) -> int:
     return int(missing.sum())
 
 
-def complete_identities(engine: Engine) -> None:
+def complete_identities(engine: Connection) -> None:
     """Make the identities anew if they are not as many as the events.
 
     They are fewer when a restore was broken off, and none after the table came in.
@@ -88,11 +88,11 @@ def complete_identities(engine: Engine) -> None:
     (count,) = engine.query(statement("stored_counts")).to_pylist()
     if count["events"] != count["identities"]:
         _log.warning("usage.identities_made_anew", **count)
-        engine.run(statement("forget_identities"))
+        engine.run(engine.layout.fill(statement("forget_identities")))
         engine.run(Template(statement("make_identities")).substitute(identity=statement("identity")))
 
 
-def identity_faults(engine: Engine) -> list[str]:
+def identity_faults(engine: Connection) -> list[str]:
     """Hold the identities against the events, of which none is put in meanwhile; return what is off.
 
     Each event has the identity that its account, source and id give, and no identity is there twice: so no event is.
@@ -106,7 +106,7 @@ def identity_faults(engine: Engine) -> list[str]:
     return found
 
 
-def _twice(engine: Engine) -> Iterator[int]:
+def _twice(engine: Connection) -> Iterator[int]:
     """Yield how many identities are there already, a portion after the other so that memory does not grow with them."""
     (count,) = engine.query(statement("stored_counts")).to_pylist()
     portions = 1 + count["identities"] // _PORTION
@@ -120,8 +120,13 @@ def _without_identities(rows: pa.Table) -> pa.Table:
     return rows.drop_columns("identity") if "identity" in rows.column_names else rows
 
 
-def _insert_identities(engine: Engine, found: Identities) -> None:
-    engine.insert("event_identities", pa.table({name: found[name] for name in IDENTITY.names or ()}))
+def identity_columns(found: Identities) -> pa.Table:
+    """Return identities as rows of the table `event_identities`."""
+    return pa.table({name: found[name] for name in IDENTITY.names or ()})
+
+
+def _insert_identities(engine: Connection, found: Identities) -> None:
+    engine.insert("event_identities", identity_columns(found))
 
 
 def _missing(wanted: Identities, known: set[tuple[int, int]]) -> npt.NDArray[np.bool_]:

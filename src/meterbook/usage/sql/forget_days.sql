@@ -1,1 +1,1 @@
-truncate table metered_days
+truncate table metered_days$local $on_cluster

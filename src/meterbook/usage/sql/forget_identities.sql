@@ -1,1 +1,1 @@
-truncate table event_identities
+truncate table event_identities$local $on_cluster

@@ -1,1 +1,1 @@
-truncate table rolled
+truncate table rolled$local $on_cluster

@@ -1,4 +1,4 @@
-create table if not exists events
+create table if not exists events$local $on_cluster
 (
     account_id UInt64,
     project_id UInt64,
@@ -18,7 +18,7 @@ create table if not exists events
     )
     with settings (index_granularity = 256)
 )
-engine = MergeTree
+engine = ${replicated}MergeTree
 order by (account_id, toYYYYMM(at), project_id, type, resource, at)
 settings
     min_bytes_for_wide_part = 4000000,

@@ -1,7 +1,7 @@
 -- What projects used a day, rolled up from the events; a day begins at midnight of clocks that are `utc_offset` seconds
 -- ahead of UTC, and is numbered from 1969-12-31. Rows of one key add up; `by_hour` holds, by hour of the day, how many
 -- hours are new (0 or 1) and the same five sums as the columns. What each sum is: `usage/units.py`.
-create table if not exists metered_days
+create table if not exists metered_days$local $on_cluster
 (
     account_id UInt64,
     utc_offset Int32,
@@ -26,7 +26,7 @@ create table if not exists metered_days
         Array(Decimal(38, 9))
     ))
 )
-engine = AggregatingMergeTree
+engine = ${replicated}AggregatingMergeTree
 order by (account_id, utc_offset, day, project_id, type)
 settings
     index_granularity = 256,

@@ -1,2 +1,2 @@
-alter table events
+alter table events$local $on_cluster
     drop column if exists identity
