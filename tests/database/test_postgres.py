@@ -98,7 +98,16 @@ def ordinary_user() -> tuple[int | None, str]:
     for interpreter in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         with suppress(OSError, subprocess.CalledProcessError):
             command = [interpreter, "-c", "import meterbook.database"]
-            subprocess.run(command, user=nobody, env=environment(), cwd="/", check=True, capture_output=True)
+            subprocess.run(
+                command,
+                user=nobody,
+                group=nobody,
+                extra_groups=[],
+                env=environment(),
+                cwd="/",
+                check=True,
+                capture_output=True,
+            )
             return nobody, interpreter
     return None, sys.executable  # no interpreter outside root's home: then as root, which other tests do too
 
