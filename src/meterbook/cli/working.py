@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 from threading import Event
+from typing import Final
 
 import typer
 
 from meterbook.cli.options import DataDir
 from meterbook.errors import Refused
+
+# A signal may reach the process in another thread than the first, which alone heeds it and is not woken by that.
+SIGNAL_SECONDS: Final = 0.5
 
 
 def work(data_dir: DataDir = None) -> None:
@@ -26,7 +30,8 @@ def work(data_dir: DataDir = None) -> None:
     try:
         with open_house(settings) as house, at_work(house):
             typer.echo(f"Meterbook does the jobs of {settings.data_dir}")
-            stopped.wait()
+            while not stopped.wait(SIGNAL_SECONDS):
+                pass
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
