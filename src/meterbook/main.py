@@ -24,7 +24,7 @@ from meterbook.api import health, problems, routes
 from meterbook.api.limits import BodyLimit
 from meterbook.api.permission import LOCAL_PREFIX
 from meterbook.api.places import Places
-from meterbook.console.door import mount
+from meterbook.console.door import mount, remember_nothing
 from meterbook.console.problems import page_of
 from meterbook.database import Database, migrate, open_database
 from meterbook.errors import MeterbookError
@@ -117,6 +117,18 @@ def create_app(house: House, clock: Clock = system_clock) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(BodyLimit)
+    health.watch(app)
+    app.include_router(health.router)
+    app.include_router(routes.router, prefix=problems.API, responses=problems.DOCUMENTED)
+    mount(app)
+    _answer_errors(app)
+    begin(app, house, clock)
+    return app
+
+
+def begin(app: FastAPI, house: House, clock: Clock = system_clock) -> None:
+    """Put an application over open stores, knowing of nothing that came before; building one takes far longer."""
     app.state.settings, app.state.database, app.state.usage = house.settings, house.database, house.usage
     app.state.clock = clock
     app.state.proofs, app.state.places = ProofCache(), Places(house.database)
@@ -124,13 +136,7 @@ def create_app(house: House, clock: Clock = system_clock) -> FastAPI:
     # decoding holds the interpreter's lock: a second reader at once would only take turns with the first
     app.state.reading = CapacityLimiter(1)
     app.state.local_token = LOCAL_PREFIX + secrets.token_urlsafe(32)
-    app.add_middleware(BodyLimit)
-    health.watch(app)
-    app.include_router(health.router)
-    app.include_router(routes.router, prefix=problems.API, responses=problems.DOCUMENTED)
-    mount(app)
-    _answer_errors(app)
-    return app
+    remember_nothing(app)
 
 
 def _answer_errors(app: FastAPI) -> None:

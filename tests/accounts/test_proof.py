@@ -153,7 +153,8 @@ def test_a_password_typed_on_another_system_is_the_same(session: Session) -> Non
     user = add_user(session, NOW, email="ann@example.com", password=composed)
     sign_in(session, user.email, decomposed, NOW)
     assert user.password_hash is not None
-    assert user.password_hash.startswith("$argon2id$")
+    # of 64 MiB and three rounds (RFC 9106, 4)
+    assert user.password_hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
+from meterbook.accounts import sign_in
 from meterbook.database import Database
 from meterbook.main import House
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore, open_usage
 from tests.console.company import Company
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords quickly, which is slow on purpose; tests/accounts does it as the product does."""
+    hasher = PasswordHash([Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sign_in, "_hasher", lambda: hasher)
+        yield
 
 
 @pytest.fixture(scope="module")

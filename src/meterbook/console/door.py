@@ -20,8 +20,6 @@ def mount(app: FastAPI) -> None:
 
     Errors are the application's to handle: `problems.page_of` shows them to people.
     """
-    app.state.sign_in_attempts, app.state.letters_asked = Attempts(), LettersAsked()
-    app.state.remembered = RememberedMonths()
     for room in (person, my_usage, operator):
         app.include_router(room.router)
     app.mount(STATIC_PATH, static_files(), name="static")
@@ -34,3 +32,9 @@ def mount(app: FastAPI) -> None:
             return RedirectResponse("/operator", 303)
         heading = Heading(reader.access.subject, form_token(reader.token), is_operator=False)
         return render(request, "my_usage/no_account.html", reader.language, reader=heading)
+
+
+def remember_nothing(app: FastAPI) -> None:
+    """Begin with nothing in mind of earlier requests."""
+    app.state.sign_in_attempts, app.state.letters_asked = Attempts(), LettersAsked()
+    app.state.remembered = RememberedMonths()
