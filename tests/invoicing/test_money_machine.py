@@ -616,8 +616,8 @@ def test_any_life_of_an_account_keeps_the_books_right(
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=20,
-            stateful_step_count=10,
+            max_examples=12,
+            stateful_step_count=12,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
