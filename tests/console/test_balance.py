@@ -2,13 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 
 import pytest
+from sqlalchemy import text
 
+from meterbook.accounts.tables import Account
+from meterbook.console.my_usage.balance_chart import present_balance
+from meterbook.core.period import BillingZone
 from meterbook.database import Database
 from meterbook.formats import NOTHING
 from meterbook.main import House
+from meterbook.payments.balance import moved_balance
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage
 from tests.console.money_house import Payer, cells, empty, figures, paying
@@ -66,6 +72,31 @@ def test_every_movement_is_told_with_its_links_and_what_it_left(payer: Payer) ->
     ]
 
 
+def test_a_plot_has_the_balance_from_each_movement_to_the_next(payer: Payer) -> None:
+    for amount in ("500", "250"):
+        payer.top_up(amount, amount)
+    payment = payer.top_up("250", "back")
+    payer.act(f"/payments/{payment['id']}/refunds", {"amount": "250", "reason": "asked for"})
+    with payer.house.database.transaction() as session:
+        account = session.query(Account).filter_by(code=payer.code).one()
+        session.execute(text("set local session_replication_role = replica"))
+        for place, each in enumerate(moved_balance(session, account, limit=9)):
+            days = {"id": each.entry_id, "days": 10 * (place + 1)}
+            earlier = "update journal_entry set posted_at = posted_at - :days * interval '1 day' where id = :id"
+            session.execute(text(earlier), days)
+        moved = moved_balance(session, account, limit=9)
+    chart = present_balance(moved, moved[0].at + timedelta(days=10), BillingZone("UTC"))
+    assert chart is not None
+    assert [(level.balance.minor, level.left, level.width, level.height) for level in chart.levels] == [
+        (500, 0, 250, 500),
+        (750, 250, 250, 750),
+        (1000, 500, 250, 1000),
+        (750, 750, 250, 750),
+    ]
+    plot = payer.sign_in().get("/balance").text.partition('class="chart over-time"')[2].partition("</div>")[0]
+    assert re.findall(r"<title>[^:]+: ([^<]+)</title>", plot) == ["₩500", "₩750", "₩1,000", "₩750"]
+
+
 def test_credit_is_told_apart_with_its_end(payer: Payer) -> None:
     payer.register()
     payer.won("2026-06")
@@ -76,6 +107,7 @@ def test_credit_is_told_apart_with_its_end(payer: Payer) -> None:
     payer.promote("credit", "700", currency="KRW", name="Late")
     client = payer.sign_in()
     page = client.get(f"/balance?account={payer.code}")
+    assert 'class="chart over-time"' not in page.text, "all within a day"
     told = payer.api("/balance")
     assert (told["balance"], told["credit"]) == ("0", "0")
     assert figures(page) == {"Balance": "₩0", "Credit left": "₩0"}

@@ -68,12 +68,8 @@ class Chart:
     before_line: str = field(init=False)
 
     def __post_init__(self) -> None:
-        shown = [each for each in (*self.totals, *self.before) if each is not None]
-        step = _step(max((each.minor for each in shown), default=0))
-        top = step * max(1, -(-max((each.minor for each in shown), default=0) // step))
-        digits = shown[0].currency.digits if shown else 0
-        ticks = (Tick(Decimal(value).scaleb(-digits), HIGH - value * HIGH // top) for value in range(0, top + 1, step))
-        object.__setattr__(self, "ticks", tuple(ticks))
+        top, lines = ticks([each for each in (*self.totals, *self.before) if each is not None])
+        object.__setattr__(self, "ticks", lines)
         object.__setattr__(self, "stacks", tuple(self._stack(day, top) for day in range(len(self.days))))
         object.__setattr__(self, "before_line", _line(self.before[: len(self.days)], top))
 
@@ -87,6 +83,16 @@ class Chart:
             high = level * HIGH // top
             bars.append(Bar(number, one.colour, HIGH - high, high - low))
         return tuple(bars)
+
+
+def ticks(shown: Sequence[Money]) -> tuple[int, tuple[Tick, ...]]:
+    """Return what the top of a plot of amounts of one currency stands for, in minor units, and the lines across it."""
+    most = max((each.minor for each in shown), default=0)
+    step = _step(most)
+    top = step * max(1, -(-most // step))
+    digits = shown[0].currency.digits if shown else 0
+    values = range(0, top + 1, step)
+    return top, tuple(Tick(Decimal(value).scaleb(-digits), HIGH - value * HIGH // top) for value in values)
 
 
 def colour_of(product: str, positions: Mapping[str, int]) -> int:

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from meterbook.accounts.queries import payment_information_of
 from meterbook.console.account_page import OfBilledAccount
 from meterbook.console.languages import translations
+from meterbook.console.my_usage.balance_chart import BalanceChart, present_balance
 from meterbook.console.my_usage.money_words import money_words, reason_words
 from meterbook.console.my_usage.present_billing import HowToPay, how_to_pay
 from meterbook.console.sheet import Cell, sheet
@@ -36,6 +37,7 @@ class BalancePage:
     standing: BalanceStanding
     how_to_pay: HowToPay
     moved: tuple[Moved, ...]
+    chart: BalanceChart | None
     older_href: str | None
     newest_href: str | None
 
@@ -55,13 +57,15 @@ def balance(at: OfBilledAccount, before: Annotated[int, Query(ge=0, lt=2**62)] =
     """Show what is left, and a page of what moved it; `before` begins after an entry that was shown."""
     found = moved_balance(at.session, at.account, after=before, limit=ROWS + 1)
     settings = at.request.app.state.settings
+    moved = tuple(found[:ROWS])
     page = BalancePage(
         currency=at.account.currency,
         zone=at.zone,
         as_of=at.zone.local(at.now),
         standing=balance_standing(at.session, at.account, at.now),
         how_to_pay=how_to_pay(payment_information_of(at.session, at.account.id), settings.payment_instruction),
-        moved=tuple(found[:ROWS]),
+        moved=moved,
+        chart=present_balance(moved, moved[0].at if before and moved else at.now, at.zone),
         older_href=at.href(PATH, before=found[ROWS - 1].entry_id) + "#moved" if len(found) > ROWS else None,
         newest_href=at.href(PATH) + "#moved" if before else None,
     )
