@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from meterbook.core.metering import Meter
 from meterbook.core.period import BillingZone, billing_zone, day_starts, hour_floor
+from meterbook.usage import roll_up
 from meterbook.usage.queries import by_window, metered
 from meterbook.usage.store import UsageStore
 from tests.usage.sending import COUNTER, HOUR, MAXIMUM, METERS, PRESENCE, Event, Sender, event
@@ -123,6 +124,30 @@ def test_days_and_hours_of_the_roll_up_add_up(sender: Sender) -> None:
     of_events = [by_window(*asked, bounds, UTC_ZONE, END) for bounds in (whole, days, hours)]
     begin(sender)
     assert [by_window(*asked, bounds, UTC_ZONE, END) for bounds in (whole, days, hours)] == of_events
+
+
+@pytest.mark.parametrize("store", ["embedded"], indirect=True)
+@pytest.mark.parametrize("rows_at_once", [3, 10, 1000])
+def test_in_portions_it_is_the_same(sender: Sender, monkeypatch: pytest.MonkeyPatch, rows_at_once: int) -> None:
+    monkeypatch.setattr(roll_up, "_ROWS_AT_ONCE", rows_at_once)
+    senders = [Sender(sender.store, 95_000_000 + next(_runs)) for _ in range(3)]
+    days = [START + 24 * day * HOUR for day in range(61)]
+    for number, one in enumerate(senders, start=1):
+        one.send(
+            [event(f"a{day}", days[day], COUNTER.type, value=str(number)) for day in range(0, 60, 4 * number)],
+            now=LATER,
+        )
+    asked = (sender.store, [one.account_id for one in senders], None, [COUNTER], days, UTC_ZONE, days[-1])
+    of_events = by_window(*asked)
+    assert {row.project_id for row in of_events} == {one.web for one in senders}
+    sender.store.rolled(asked[1], UTC_ZONE)
+    sender.store._roll_up.begin()
+    assert by_window(*asked) == of_events
+    senders[0].send([event(f"b{day}", days[day], COUNTER.type, value="7") for day in range(0, 60, 3)], now=LATER)
+    of_events = by_window(*asked)
+    sender.store._roll_up.go_on()
+    assert by_window(*asked) == of_events
+    assert sender.store.faults() == []
 
 
 def test_late_events_and_those_ahead_of_the_moment_asked_for(sender: Sender) -> None:

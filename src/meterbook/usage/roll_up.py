@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from threading import Condition, Thread
 from time import monotonic
 from typing import Any, Final, NamedTuple
@@ -189,12 +190,12 @@ class RollUp:
             "received_through": through,
         }
         rows = self._engine.query(statement("new_events"), moments | {"accounts": accounts}).to_pylist()
-        for group in _groups(rows):
+        for group in _groups(rows, whole=after == _EPOCH):
             first_day = min(row["first_day"] for row in group)
             last_day = max(row["last_day"] for row in group)
             ends = _instant(last_day + 1, utc_offset)
             yield moments | {
-                "accounts": [row["account_id"] for row in group],
+                "accounts": sorted({row["account_id"] for row in group}),
                 "first_day": first_day,
                 "last_day": last_day,
                 "first_hour": first_day * 24,
@@ -278,18 +279,39 @@ def _marks(engine: Connection) -> dict[_Pair, datetime]:
     return {pair: max(mark, of_all) for pair, mark in marks.items()}
 
 
-def _groups(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Divide accounts' spans of days into groups of one span that do not have too many events together."""
+def _groups(rows: Sequence[dict[str, Any]], whole: bool) -> Iterator[list[dict[str, Any]]]:
+    """Divide accounts' spans of days, in their order, into groups that do not have too many events together.
+
+    With `whole`, when all their events are counted, spans of few are put together; otherwise a group is of one span:
+    between two spans may lie far more than what is new in them.
+    """
     group: list[dict[str, Any]] = []
     events = 0
-    for row in rows:
-        if group and (row["span"] != group[0]["span"] or events + row["events"] > _ROWS_AT_ONCE):
+    for _, rows_of_span in groupby(rows, lambda row: row["span"]):
+        span = list(rows_of_span)
+        more = sum(row["events"] for row in span)
+        if group and (not whole or events + more > _ROWS_AT_ONCE):
             yield group
             group, events = [], 0
-        group.append(row)
-        events += row["events"]
+        if more > _ROWS_AT_ONCE:
+            yield from _pieces(span)
+        else:
+            group, events = [*group, *span], events + more
     if group:
         yield group
+
+
+def _pieces(span: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Divide the accounts of one span."""
+    piece: list[dict[str, Any]] = []
+    events = 0
+    for row in span:
+        if piece and events + row["events"] > _ROWS_AT_ONCE:
+            yield piece
+            piece, events = [], 0
+        piece.append(row)
+        events += row["events"]
+    yield piece
 
 
 def _instant(day: int, utc_offset: int) -> datetime:
