@@ -23,7 +23,9 @@ def quick_passwords() -> Iterator[None]:
     hasher = PasswordHash([Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sign_in, "_hasher", lambda: hasher)
+        sign_in._hash_of_nobody.cache_clear()
         yield
+    sign_in._hash_of_nobody.cache_clear()
 
 
 @pytest.fixture(scope="module")
