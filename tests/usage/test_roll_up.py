@@ -121,9 +121,12 @@ def test_days_and_hours_of_the_roll_up_add_up(sender: Sender) -> None:
     whole = [START, START + 72 * HOUR]
     days, hours = [*day_starts(*whole, UTC_ZONE), whole[1]], [START + n * HOUR for n in range(73)]
     asked = (sender.store, [sender.account_id], None, METERS)
-    of_events = [by_window(*asked, bounds, UTC_ZONE, END) for bounds in (whole, days, hours)]
+    some = (whole, days, hours, hours[5:31], hours[7:9])
+    of_events = [by_window(*asked, bounds, UTC_ZONE, END) for bounds in some]
     begin(sender)
-    assert [by_window(*asked, bounds, UTC_ZONE, END) for bounds in (whole, days, hours)] == of_events
+    assert [by_window(*asked, bounds, UTC_ZONE, END) for bounds in some] == of_events
+    half = START + timedelta(hours=14, minutes=30)
+    assert by_window(*asked, hours, UTC_ZONE, half) == [row for row in of_events[2] if row.starts_at < half]
 
 
 @pytest.mark.parametrize("store", ["embedded"], indirect=True)

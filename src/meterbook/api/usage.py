@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import islice, pairwise, repeat
 from operator import itemgetter
 from typing import Annotated, Final, Literal
 
@@ -20,13 +19,13 @@ from meterbook.api.shapes import Json, answer, instant
 from meterbook.api.times import day_or_instant_of, instant_of
 from meterbook.catalog.queries import current_catalog
 from meterbook.core.invoice import shown
-from meterbook.core.metering import Meter
 from meterbook.core.money import plain
 from meterbook.core.period import BillingZone, hour_ceil
 from meterbook.core.pricing import Product
 from meterbook.core.windows import Window, window_starts
 from meterbook.errors import Invalid
-from meterbook.usage.queries import UsageWindow, by_window, data_through
+from meterbook.usage.count import Counted, Question, seconds
+from meterbook.usage.queries import data_through, in_windows
 
 router = APIRouter(tags=["usage"])
 
@@ -34,6 +33,9 @@ router = APIRouter(tags=["usage"])
 WINDOWS_A_PAGE: Final = 1_000
 # How many numbers are kept with their texts: the hours of a project have few different ones.
 NUMBERS_KEPT: Final = 4_096
+# How many pages' boundaries are kept: many ask for the same month.
+PAGES_KEPT: Final = 16
+_ONE: Final = 10**9
 
 ProjectCode = Annotated[str, Query(max_length=64, description="The project's code.")]
 From = Annotated[str, Query(alias="from", max_length=40, description="The first day (2014-02-14), or an instant.")]
@@ -65,23 +67,20 @@ def get_usage(
         raise Invalid("`from` has to lie before `until`.", "wrong-range")
     begun = after(cursor)
     page_from = starts_at if begun is None else _place(begun, starts_at, ends_at)
-    bounds = list(islice(window_starts(window, page_from, ends_at, zone), WINDOWS_A_PAGE + 1))
-    further = bounds.pop() if len(bounds) > WINDOWS_A_PAGE else None
-    bounds.append(further or hour_ceil(ends_at, zone))
+    bounds, texts, further = _page(window, page_from, ends_at, zone)
     reaches = partial(data_through, usage, account.id, [metered_project.id], starts_at, min(now, ends_at), zone)
     reading = usage.begin(reaches)
     products = current_catalog(session)
-    by_resource = group_by == "resource"
-    rows = by_window(
-        usage,
+    question = Question(
         [account.id],
         [metered_project.id],
-        {product.meter for product in products},
+        frozenset(product.meter for product in products),
         bounds,
         zone,
         min(now, ends_at),
-        by_resource=by_resource,
+        by_resource=group_by == "resource",
     )
+    items = _items(in_windows(usage, question), products, texts)
     through = reading.result()
     return answer(
         {
@@ -93,7 +92,7 @@ def get_usage(
             "time_zone": zone.name,
             "status": "estimated",
             "data_through": instant(through, zone) if through else None,
-            "items": _items(rows, products, zone, by_resource),
+            "items": items,
             "next_cursor": cursor_at(instant(further)) if further else None,
         }
     )
@@ -110,60 +109,58 @@ def _place(begun: str, starts_at: datetime, ends_at: datetime) -> datetime:
     return page_from
 
 
-def _items(
-    rows: Sequence[UsageWindow], products: Sequence[Product], zone: BillingZone, by_resource: bool
-) -> list[Json]:
-    by_meter: dict[Meter, list[tuple[int, Product]]] = {}
+@lru_cache(maxsize=PAGES_KEPT)
+def _page(
+    window: Window, starts_at: datetime, ends_at: datetime, zone: BillingZone
+) -> tuple[Sequence[datetime], Mapping[int, tuple[str, str]], datetime | None]:
+    """Return the boundaries of a page's windows, how each begins and ends as written, and where the next page begins.
+
+    Windows are known by the seconds of their start since 1970.
+    """
+    bounds = list(islice(window_starts(window, starts_at, ends_at, zone), WINDOWS_A_PAGE + 1))
+    further = bounds.pop() if len(bounds) > WINDOWS_A_PAGE else None
+    bounds.append(further or hour_ceil(ends_at, zone))
+    texts = pairwise([instant(bound, zone) for bound in bounds])
+    return tuple(bounds), dict(zip(map(seconds, bounds), texts, strict=False)), further
+
+
+def _items(counted: Sequence[Counted], products: Sequence[Product], texts: Mapping[int, tuple[str, str]]) -> list[Json]:
+    """Return an item for each product and window (and resource), by time, then in the catalog's order."""
+    rows: list[tuple[int, int, str, Json]] = []
     for place, product in enumerate(products):
-        by_meter.setdefault(product.meter, []).append((place, product))
-    found = [
-        (row.starts_at, place, row.resource or "", row, product)
-        for row in rows
-        for place, product in by_meter[row.meter]
+        for each in counted:
+            if each.meter == product.meter:
+                items = _items_of(product, each, texts)
+                rows += zip(each.windows, repeat(place), each.resources or repeat(""), items, strict=False)
+    rows.sort(key=itemgetter(0, 1, 2))
+    return [item for *_, item in rows]
+
+
+def _items_of(product: Product, counted: Counted, texts: Mapping[int, tuple[str, str]]) -> list[Json]:
+    code, unit, is_time_based = product.code, product.unit, product.meter.is_time_based
+    quantity_name = "unit_hours" if is_time_based else "quantity"
+    items: list[Json] = [
+        {
+            "starts_at": texts[window][0],
+            "ends_at": texts[window][1],
+            "product": code,
+            "unit": unit,
+            "metered_units": _average(quantity, hours) if is_time_based else _quantity(quantity),
+            "usage_hours": str(hours),
+            quantity_name: _quantity(quantity),
+        }
+        for window, quantity, hours in zip(counted.windows, counted.quantities, counted.usage_hours, strict=True)
     ]
-    found.sort(key=itemgetter(0, 1, 2))
-    written = _Written(zone)
-    return [_item(row, product, written, by_resource) for *_, row, product in found]
-
-
-def _item(row: UsageWindow, product: Product, written: _Written, by_resource: bool) -> Json:
-    item: Json = {
-        "starts_at": written[row.starts_at],
-        "ends_at": written[row.ends_at],
-        "product": product.code,
-    }
-    if by_resource:
-        item["resource"] = row.resource
-    quantity = _quantity(row.quantity)
-    item["unit"] = product.unit
-    if product.meter.is_time_based:
-        item["metered_units"] = _average(row.quantity, row.usage_hours)
-        item["usage_hours"] = str(row.usage_hours)
-        item["unit_hours"] = quantity
-    else:
-        item["metered_units"] = quantity
-        item["usage_hours"] = str(row.usage_hours)
-        item["quantity"] = quantity
-    return item
-
-
-class _Written(dict[datetime, str]):
-    """Instants as they are written: most rows share theirs with others."""
-
-    def __init__(self, zone: BillingZone) -> None:
-        super().__init__()
-        self._zone = zone
-
-    def __missing__(self, at: datetime) -> str:
-        self[at] = text = instant(at, self._zone)
-        return text
+    for item, resource in zip(items, counted.resources, strict=False):
+        item["resource"] = resource
+    return items
 
 
 @lru_cache(maxsize=NUMBERS_KEPT)
-def _quantity(quantity: Decimal) -> str:
-    return plain(quantity)
+def _quantity(billionths: int) -> str:
+    return plain(Fraction(billionths, _ONE))
 
 
 @lru_cache(maxsize=NUMBERS_KEPT)
-def _average(quantity: Decimal, usage_hours: int) -> str:
-    return plain(shown(Fraction(quantity) / max(usage_hours, 1)))
+def _average(billionths: int, usage_hours: int) -> str:
+    return plain(shown(Fraction(billionths, _ONE * max(usage_hours, 1))))

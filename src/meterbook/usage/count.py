@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meterbook.core.metering import Meter
-from meterbook.core.period import BillingZone, day_starts, hour_ceil
+from meterbook.core.period import HOUR, BillingZone, day_starts, hour_ceil
 from meterbook.usage.connection import Parameter, statement
-from meterbook.usage.rolled import Days, HourlySql
+from meterbook.usage.rolled import Days, HourlySql, hours_of
 from meterbook.usage.store import READERS, UsageStore
 from meterbook.usage.units import COUNTER, STOCK, UNITS, factor_of, rule_of
 
@@ -276,10 +276,13 @@ class _RolledReading:
         days = day_starts(asked.boundaries[0], asked.boundaries[-1], asked.zone) if STOCK in rules else []
         cuts = [cut for cut in (*asked.boundaries, *self._recent(), *days) if cut < asked.until]
         is_touched = self._is_touched(rules)
-        table = self._read(name, rules, cuts, is_touched=is_touched)
+        if self._asks_for_hours and STOCK not in rules and not is_touched:
+            table = self._hours(rules)
+        else:
+            table = self._read(name, rules, cuts, is_touched=is_touched)
         if table.num_rows and pc.max(table.column("latest_at")).as_py().astimezone(UTC) >= asked.until:
             # There is usage on the last day that does not count any more, and perhaps in its last hour.
-            cuts_hour = hour_ceil(asked.until, asked.zone) != asked.until
+            cuts_hour = self._ends != asked.until
             cuts.append(asked.until)
             table = self._read(name, rules, cuts, is_touched=is_touched or cuts_hour, cuts_hour=cuts_hour)
         return _in_columns(table, _meters(asked.meters, rules), shift, shift, by_resource=False)
@@ -294,6 +297,22 @@ class _RolledReading:
     def _rolled_through(self) -> datetime:
         return min(self.days.received_through, self.received_through)
 
+    @property
+    def _asks_for_hours(self) -> bool:
+        """Whether each window is an hour, so that none has to be summed of others."""
+        bounds = self.asked.boundaries
+        return self.asked.recent_from is None and (bounds[-1] - bounds[0]) // HOUR == len(bounds) - 1
+
+    def _hours(self, rules: Sequence[str]) -> pa.Table:
+        days = self.store.read(self._hourly(rules).by_day(self.asked.project), self._parameters(rules))
+        first, end = (seconds(at) + self.days.shift for at in (self.asked.boundaries[0], self._ends))
+        return hours_of(days, rules, first // 3600, end // 3600)
+
+    @property
+    def _ends(self) -> datetime:
+        """The end of the last hour that counts, if only in part."""
+        return hour_ceil(self.asked.until, self.asked.zone)
+
     def _recent(self) -> list[datetime]:
         return [] if self.asked.recent_from is None else [self.asked.recent_from]
 
@@ -307,7 +326,7 @@ class _RolledReading:
     ) -> pa.Table:
         """Read the days, those with a cut inside by the hour."""
         asked, shift = self.asked, self.days.shift
-        first, until = seconds(asked.boundaries[0]) + shift, seconds(hour_ceil(asked.until, asked.zone)) + shift
+        first, until = seconds(asked.boundaries[0]) + shift, seconds(self._ends) + shift
         cut_days = sorted({at // _DAY for cut in cuts if (at := seconds(cut) + shift) % _DAY})
         some_are_whole = len(cut_days) <= (until - 1) // _DAY - first // _DAY
         hourly = self._hourly(rules, cuts_hour=cuts_hour)
@@ -320,7 +339,7 @@ class _RolledReading:
 
     def _parameters(self, rules: Sequence[str]) -> dict[str, Parameter]:
         asked, shift = self.asked, self.days.shift
-        ends = hour_ceil(asked.until, asked.zone)
+        ends = self._ends
         first, until = seconds(asked.boundaries[0]) + shift, seconds(ends) + shift
         days = day_starts(asked.boundaries[0], asked.boundaries[-1], asked.zone)
         return {

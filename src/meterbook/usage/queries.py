@@ -120,17 +120,33 @@ def by_window(
     As `metered`, of which it is the sparse form; the windows between the boundaries may be days or hours, and sum to
     what `metered` gives for the whole. A stock's day counts its 24 usage hours in the first window it shows up in.
     """
-    question = _bounded(Question(account_ids, project_ids, frozenset(meters), boundaries, zone, until))
-    if question is None:
-        return []
-    question = replace(question, by_resource=by_resource, received_through=received_through)
+    counted_of_meters = in_windows(
+        store,
+        Question(
+            account_ids,
+            project_ids,
+            frozenset(meters),
+            boundaries,
+            zone,
+            until,
+            by_resource=by_resource,
+            received_through=received_through,
+        ),
+        hours_max,
+    )
     ends = dict(zip(map(seconds, boundaries), boundaries[1:], strict=False))
     instants = _Instants()
     windows: list[tuple[int, int, str, int, UsageWindow]] = []
-    for rank, counted in enumerate(sorted(_counted(store, question, hours_max), key=_name)):
+    for rank, counted in enumerate(sorted(counted_of_meters, key=_name)):
         windows += _windows(counted, rank, ends, instants)
     windows.sort(key=itemgetter(0, 1, 2, 3))
     return [window for *_, window in windows]
+
+
+def in_windows(store: UsageStore, question: Question, hours_max: int | None = None) -> list[Counted]:
+    """Return what `by_window` does, unordered and in columns, of which many can be read without an object for each."""
+    bounded = _bounded(question)
+    return [] if bounded is None else _counted(store, bounded, hours_max)
 
 
 def data_through(
@@ -199,7 +215,7 @@ def is_metered(
 def _bounded(asked: Question) -> Question | None:
     """Return a question that ends with its last boundary, None when it can have no answer."""
     boundaries, zone = asked.boundaries, asked.zone
-    assert list(boundaries) == sorted(set(boundaries)), "boundaries ascend"
+    assert all(starts_at < ends_at for starts_at, ends_at in pairwise(boundaries)), "boundaries ascend"
     assert all(hour_floor(boundary, zone) == boundary for boundary in boundaries), "boundaries are hours of the zone"
     until = min(boundaries[-1], asked.until)
     if not asked.meters or until <= boundaries[0] or (asked.project_ids is not None and not asked.project_ids):

@@ -11,11 +11,15 @@ from datetime import datetime
 from string import Template
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from meterbook.usage.connection import statement
 from meterbook.usage.units import UNITS
 
 _DAY: Final = 86_400
-_FIRST_SUM: Final = 3  # where the first rule is in `by_hour`, after the hour and whether it is new
+# Where each rule is in `by_hour`, after the hour and whether it is new.
+_PLACES: Final = {rule: place for place, rule in enumerate(UNITS, start=3)}
 _HOUR_OF_EVENT: Final = "(account_id, project_id, type, intDiv(toUnixTimestamp64Second(at) + {shift:Int64}, 3600))"
 _HOUR_OF_ROLLED: Final = "(account_id, project_id, type, toInt64(day) * 24 + hour_of_day)"
 _CUT: Final = "day in {cut_days:Array(UInt32)}"
@@ -71,11 +75,10 @@ class HourlySql:
 
     def rolled(self, and_hours: str = "", and_days: str = "") -> str:
         """Return the hours as the roll-up has them: one row for each time that they changed."""
-        places = {rule: _FIRST_SUM + place for place, rule in enumerate(UNITS)}
         return Template(statement("rolled_hours")).substitute(
             self._narrowed(),
             rules=_listed(f"{rule}_of_hour as {rule}" for rule in self.rules),
-            arrays=_listed(f"by_hour.{places[rule]} as {rule}_of_hour" for rule in self.rules),
+            arrays=_listed(f"by_hour.{_PLACES[rule]} as {rule}_of_hour" for rule in self.rules),
             and_days=and_days,
             and_hours=and_hours,
         )
@@ -87,6 +90,14 @@ class HourlySql:
             rolled_hours=self.rolled(f"and {_HOUR_OF_ROLLED} in ({touched})" if touched else ""),
             negated=_listed(f"-{rule}" for rule in self.rules),
             sums=_listed(f"sum({rule}) as {rule}" for rule in self.rules),
+        )
+
+    def by_day(self, project: str) -> str:
+        """Return the statement of days as the roll-up has them, each with its hours in arrays: `hours_of` reads it."""
+        return Template(statement("rolled_by_hour")).substitute(
+            self._narrowed(),
+            project=project,
+            arrays=", ".join(f"by_hour.{_PLACES[rule]}" for rule in self.rules),
         )
 
     def is_any_touched(self) -> str:
@@ -119,6 +130,21 @@ class HourlySql:
         }
 
 
+def hours_of(days: pa.Table, rules: Sequence[str], first_hour: int, end_hour: int) -> pa.Table:
+    """Take the days of `by_day` apart into their hours of a range, in the columns of `rolled_by_window.sql`."""
+    hours_of_day, is_new, *sums = days.column("by_hour").combine_chunks().flatten()
+    rows = pc.list_parent_indices(hours_of_day)
+    hour = pc.add(days.column("first_hour").combine_chunks().take(rows), hours_of_day.flatten())
+    totals = {
+        f"total_{rule}": each.flatten().cast(pa.decimal128(38, 9)) for rule, each in zip(rules, sums, strict=True)
+    }
+    table = days.select(["owner", "type", "latest_at"]).take(rows)
+    columns = {"window": pc.multiply(hour, 3600), "usage_hours": is_new.flatten(), "last_hour": hour, **totals}
+    for name, column in columns.items():
+        table = table.append_column(name, column)
+    return table.filter(pc.and_(pc.greater_equal(hour, first_hour), pc.less(hour, end_hour)))
+
+
 def roll_up_sql() -> str:
     """Return the statement that adds to the roll-up what touched hours differ by."""
     hourly = HourlySql()
@@ -149,11 +175,10 @@ def faults_sql() -> str:
 
 def days_off_sql() -> str:
     """Return the statement that finds days of the roll-up whose sums are not those of their hours."""
-    places = {rule: _FIRST_SUM + place for place, rule in enumerate(UNITS)}
-    days = (f"sum({rule}) as day_{rule}" for rule in places)
-    hours = (f"sum(arraySum(by_hour.{place})) as hour_{rule}" for rule, place in places.items())
+    days = (f"sum({rule}) as day_{rule}" for rule in _PLACES)
+    hours = (f"sum(arraySum(by_hour.{place})) as hour_{rule}" for rule, place in _PLACES.items())
     return Template(statement("roll_up_days_off")).substitute(
-        sums=_listed((*days, *hours)), different=" or ".join(f"day_{rule} != hour_{rule}" for rule in places)
+        sums=_listed((*days, *hours)), different=" or ".join(f"day_{rule} != hour_{rule}" for rule in _PLACES)
     )
 
 
