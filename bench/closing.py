@@ -26,7 +26,7 @@ from meterbook.invoicing.verify import verify
 from meterbook.main import House, open_house
 from meterbook.settings import Settings
 
-ACCOUNTS = 100 if SMALL else 1_000
+ACCOUNTS = 40 if SMALL else 1_000
 PROJECTS = 10
 HOURS = 24  # with usage, of each product in each project
 TARGET_SECONDS = 60

@@ -1,7 +1,7 @@
 """The console's pages for an account of 1,000 projects x 3 products over 13 months, of an event an hour each.
 
 Twelve months are closed, so that an invoice has 3,000 lines; then each page is read over HTTP by a person who holds
-the account's billing, and by one who holds that of three of its projects. SIZE=small takes 50 projects.
+the account's billing, and by one who holds that of three of its projects. SIZE=small takes 20 projects.
 The Metering window is read as the script does that opens it.
 """
 
@@ -41,7 +41,7 @@ PROJECTS = 20 if SMALL else 1_000
 MONTHS = 13
 RESOURCES = 20  # of each product in the first project, from the beginning of last month
 WARM_UP = 3
-READS = 50
+READS = 8 if SMALL else 50
 LONGEST_SECONDS = 20.0  # of reading one page
 TARGET_MS = 100
 TARGET_WINDOW_MS = 50

@@ -18,7 +18,7 @@ EVENTS = 200_000
 SERIES = PROJECTS * len(TYPES)
 STEP = timedelta(minutes=5)
 WARM_UP = 10
-READS = 20 if SMALL else 50
+READS = 10 if SMALL else 50
 TARGET_MS = 50
 
 

@@ -32,8 +32,8 @@ from meterbook.invoicing.draft import Payer, draft_months
 from meterbook.main import House, open_house
 from meterbook.settings import Settings
 
-ACCOUNTS = (1, 5) if SMALL else (5, 50, 100, 500)
-MONTH_OF = 5 if SMALL else 100  # accounts, of which the wanted figures are
+ACCOUNTS = (1, 3) if SMALL else (5, 50, 100, 500)
+MONTH_OF = 3 if SMALL else 100  # accounts, of which the wanted figures are
 PROJECTS = 10
 HOSTS = 200
 EVENTS_OF_ACCOUNT = 200_000
