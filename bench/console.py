@@ -24,7 +24,7 @@ import pyarrow as pa
 from sqlalchemy import text
 
 from bench.figures import SMALL, Figure, say
-from bench.furnish import ROWS, arrow_stream, pour, repeated
+from bench.furnish import ROWS, arrow_stream, pour, repeated, roll_up
 from bench.load import CATALOG, TYPES, percentile_ms, serving_as_it_is
 from meterbook.accounts.add_member import add_member
 from meterbook.accounts.add_user import add_user
@@ -197,6 +197,7 @@ def _furnish(house: House) -> None:
         codes = list(session.scalars(text("select code from project order by id")))
     months = _months(now)
     pour(house, codes, _bodies(codes, months[0].starts_at(_ZONE), now), now)
+    roll_up(house, _ZONE)
     _close(house, months, now)
 
 

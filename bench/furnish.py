@@ -14,12 +14,14 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from bench.figures import say
 from bench.load import TYPES
 from meterbook.accounts.queries import projects_by_codes
+from meterbook.accounts.tables import Account
+from meterbook.core.period import BillingZone
 from meterbook.errors import Busy
 from meterbook.main import House
 from meterbook.usage.arrow_events import ARROW_STREAM
@@ -29,6 +31,7 @@ from meterbook.usage.ingest import Destination, Receipt, ingest
 ROWS = 90_000  # of one body; a request may have 100,000
 _AT_ONCE = 4
 _BUSY_SECONDS = 0.02
+_ROLLING_SECONDS = 0.1
 
 
 def add_accounts(session: Session, count: int, projects: int) -> None:
@@ -82,6 +85,17 @@ def pour(house: House, codes: list[str], bodies: Iterable[bytes], now: datetime)
     house.usage.settle()
     say(f"{events:,} events taken in {time.perf_counter() - begun:.0f} s")
     return events
+
+
+def roll_up(house: House, zone: BillingZone) -> list[int]:
+    """Wait until what was poured is rolled up, as it is soon after a first reading; return the accounts' ids."""
+    with house.database.transaction() as session:
+        ids = list(session.scalars(select(Account.id).order_by(Account.id)))
+    begun = time.perf_counter()
+    while house.usage.rolled(ids, zone) is None:
+        time.sleep(_ROLLING_SECONDS)
+    say(f"rolled up in {time.perf_counter() - begun:.0f} s")
+    return ids
 
 
 def _take(house: House, body: bytes, places: dict[str, Destination], now: datetime) -> Future[Receipt]:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from sqlalchemy import select, text
 
 from bench.figures import SMALL, Figure, say
-from bench.furnish import ROWS, add_accounts, arrow_stream, pour, repeated
+from bench.furnish import ROWS, add_accounts, arrow_stream, pour, repeated, roll_up
 from bench.load import CATALOG, TYPES, percentile_ms, serving_as_it_is
 from meterbook.accounts.queries import all_projects
 from meterbook.accounts.tables import Account
@@ -187,10 +187,8 @@ def _furnish(house: House, accounts: int) -> dict[str, object]:
         add_accounts(session, accounts, PROJECTS)
     with house.database.transaction() as session:
         codes = [code for code in session.scalars(text("select code from project order by id")) if code not in known]
-        ids = list(session.scalars(select(Account.id).order_by(Account.id)))
     pour(house, codes, _bodies(codes, EVENTS_OF_ACCOUNT * len(codes) // PROJECTS), now)
-    while house.usage.rolled(ids, _ZONE) is None:
-        time.sleep(0.1)
+    ids = roll_up(house, _ZONE)
     on_disk = _on_disk(house)
     return {"accounts": accounts, **on_disk, **(_all_drafts(house, ids, now) if accounts == MONTH_OF else {})}
 

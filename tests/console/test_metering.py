@@ -1,6 +1,7 @@
 """The Metering information window: days, hours, resources and events behind a figure, for those who may see them."""
 
 import csv
+import gc
 import html
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from meterbook.console.my_usage.present_metering import ShownHour
 from meterbook.database import Database
 from meterbook.main import House
 from tests.console.browser import Browser, browsing, sign_in
@@ -274,3 +276,14 @@ def test_nothing_metered_says_so(client: Browser) -> None:
     assert "Nothing was metered in July 2026" in shown(client, f"{WEB}&product=database&month=2026-07")
     text = shown(client, f"{WEB}&product=apm&month=2026-07&hour=2026-07-09T14:00Z")
     assert "Nothing was metered in this hour." in text
+
+
+def test_a_page_that_is_written_leaves_no_figures_for_the_garbage_collector(client: Browser) -> None:
+    shown(client, f"{WEB}&product=server&month=2026-07&open=*")
+    gc.collect()
+    gc.disable()
+    try:
+        assert "23:00" in shown(client, f"{WEB}&product=server&month=2026-07&open=*")
+        assert [each for each in gc.get_objects() if isinstance(each, ShownHour)] == []
+    finally:
+        gc.enable()

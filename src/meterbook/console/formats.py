@@ -33,8 +33,19 @@ class Formats(written.Formats):
         """Write unit-hours: "2,232 h"."""
         return NOTHING if quantity is None else self._hours % {"hours": self.number(quantity)}
 
+    def more(self, count: int) -> str:
+        """Say how many a list leaves out: "+9 more"."""
+        return _more(str(self.locale), count)
+
 
 @lru_cache
 def formats(language: str) -> Formats:
     """Return the formats of a language of `LANGUAGES`."""
     return Formats(language)
+
+
+@lru_cache(maxsize=10_000)
+def _more(language: str, count: int) -> str:
+    """Say it once for all the lists of a page, which may be hundreds and leave out about as many."""
+    text = translations(language).ngettext("+%(number)s more", "+%(number)s more", count)
+    return text % {"number": formats(language).number(count)}

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.runtime import Context
 from starlette.datastructures import URL, Headers
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -39,6 +40,7 @@ _FILTERS: Final = (
     "money",
     "month",
     "month_name",
+    "more",
     "number",
     "percent",
     "plural",
@@ -46,6 +48,23 @@ _FILTERS: Final = (
     "zone",
 )
 _YEAR: Final = 365 * 24 * 3600
+_CONTEXTS: Final = "contexts"
+
+
+class _Context(Context):
+    """What a template knows of its page, which `render` empties in the end.
+
+    A context and the macros defined in it hold each other. Left so, the thousands of figures of a page would stay until
+    the garbage collector looks through them all, in a pause that some other reader has.
+    """
+
+    def __init__(self, environment: Environment, parent: dict[str, Any], *others: Any, **named: Any) -> None:
+        super().__init__(environment, parent, *others, **named)
+        parent.get(_CONTEXTS, []).append(self)
+
+    def empty(self) -> None:
+        self.parent.clear()
+        self.vars.clear()
 
 
 class _Files(StaticFiles):
@@ -99,10 +118,12 @@ def render(
 ) -> HTMLResponse:
     """Return a page, and remember the language and the theme that its address asks for."""
     theme = _theme(request)
+    contexts: list[_Context] = []
     html = (
         _environment(language)
         .get_template(template)
         .render(
+            {_CONTEXTS: contexts},
             language=language,
             languages={code: (name, _address(request.url, lang=code)) for code, name in LANGUAGES.items()},
             theme=theme,
@@ -110,6 +131,8 @@ def render(
             **values,
         )
     )
+    for context in contexts:
+        context.empty()
     body, encoding = packed(html.encode(), request.headers.get("accept-encoding"))
     fixed = {"cache-control": "no-store", **SECURITY_HEADERS, **encoding}
     response = HTMLResponse(body, status, {**fixed, **(headers or {})})
@@ -146,6 +169,7 @@ def _environment(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.context_class = _Context
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
     environment.policies["ext.i18n.trimmed"] = True
     environment.globals["static_url"] = static_url

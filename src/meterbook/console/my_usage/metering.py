@@ -115,7 +115,7 @@ def _page(behind: Behind) -> MeteringWindow:
             after=state.after,
             received_through=behind.received_through,
         )
-        page = present_metering(figure, behind.windows, (), behind.parts, state.of_day(None))
+        page = present_metering(figure, behind.read_windows(), (), behind.parts, state.of_day(None))
         return replace(page, events=present_events(figure, state.hour, rows, cursor, state))
     days = day_starts(figure.starts_at, figure.ends_at, figure.zone)
     opened = [day for day in days if state.shows(figure.zone.local(day).date())]
@@ -131,7 +131,7 @@ def _page(behind: Behind) -> MeteringWindow:
         resources_max=_named(state, len(opened)),
         received_through=behind.received_through,
     )
-    return present_metering(figure, behind.windows, hours, behind.parts, state)
+    return present_metering(figure, behind.read_windows(), hours, behind.parts, state)
 
 
 def _named(state: MeteringState, open_days: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Final
@@ -71,6 +71,12 @@ class MeteringState:
     def at_hour(self, hour: datetime | None, after: str = "") -> MeteringState:
         """Return the state that shows an hour's raw events, those after a cursor; of no hour: the days again."""
         return replace(self, hour=hour, after=after)
+
+    def hrefs_at(self, hours: Iterable[datetime]) -> list[str]:
+        """Return the addresses of the raw events of hours, hundreds of which differ in the hour alone."""
+        days = self.at_hour(None).href()
+        joint = "&" if "?" in days else "?"
+        return [f"{days}{joint}{address_of('', hour=written_hour(hour))[1:]}" for hour in hours]
 
 
 @dataclass(frozen=True, slots=True)

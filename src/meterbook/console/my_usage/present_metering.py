@@ -226,7 +226,7 @@ def quantity_of(meter: Meter, windows: Sequence[UsageWindow]) -> Quantity:
 
 def hour_total(meter: Meter, units: Decimal) -> Fraction:
     """Return what an hour of so many units (lines, of a stock) adds to the total."""
-    return Fraction(units) * (meter.retention_days * 24 if meter.retention_days else 1)
+    return Fraction(units) * meter.retention_days * 24 if meter.retention_days else Fraction(units)
 
 
 def shown_resources(meter: Meter, hour: UsageHour, zone: BillingZone) -> tuple[ShownResource, ...]:
@@ -277,9 +277,10 @@ def _hours(day: date, hours: dict[datetime, UsageHour], figure: Figure, state: M
     zone = figure.zone
     begins, ends = day_bounds(day, zone)
     begins, ends = max(begins, figure.starts_at), min(ends, figure.ends_at, hour_ceil(figure.until, zone))
+    starts = list(window_starts(Window.hour, begins, ends, zone))
     return [
-        shown_hour(at, hours.get(at), figure.meter, zone, state.at_hour(at).href())
-        for at in window_starts(Window.hour, begins, ends, zone)
+        shown_hour(at, hours.get(at), figure.meter, zone, href)
+        for at, href in zip(starts, state.hrefs_at(starts), strict=True)
     ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import Depends, Path, Query, Request
@@ -78,14 +79,15 @@ class BilledLine:
 class Behind:
     """What was read behind a figure; `here` is where its page belongs in the menu, `back_href` what it was opened from.
 
-    What was received after `received_through` does not count (None: all counts).
+    What was received after `received_through` does not count (None: all counts). `read_windows` returns what was used
+    by day, which is being read already.
     """
 
     at: AccountPage
     figure: Figure
     project: Project
     received_through: datetime | None
-    windows: Sequence[UsageWindow]
+    read_windows: Callable[[], Sequence[UsageWindow]]
     parts: Sequence[MonthPart]
     state: MeteringState
     here: str
@@ -110,13 +112,14 @@ def of_month(at: OfAccount, asked: Asked, project: Code = "", product: Code = ""
     parts = parts_of_month(at.session, at.account, metered, sold, of, own)
     cuts = {cut for part in parts for cut in (part.starts_at, part.ends_at)}
     bounds = sorted({*day_starts(starts_at, ends_at, at.zone), *cuts, ends_at})
-    windows = usage_shown(at.request.app.state.usage, at.account, [metered.id], [sold.meter], bounds, issued, at.now)
+    usage = at.request.app.state.usage
+    windows = usage.begin(partial(usage_shown, usage, at.account, [metered.id], [sold.meter], bounds, issued, at.now))
     return Behind(
         at=at,
         figure=_figure(metered.name, sold, at, of, (starts_at, ends_at), own is not None),
         project=metered,
         received_through=own.usage_through if own else None,
-        windows=windows,
+        read_windows=windows.result,
         parts=parts,
         state=asked.of(METERING, account=at.account.code, project=metered.code, product=sold.code, month=str(of)),
         here="usage",
@@ -149,7 +152,7 @@ def of_line(
         figure=_figure(row.project_name, product, at, month, period, True),
         project=project_by_code(session, row.project_code, reader.access),
         received_through=invoice.usage_through,
-        windows=windows,
+        read_windows=lambda: windows,
         parts=(),
         state=asked.of(LINE.format(number=invoice.number, line=line)),
         here="billing-history",
