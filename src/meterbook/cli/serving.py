@@ -23,7 +23,7 @@ from meterbook.settings import Settings
 BACKLOG: Final = 512
 KEEP_ALIVE_SECONDS: Final = 30
 STOP_SECONDS: Final = 15
-COLLECT_AFTER: Final = 50_000
+COLLECT_AFTER: Final = 200_000
 SWITCH_SECONDS: Final = 0.001
 
 
