@@ -49,7 +49,7 @@ class Series:
 
 def shares(title: str, rows: Sequence[Share]) -> str:
     """Draw a bar each: up to the line is as wanted, beyond it is not; one of twice and more is cut off."""
-    left, wide, high, most = 250, 260, 22, 2.0
+    left, wide, high, most = 310, 240, 22, 2.0
     goal = left + wide / most
     parts = [_text(16, 24, title, "title"), _text(goal, 44, "wanted", "faint mid")]
     parts.append(f'<line class="goal" x1="{goal}" y1="50" x2="{goal}" y2="{56 + high * len(rows)}"/>')
@@ -61,12 +61,12 @@ def shares(title: str, rows: Sequence[Share]) -> str:
             f'<rect class="{kind}" x="{left}" y="{y + 3}" width="{length:.1f}" height="14" rx="2"/>',
             _text(left + wide + 10, y + 14, row.told if is_met else f"{row.told}, missed", "faint"),
         ]
-    return _svg(820, 68 + high * len(rows), title, parts)
+    return _svg(880, 68 + high * len(rows), title, parts)
 
 
 def lines(title: str, each: Sequence[Series], columns: int = 3) -> str:
     """Draw small plots side by side, one of each series, all from zero; a dashed line is what is wanted."""
-    wide, high = 810 // columns, 170
+    wide, high = 960 // columns, 170
     parts = [_text(16, 24, title, "title")]
     for place, series in enumerate(each):
         across, down = place % columns, place // columns
