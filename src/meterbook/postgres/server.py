@@ -144,7 +144,9 @@ class EmbeddedPostgres:
             ) as connection:
                 known = connection.execute("select 1 from pg_database where datname = %s", [NAME]).fetchone()
                 if known is None:
-                    connection.execute("create database meterbook")
+                    # whose process was killed in the middle, the server may be at it still
+                    with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                        connection.execute("create database meterbook")
         except psycopg.OperationalError:
             return False
         return True
