@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event, Thread
@@ -33,8 +32,7 @@ READY_TARGET_SECONDS = 3
 _STEP_SECONDS = 5
 _HELPS = 5
 _SAMPLE_SECONDS = 0.1
-# without a zone, as the times of many exports
-_START = np.datetime64(datetime(2020, 1, 1), "us")  # noqa: DTZ001
+_START = np.datetime64("2020-01-01", "us")  # without a zone, as the times of many exports
 
 
 def run(folder: Path) -> list[Figure]:
