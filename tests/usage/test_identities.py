@@ -12,7 +12,7 @@ from meterbook.errors import Busy
 from meterbook.usage.carry import open_sink
 from meterbook.usage.connection import statement
 from meterbook.usage.engine import Engine
-from meterbook.usage.identity import IDENTITY, Known, identities, identities_of
+from meterbook.usage.identity import IDENTITY, Known, identities, identities_of, keys_of
 from meterbook.usage.intake import OwnIntake
 from meterbook.usage.journal import Journal
 from meterbook.usage.store import UsageStore, engine_folder, open_usage
@@ -37,11 +37,14 @@ def test_clickhouse_gives_the_same_identities(tmp_path: Path) -> None:
     sources = ["agent", "urn:x", "日本", "s" * 1024, " "]
     ids = ["1", "a b", "한국어", "i" * 256, "\\0", "'"]
     sender.send([event(id_, NOW, source=source) for source in sources for id_ in ids])
-    sql = Template("with $identity select head, tail, account_id, toString(source) as source, id from events")
-    rows = sender.store.read(sql.substitute(identity=statement("identity")), {})
+    sql = Template(
+        "with $identity select head, tail, $key as key, account_id, toString(source) as source, id from events"
+    )
+    rows = sender.store.read(sql.substitute(identity=statement("identity"), key=statement("identity_key")), {})
     pairs = list(zip(rows.column("head").to_pylist(), rows.column("tail").to_pylist(), strict=True))
     assert len(pairs) == 30
     assert pairs == identities_of(rows).tolist()
+    assert rows.column("key").to_pylist() == keys_of(identities_of(rows)).tolist()
     assert find_stored(sender.store._engine, identities_of(rows)) == set(pairs)
     assert sender.store.faults() == []
     sender.store.close()

@@ -1,6 +1,6 @@
 """The identity of an event: 16 bytes of its account, source and id, by which it is counted once (DOMAIN 2).
 
-`sql/identity.sql` says the same to ClickHouse.
+`sql/identity.sql` and `sql/identity_key.sql` say the same to ClickHouse.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import numpy.typing as npt
 import pyarrow as pa
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
-# An identity in two numbers: what the store is sorted by, and the filter's key.
+# An identity in two numbers, of which the store is sorted by the first.
 IDENTITY: Final = np.dtype([("head", "<u8"), ("tail", "<u8")])
 Identities = npt.NDArray[np.void]
 
 # The first bits come from account and source alone, so that the events of one source lie together in the store and
 # resending a file looks at a small part of it; 104 bits of the whole remain.
 _OF_WHOLE: Final = np.uint64((1 << 40) - 1)
+# The key for the filter has its upper half of these bits of the head, the lower of the tail.
+_KEY_SHIFT: Final = np.uint64(24)
+_LOWER: Final = np.uint64((1 << 32) - 1)
 _FEW: Final = 16
 
 
@@ -48,6 +51,12 @@ def identities(account_ids: npt.NDArray[np.uint64], sources: pa.StringArray, ids
     found["head"] = (whole[:, 0] & _OF_WHOLE) | of_owner[which]
     found["tail"] = whole[:, 1]
     return found
+
+
+def keys_of(found: Identities) -> npt.NDArray[np.uint64]:
+    """Return identities' keys for the filter: hashes of the whole, ascending where the store has those of a source."""
+    keys: npt.NDArray[np.uint64] = ((found["head"] << _KEY_SHIFT) & ~_LOWER) | (found["tail"] & _LOWER)
+    return keys
 
 
 def identities_of(rows: pa.Table) -> Identities:

@@ -11,7 +11,7 @@ from threading import Condition
 import numpy as np
 import pyarrow as pa
 
-from meterbook.usage.identity import IDENTITY, Identities, Known
+from meterbook.usage.identity import IDENTITY, Identities, Known, keys_of
 from meterbook.usage.journal import Journal
 from meterbook.usage.record import stamped, told_moment
 from meterbook.usage.sieve import Sieve
@@ -87,7 +87,7 @@ class JournalKeeper:
             self.received_through = max(told_moment(batches), self.received_through + 1)
             batches = stamped(batches, self.received_through)
             self._journal.append(batches)
-            self._sieve.add(identities["tail"])
+            self._sieve.add(keys_of(identities))
             self._current.add(batches, identities)
             self.recorded_rows += len(identities)
             self.kept_through = self.received_through

@@ -18,11 +18,11 @@ import pyarrow as pa
 from meterbook.database import Database
 from meterbook.errors import Busy
 from meterbook.usage.connection import instant, micros, statement
-from meterbook.usage.identity import Identities, identities_of
+from meterbook.usage.identity import Identities, identities_of, keys_of
 from meterbook.usage.record import stamped, told_moment
 from meterbook.usage.server import Server
 from meterbook.usage.sieve import Sieve
-from meterbook.usage.stored import find_stored, identity_columns
+from meterbook.usage.stored import find_stored, identity_columns, identity_keys
 from meterbook.usage.turn import Turn, Turns
 
 
@@ -69,7 +69,7 @@ class SharedKeeper:
         self._server.insert("event_identities", identity_columns(identities), token)
         turn.end(moment, len(identities))
         if self._sieve is not None:
-            self._sieve.add(identities["tail"])
+            self._sieve.add(keys_of(identities))
         self._known_through = moment
 
     def agree(self) -> None:
@@ -91,9 +91,9 @@ class SharedKeeper:
         through = self.turns.read().received_through
         (stored,) = self._server.query(statement("stored_counts")).to_pylist()
         sieve, count = Sieve(stored["identities"]), 0
-        for batch in self._server.stream(statement("identity_keys")):
-            sieve.add(batch.column(0).to_numpy())
-            count += batch.num_rows
+        for keys in identity_keys(self._server):
+            sieve.add(keys, ascending=True)
+            count += len(keys)
         if count < stored["identities"]:
             raise Busy("The identities of the events were not read to their end: try again in a moment.")
         self._known_through = through
@@ -103,7 +103,9 @@ class SharedKeeper:
         """Put into the filter what other processes have recorded since it was last looked at."""
         if received_through <= self._known_through:
             return
-        sql = Template(statement("received_tails")).substitute(identity=statement("identity"))
+        sql = Template(statement("received_keys")).substitute(
+            identity=statement("identity"), key=statement("identity_key")
+        )
         spans = {"after": instant(self._known_through), "through": instant(received_through)}
         for batch in self._server.stream(sql, spans):
             sieve.add(batch.column(0).to_numpy())

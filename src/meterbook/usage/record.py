@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from meterbook.errors import Busy, Refused
 from meterbook.usage.columns import TIME_TYPE
-from meterbook.usage.identity import Identities
+from meterbook.usage.identity import Identities, keys_of
 from meterbook.usage.sieve import Sieve
 
 # What may be acknowledged or waiting and not yet in ClickHouse; beyond it, senders are asked to come back.
@@ -150,8 +150,8 @@ class Recorder:
         Only what the filter or the group itself makes suspect is looked up.
         """
         new = np.ones(len(identities), dtype=np.bool_)
-        tails = identities["tail"]
-        suspects = np.flatnonzero(sieve.might_hold(tails) | _repeated(tails))
+        keys = keys_of(identities)
+        suspects = np.flatnonzero(sieve.might_hold(keys) | _repeated(keys))
         if len(suspects):
             wanted = identities[suspects]
             seen = self._keeper.find_known(wanted)
@@ -161,11 +161,11 @@ class Recorder:
         return new
 
 
-def _repeated(tails: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     """Tell which keys are there more than once."""
-    ordered = np.sort(tails)
+    ordered = np.sort(keys)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    return np.isin(tails, twice) if len(twice) else np.zeros(len(tails), dtype=np.bool_)
+    return np.isin(keys, twice) if len(twice) else np.zeros(len(keys), dtype=np.bool_)
 
 
 def told_moment(batches: Sequence[pa.RecordBatch]) -> int:

@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from meterbook.core.period import BillingZone
@@ -31,7 +29,7 @@ from meterbook.usage.rolled import Days
 from meterbook.usage.server import Server, connect
 from meterbook.usage.sieve import Sieve
 from meterbook.usage.steps import OwnSteps, SharedSteps, Steps
-from meterbook.usage.stored import complete_identities, identity_faults
+from meterbook.usage.stored import complete_identities, identity_faults, identity_keys
 from meterbook.usage.turn import answering, locked
 
 # How many statements of one reading run side by side; ClickHouse divides a month of a few 100,000 rows poorly itself.
@@ -169,17 +167,13 @@ def _recover(data_dir: Path, lock: int) -> UsageStore:
         complete_identities(engine)
         (stored,) = engine.query(statement("stored_events")).to_pylist()
         sieve = Sieve(stored["events"])
-        sieve.load(_keys(engine))
+        for keys in identity_keys(engine):
+            sieve.add(keys, ascending=True)
         received_through = micros(stored["latest"])
         return UsageStore(engine, OwnIntake(engine, journal, sieve, lock, received_through), OwnSteps(engine))
     except BaseException:
         engine.close()
         raise
-
-
-def _keys(engine: Connection) -> Iterator[npt.NDArray[np.uint64]]:
-    for batch in engine.stream(statement("identity_keys")):
-        yield batch.column(0).to_numpy()
 
 
 def engine_folder(data_dir: Path) -> Path:

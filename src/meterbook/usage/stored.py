@@ -6,6 +6,7 @@ Events without their identities are what a crash between the two inserts leaves;
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from string import Template
 from typing import Final
 
@@ -36,6 +37,16 @@ def find_stored(engine: Connection, wanted: Identities) -> set[tuple[int, int]]:
         rows = engine.query(statement(name), parameters)
         found.update(zip(rows.column("head").to_pylist(), rows.column("tail").to_pylist(), strict=True))
     return found
+
+
+def identity_keys(engine: Connection) -> Iterator[npt.NDArray[np.uint64]]:
+    """Yield the filter's keys of all identities that ClickHouse has; while some are taken, the next are read."""
+    batches = engine.stream(Template(statement("identity_keys")).substitute(key=statement("identity_key")))
+    with ThreadPoolExecutor(1, "identity-keys") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch.column(0).to_numpy()
 
 
 def _are_many(engine: Connection, wanted: int) -> bool:

@@ -1,3 +1,3 @@
 select
-    tail
+    $key
 from event_identities

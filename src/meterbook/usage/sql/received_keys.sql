@@ -1,7 +1,7 @@
 with
     $identity
 select
-    tail
+    $key
 from events
 where received_at > {after:DateTime64(6, 'UTC')}
     and received_at <= {through:DateTime64(6, 'UTC')}
