@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import ClassVar, Final
 
+import msgspec
 from sqlalchemy import URL, DateTime, Engine, MetaData, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
@@ -73,6 +74,7 @@ class Database:
             max_overflow=POOL_OVERFLOW,
             pool_timeout=POOL_WAIT_SECONDS,
             pool_pre_ping=True,
+            json_deserializer=msgspec.json.decode,
             connect_args={
                 "application_name": "meterbook",
                 "connect_timeout": CONNECT_SECONDS,

@@ -4,7 +4,6 @@ import csv
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from io import StringIO
 
@@ -210,7 +209,7 @@ def test_a_projects_days_cost_what_they_cost_on_the_preview(house: House, accoun
             bounds = sorted({*starts, *lines, of.ends_at(zone)})
             meters = {product.meter for product in current_catalog(session)}
             windows = usage_shown(house.usage, payer, [project.id], meters, bounds, issued, at)
-            assert draft.lines == tuple(replace(line, discount=line.amount - line.amount) for line in told.draft.lines)
+            assert draft.lines == tuple(line._replace(discount=line.amount - line.amount) for line in told.draft.lines)
             days = {each.product.code: each.costs for each in costs_of_days(draft, bounds, windows).series}
             assert days == {each.product.code: each.costs for each in (told.daily.series if told.daily else ())}
 

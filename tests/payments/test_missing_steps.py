@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from meterbook.database import Database
+from meterbook.invoicing.debt import debt_of
 from meterbook.payments.gateways.open import open_card_gateway
 from meterbook.payments.missing_steps import missing_steps
 from meterbook.payments.next_payment import NextPayment, next_payment
@@ -34,13 +35,16 @@ def office(database: Database, usage: UsageStore, tmp_path: Path) -> Office:
 
 def missing(office: Office, code: str, settings: Settings | None = None) -> list[tuple[str, str | None]]:
     with office.database.transaction() as session:
-        steps = missing_steps(session, office.now, settings or office.settings, office.row(code))
+        account = office.row(code)
+        debt = debt_of(session, account, office.now)
+        steps = missing_steps(session, office.now, settings or office.settings, account, debt)
         return [(step.what, step.reference) for step in steps]
 
 
 def coming(office: Office, code: str) -> NextPayment:
     with office.database.transaction() as session:
-        return next_payment(session, office.now, office.settings, office.row(code))
+        account = office.row(code)
+        return next_payment(session, office.now, office.settings, account, debt_of(session, account, office.now))
 
 
 def test_information_is_missing_until_it_is_registered(office: Office) -> None:

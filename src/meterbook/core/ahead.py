@@ -14,6 +14,7 @@ from meterbook.core.rating import Frame, Part
 from meterbook.core.terms import AccountTerms, Use, use_boundaries
 
 QUANTITY_PLACES: Final = 9  # what usage is metered to
+_ONE: Final = 10**QUANTITY_PLACES
 
 
 class Ahead:
@@ -31,17 +32,20 @@ class Ahead:
     def parts(self, use: Use) -> Iterator[Part]:
         """Yield the parts of a use from where it is known to."""
         for begin, end, hours in self._from(use.parts[-1].ends_at):
-            billionths = half_up_whole(use.pace, hours * 10**QUANTITY_PLACES)
-            yield Part(begin, end, Fraction(billionths, 10**QUANTITY_PLACES), hours if use.pace else 0)
+            billionths = half_up_whole(use.pace, hours * _ONE)
+            yield Part(begin, end, Fraction(billionths, _ONE), hours if use.pace else 0)
 
     def quantity(self, use: Use) -> tuple[int, int]:
         """Return what a use comes to by the month's end, as a ratio not in lowest terms, which take a while to find."""
-        numerator, denominator, one = 0, 1, 10**QUANTITY_PLACES
-        for part in use.parts:
+        first, *others = use.parts
+        numerator, denominator = first.quantity.numerator, first.quantity.denominator
+        for part in others:
             above, below = part.quantity.numerator, part.quantity.denominator
             numerator, denominator = numerator * below + above * denominator, denominator * below
-        billionths = sum(half_up_whole(use.pace, hours * one) for *_, hours in self._from(use.parts[-1].ends_at))
-        return numerator * one + billionths * denominator, denominator * one
+        billionths = 0
+        for _, _, hours in self._from(use.parts[-1].ends_at):
+            billionths += half_up_whole(use.pace, hours * _ONE)
+        return numerator * _ONE + billionths * denominator, denominator * _ONE
 
     def _from(self, start: datetime) -> list[tuple[datetime, datetime, int]]:
         found = self._intervals.get(start)

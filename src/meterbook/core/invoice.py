@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from meterbook.core.ahead import Ahead
 from meterbook.core.average import average_cost
@@ -26,8 +26,7 @@ from meterbook.core.terms import AccountTerms, ProjectTerms, Use
 GroupBy = Literal["project", "product"]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One charge of one project on an invoice, with the discount on it."""
 
     project: ProjectTerms
@@ -318,7 +317,7 @@ def _forecast(
     """Return the total as if each use went on at its pace until the month's end."""
     ahead = Ahead(uses, promotions, tariffs.frame, account)
     if promotions:
-        continued = [replace(use, parts=(*use.parts, *ahead.parts(use))) for use in uses]
+        continued = [use._replace(parts=(*use.parts, *ahead.parts(use))) for use in uses]
         return _bill(account, tariffs, continued, promotions, adjustments).total
     minor = 0
     for use in uses:

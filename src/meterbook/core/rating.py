@@ -61,8 +61,7 @@ class Frame:
         return hour_count(self.starts_at, self.ends_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What was used in `[starts_at, ends_at)`: exact `quantity` (unit-hours, or a counter's sum) and usage hours."""
 
     starts_at: datetime
@@ -76,8 +75,7 @@ class Part:
         return hour_count(self.starts_at, self.ends_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """One priced row: one product under one price version, in `[starts_at, ends_at)`.
 
     `quantity` is unit-hours, or the sum of a counter. `unit_price` is the one that applied, `None` for graduated tiers

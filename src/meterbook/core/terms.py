@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from typing import NamedTuple
 
 from meterbook.core.discounts import Promotion, promotion_boundaries
 from meterbook.core.money import Currency
@@ -49,8 +50,7 @@ class ProjectTerms:
     free_as: Waiver = Waiver.trial
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """What one project used of one product in the open month, in parts from the month's start without a gap.
 
     `pace` is the quantity an hour that the forecast continues with.

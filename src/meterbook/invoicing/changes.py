@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from heapq import nlargest
 from itertools import pairwise
 from typing import Final
 
@@ -128,15 +129,15 @@ def greatest_changes(draft: InvoiceDraft, before: InvoiceDraft, most: int = CHAN
     """
     differences: dict[_Key, int] = {}
     for sign, each in ((-1, before), (1, draft)):
-        for line in each.lines:
-            charge, key = line.charge, (line.project.code, line.charge.product.code, None)
-            net = charge.amount.minor - line.discount.minor
-            differences[key] = differences.get(key, 0) + sign * net
+        for project, charge, discount in each.lines:
+            key = (project.code, charge.product.code, None)
+            differences[key] = differences.get(key, 0) + sign * (charge.amount.minor - discount.minor)
         for late in each.adjustments:
             adjusted = (late.project.code, late.product.code, late.month)
             differences[adjusted] = differences.get(adjusted, 0) + sign * late.amount.minor
-    different = [key for key, difference in differences.items() if difference]
-    greatest = sorted(different, key=lambda key: (-abs(differences[key]), str(key)))[:most]
+    least = min(nlargest(most, map(abs, differences.values())), default=0)
+    great = (key for key, difference in differences.items() if difference and abs(difference) >= least)
+    greatest = sorted(great, key=lambda key: (-abs(differences[key]), str(key)))[:most]
     sides = [_sides(each, greatest) for each in (before, draft)]
     return [_change(sides[0][key], sides[1][key], draft, before) for key in greatest]
 
@@ -146,7 +147,8 @@ def _sides(draft: InvoiceDraft, keys: Sequence[_Key]) -> dict[_Key, _Side]:
     sides = {key: _Side() for key in keys}
     projects = {project for project, _, _ in keys}
     for line in draft.lines:
-        if line.project.code in projects and (side := sides.get((line.project.code, line.charge.product.code, None))):
+        project = line.project.code
+        if project in projects and (side := sides.get((project, line.charge.product.code, None))):
             side.lines.append(line)
             side.net += line.net.minor
     for late in draft.adjustments:

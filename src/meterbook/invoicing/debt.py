@@ -19,15 +19,20 @@ from meterbook.ledger.queries import unpaid_by_invoice
 class Debt:
     """What is unpaid of all invoices of an account, and of it what is overdue.
 
-    `overdue_since` is the oldest due date that has passed, `next_due_on` the first that has not. `oldest` is the
-    invoice to pay first, None when nothing is unpaid.
+    `overdue_since` is the oldest due date that has passed, `next_due_on` the first that has not. `invoices` are the
+    unpaid ones with what is unpaid of each, in the order of their months.
     """
 
     unpaid: Money
     overdue: Money
     overdue_since: date | None
     next_due_on: date | None
-    oldest: Invoice | None
+    invoices: tuple[tuple[Invoice, Money], ...]
+
+    @property
+    def oldest(self) -> Invoice | None:
+        """The invoice to pay first, None when nothing is unpaid."""
+        return self.invoices[0][0] if self.invoices else None
 
 
 def debt_of(session: Session, account: Account, now: datetime) -> Debt:
@@ -42,5 +47,5 @@ def debt_of(session: Session, account: Account, now: datetime) -> Debt:
         overdue=Money(sum(unpaid[id_] for id_ in late), money),
         overdue_since=min((due[id_] for id_ in late), default=None),
         next_due_on=min((day for day in due.values() if day >= today), default=None),
-        oldest=owed[0] if owed else None,
+        invoices=tuple((row, Money(unpaid[row.id], money)) for row in owed),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -54,15 +54,13 @@ def draft_month(
     month: BillingMonth,
     at: datetime,
     whole: bool = False,
-    products: Sequence[Product] | None = None,
 ) -> InvoiceDraft:
     """Return the invoice of `month` for these projects of the account, for what was used before `at`.
 
     With `whole` (the projects are all of them) it has the account's promotions, adjustments and open items; without,
-    only the promotions that tell nothing about other projects. `products` are the catalog's if they are there already.
-    Raises `Invalid` for a month that has not begun at `at`.
+    only the promotions that tell nothing about other projects. Raises `Invalid` for a month that has not begun at `at`.
     """
-    return draft_months(session, usage, [Payer(account, projects, whole)], month, at, products=products)[0].draft
+    return draft_months(session, usage, [Payer(account, projects, whole)], month, at)[0].draft
 
 
 def draft_months(
@@ -77,8 +75,25 @@ def draft_months(
 ) -> list[Drafted]:
     """Return the month's draft of several accounts of one time zone, their usage read in one pass.
 
+    As `begin_drafts`, ended at once.
+    """
+    return begin_drafts(session, usage, payers, month, at, received_through=received_through, products=products)()
+
+
+def begin_drafts(
+    session: Session,
+    usage: UsageStore,
+    payers: Sequence[Payer],
+    month: BillingMonth,
+    at: datetime,
+    *,
+    received_through: datetime | None = None,
+    products: Sequence[Product] | None = None,
+) -> Callable[[], list[Drafted]]:
+    """Begin to read what the month's drafts need, and return what waits for it and drafts.
+
     `received_through` leaves out what was received later, so that the draft can be made again, equal, at any time.
-    `products` are priced by in place of the catalog's.
+    `products` are priced by in place of the catalog's. Raises `Invalid` for a month that has not begun at `at`.
     """
     frame = Frame(month, zone_of(payers[0].account))
     if at <= frame.starts_at:
@@ -94,12 +109,16 @@ def draft_months(
     )
     late = adjustments_of(session, usage, whole, frame, received_through) if whole else {}
     books = open_items(session, whole) if whole else {}
-    used = reading.result()
-    return [
-        _drafted(payer, frame, terms[id_], used[id_], late.get(id_, ()), books.get(id_, Books()))
-        for payer in payers
-        for id_ in [payer.account.id]
-    ]
+
+    def end() -> list[Drafted]:
+        used = reading.result()
+        return [
+            _drafted(payer, frame, terms[id_], used[id_], late.get(id_, ()), books.get(id_, Books()))
+            for payer in payers
+            for id_ in [payer.account.id]
+        ]
+
+    return end
 
 
 def _drafted(payer: Payer, frame: Frame, terms: Terms, used: Used, late: Sequence[Adjustment], books: Books) -> Drafted:

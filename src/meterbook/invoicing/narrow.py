@@ -16,7 +16,7 @@ def narrowed(draft: InvoiceDraft, projects: Collection[str]) -> InvoiceDraft:
     Discounts are left out: their shares depend on what the others used. So are open items, which are the account's.
     """
     nothing = Money.zero(draft.currency)
-    lines = tuple(replace(line, discount=nothing) for line in draft.lines if line.project.code in projects)
+    lines = tuple(line._replace(discount=nothing) for line in draft.lines if line.project.code in projects)
     late = tuple(each for each in draft.adjustments if each.project.code in projects)
     subtotal = sum((line.amount for line in lines), sum((each.amount for each in late), nothing))
     tax = (tax_on(subtotal, draft.account.applied_tax_rate),)

@@ -20,7 +20,7 @@ from meterbook.core.period import BillingMonth
 from meterbook.invoicing.daily_use import costs_by_day
 from meterbook.invoicing.narrow import narrowed
 from meterbook.invoicing.queries import draft_of, invoices_of_month
-from meterbook.invoicing.show import ShownMonth, show_month
+from meterbook.invoicing.show import ShownMonth, begin_open_month
 from meterbook.invoicing.tables import Invoice
 from meterbook.usage.store import UsageStore
 
@@ -51,9 +51,37 @@ class RememberedMonths:
         by_day: bool = False,
     ) -> ShownMonth:
         """Return what `show_month` does."""
+        return self.begin(session, usage, account, projects, month, at, whole=whole, by_day=by_day)()
+
+    def begin(
+        self,
+        session: Session,
+        usage: UsageStore,
+        account: Account,
+        projects: Sequence[Project],
+        month: BillingMonth,
+        at: datetime,
+        *,
+        whole: bool,
+        by_day: bool = False,
+    ) -> Callable[[], ShownMonth]:
+        """Begin to read, and return what waits for it and returns what `show_month` does."""
         issued = invoices_of_month(session, [account.id], month).get(account.id)
         if issued is None or issued.issued_at is None or at < issued.issued_at:
-            return show_month(session, usage, account, projects, month, at, whole=whole, by_day=by_day)
+            return begin_open_month(session, usage, account, projects, month, at, whole=whole, by_day=by_day)
+        return lambda: self._issued(usage, account, projects, issued, at, whole=whole, by_day=by_day)
+
+    def _issued(
+        self,
+        usage: UsageStore,
+        account: Account,
+        projects: Sequence[Project],
+        issued: Invoice,
+        at: datetime,
+        *,
+        whole: bool,
+        by_day: bool,
+    ) -> ShownMonth:
         draft = self.draft(issued, projects, whole, None, lambda: _issued_draft(issued, account, projects, whole))
         if not by_day:
             return ShownMonth(draft, issued, None)

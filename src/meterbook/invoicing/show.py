@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
 from meterbook.core.rating import Frame
 from meterbook.invoicing.daily_use import costs_by_day, read_ahead
-from meterbook.invoicing.draft import draft_month
+from meterbook.invoicing.draft import Payer, begin_drafts
 from meterbook.invoicing.narrow import narrowed
 from meterbook.invoicing.queries import draft_of, invoices_of_month
 from meterbook.invoicing.tables import Invoice
@@ -49,15 +49,37 @@ def show_month(
     """
     issued = invoices_of_month(session, [account.id], month).get(account.id)
     if issued is None or issued.issued_at is None or at < issued.issued_at:
-        products = current_catalog(session)
-        frame = Frame(month, zone_of(account))
-        ahead = read_ahead(usage, account.id, products, frame, at) if by_day and whole else None
-        draft = draft_month(session, usage, account, projects, month, at, whole, products)
-        daily = costs_by_day(usage, account.id, projects, draft, at, whole=whole, ahead=ahead) if by_day else None
-        return ShownMonth(draft, None, daily)
+        return begin_open_month(session, usage, account, projects, month, at, whole=whole, by_day=by_day)()
     draft = draft_of(issued, account.code)
     if not whole:
         draft = narrowed(draft, [project.code for project in projects])
     through = issued.usage_through
     daily = costs_by_day(usage, account.id, projects, draft, at, through, whole=whole) if by_day else None
     return ShownMonth(draft, issued, daily)
+
+
+def begin_open_month(
+    session: Session,
+    usage: UsageStore,
+    account: Account,
+    projects: Sequence[Project],
+    month: BillingMonth,
+    at: datetime,
+    *,
+    whole: bool,
+    by_day: bool = False,
+) -> Callable[[], ShownMonth]:
+    """Begin to read a month that is not issued, and return what waits for it and returns what `show_month` does.
+
+    Raises `Invalid` for a month that has not begun.
+    """
+    products = current_catalog(session)
+    ahead = read_ahead(usage, account.id, products, Frame(month, zone_of(account)), at) if by_day and whole else None
+    drafts = begin_drafts(session, usage, [Payer(account, projects, whole)], month, at, products=products)
+
+    def end() -> ShownMonth:
+        draft = drafts()[0].draft
+        daily = costs_by_day(usage, account.id, projects, draft, at, whole=whole, ahead=ahead) if by_day else None
+        return ShownMonth(draft, None, daily)
+
+    return end

@@ -9,12 +9,9 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.queries import payment_information_of, zone_of
+from meterbook.accounts.queries import payment_information_of
 from meterbook.accounts.tables import Account, PaymentInformation
-from meterbook.core.period import BillingZone
-from meterbook.invoicing.queries import invoices_by_id
-from meterbook.invoicing.tables import Invoice
-from meterbook.ledger.queries import unpaid_by_invoice
+from meterbook.invoicing.debt import Debt
 from meterbook.payments.gateway import ChargeStatus
 from meterbook.payments.gateways.open import takes_fake_cards
 from meterbook.payments.methods import needs_registration_number
@@ -39,7 +36,9 @@ class MissingStep:
     reference: str | None = None
 
 
-def missing_steps(session: Session, now: datetime, settings: Settings, account: Account) -> list[MissingStep]:
+def missing_steps(
+    session: Session, now: datetime, settings: Settings, account: Account, debt: Debt
+) -> list[MissingStep]:
     """Return what an account has to do, the most urgent first; nothing when all is set."""
     information = payment_information_of(session, account.id)
     steps = []
@@ -48,20 +47,19 @@ def missing_steps(session: Session, now: datetime, settings: Settings, account: 
         steps.append(MissingStep("card-form", form.reference))
     elif information is None:
         steps.append(MissingStep("information"))
-    unpaid = invoices_by_id(session, list(unpaid_by_invoice(session, [account.id])))
     if information is not None:
-        steps += _of_information(session, settings, information, unpaid)
-    overdue = _overdue(unpaid, zone_of(account), now)
+        steps += _of_information(session, settings, information, debt)
+    overdue = _overdue(debt)
     return steps if overdue is None else [*steps, MissingStep("overdue", overdue)]
 
 
 def _of_information(
-    session: Session, settings: Settings, information: PaymentInformation, unpaid: dict[int, Invoice]
+    session: Session, settings: Settings, information: PaymentInformation, debt: Debt
 ) -> list[MissingStep]:
     if information.method == "card":
         if not _is_open(information.gateway, settings):
             return [MissingStep("card-gateway")]
-        declined = _declined(session, information, unpaid)
+        declined = _declined(session, information, debt)
         return [] if declined is None else [MissingStep("card-declined", declined)]
     if needs_registration_number(information.method) and information.registration_number is None:
         return [MissingStep("registration-number")]
@@ -72,8 +70,9 @@ def _is_open(gateway: str | None, settings: Settings) -> bool:
     return takes_fake_cards(settings) if gateway == "fake" else settings.stripe_secret_key is not None
 
 
-def _declined(session: Session, information: PaymentInformation, unpaid: dict[int, Invoice]) -> str | None:
+def _declined(session: Session, information: PaymentInformation, debt: Debt) -> str | None:
     """Return the unpaid invoice whose last attempt with this very card failed, None if there is none."""
+    unpaid = {invoice.id: invoice for invoice, _ in debt.invoices}
     attempts = session.scalars(
         select(PaymentAttempt).where(PaymentAttempt.invoice_id.in_(unpaid)).order_by(PaymentAttempt.id)
     )
@@ -86,7 +85,6 @@ def _declined(session: Session, information: PaymentInformation, unpaid: dict[in
     return unpaid[failed[0]].number if failed else None
 
 
-def _overdue(unpaid: dict[int, Invoice], zone: BillingZone, now: datetime) -> str | None:
-    today = zone.local(now).date()
-    late = [row for row in unpaid.values() if row.due_on is not None and row.due_on < today]
-    return min(late, key=lambda row: (row.due_on or today, row.id)).number if late else None
+def _overdue(debt: Debt) -> str | None:
+    late = (invoice for invoice, _ in debt.invoices if invoice.due_on and invoice.due_on == debt.overdue_since)
+    return min(late, key=lambda invoice: invoice.id).number if debt.overdue_since else None

@@ -11,9 +11,9 @@ from meterbook.accounts.queries import currency_of, zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
+from meterbook.invoicing.debt import Debt
 from meterbook.invoicing.issue import due_after
-from meterbook.invoicing.queries import invoices_by_id, kept_months
-from meterbook.ledger.queries import unpaid_by_invoice
+from meterbook.invoicing.queries import kept_months
 from meterbook.settings import Settings
 
 
@@ -29,19 +29,12 @@ class NextPayment:
     overdue: Money
 
 
-def next_payment(session: Session, now: datetime, settings: Settings, account: Account) -> NextPayment:
-    """Return an account's next payment: the nearest due date of what is unpaid, else that of the coming invoice."""
-    money, today = currency_of(account), zone_of(account).local(now).date()
-    unpaid = unpaid_by_invoice(session, [account.id])
-    by_day: dict[date, int] = {}
-    for row in invoices_by_id(session, list(unpaid)).values():
-        if row.due_on is not None:
-            by_day[row.due_on] = by_day.get(row.due_on, 0) + unpaid[row.id]
-    overdue = Money(sum(minor for day, minor in by_day.items() if day < today), money)
-    coming = sorted(day for day in by_day if day >= today)
-    if coming:
-        return NextPayment(coming[0], Money(by_day[coming[0]], money), overdue)
-    return NextPayment(_due_date_ahead(session, now, settings, account), None, overdue)
+def next_payment(session: Session, now: datetime, settings: Settings, account: Account, debt: Debt) -> NextPayment:
+    """Return an account's next payment: the nearest due date of its debt, else that of the coming invoice."""
+    if debt.next_due_on is None:
+        return NextPayment(_due_date_ahead(session, now, settings, account), None, debt.overdue)
+    due = (unpaid for row, unpaid in debt.invoices if row.due_on == debt.next_due_on)
+    return NextPayment(debt.next_due_on, sum(due, Money.zero(currency_of(account))), debt.overdue)
 
 
 def _due_date_ahead(session: Session, now: datetime, settings: Settings, account: Account) -> date:

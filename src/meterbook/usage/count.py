@@ -334,6 +334,7 @@ class _RolledReading:
             cells=hourly.cells(days=some_are_whole, hours=bool(cut_days), touched=is_touched),
             sums=_sums(hourly.rules, "day" if STOCK in rules else "hour * 3600", asked.recent_from is not None),
             project=asked.project,
+            settings=statement("few_rows") if len(asked.account_ids) == 1 and not is_touched else "",
         )
         return self.store.read(sql, self._parameters(rules) | {"cut_days": cut_days})
 

@@ -98,6 +98,7 @@ class HourlySql:
             self._narrowed(),
             project=project,
             arrays=", ".join(f"by_hour.{_PLACES[rule]}" for rule in self.rules),
+            settings=statement("few_rows"),
         )
 
     def is_any_touched(self) -> str:

@@ -15,7 +15,13 @@ from meterbook.console.account_page import AccountPage, OfAccount, pages_open_to
 from meterbook.console.chart import chart_data
 from meterbook.console.formats import formats
 from meterbook.console.languages import translations
-from meterbook.console.my_usage.present_overview import AccountFigures, newest_invoice, present_overview, promotions_of
+from meterbook.console.my_usage.present_overview import (
+    AccountFigures,
+    Dues,
+    newest_invoice,
+    present_overview,
+    promotions_of,
+)
 from meterbook.console.my_usage.present_payment import method_name
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.invoicing.applied import applied_promotions
@@ -43,11 +49,13 @@ def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> 
     """Show what a month comes to, beside the same hours of the month before and what the account owes."""
     usage, remembered = at.request.app.state.usage, at.request.app.state.remembered
     projects, whole, asked = at.projects(), at.sees_account, at.month(month)
-    shown = remembered.show(at.session, usage, at.account, projects, asked, at.now, whole=whole, by_day=True)
+    read = remembered.begin(at.session, usage, at.account, projects, asked, at.now, whole=whole, by_day=True)
+    dues = _dues(at) if whole else None
+    shown = read()
     before = same_hours(at.session, usage, at.account, projects, shown.draft.frame, at.now, remembered, whole=whole)
     changes = greatest_changes(shown.draft, before.draft) if before.has_usage else []
     dated = usage.begin(partial(with_days, changes, usage, at.account, projects, shown.draft))
-    account = _account(at, shown.draft) if whole else None
+    account = _account(at, dues, shown.draft) if dues else None
     page = present_overview(
         at,
         shown,
@@ -63,17 +71,24 @@ def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> 
     return at.show("overview.html", "overview", page=page, chart_data=data)
 
 
-def _account(at: AccountPage, draft: InvoiceDraft) -> AccountFigures:
-    """Return what the account owes and holds now, and what its promotions save in the month."""
+def _dues(at: AccountPage) -> Dues:
     session, settings = at.session, at.request.app.state.settings
-    information = payment_information_of(session, at.account.id)
+    information, debt = payment_information_of(session, at.account.id), debt_of(session, at.account, at.now)
+    return Dues(
+        debt=debt,
+        payment=next_payment(session, at.now, settings, at.account, debt),
+        method=None if information is None else method_name(information, at.language),
+        missing=tuple(missing_steps(session, at.now, settings, at.account, debt)),
+    )
+
+
+def _account(at: AccountPage, dues: Dues, draft: InvoiceDraft) -> AccountFigures:
+    """Return what the account owes and holds now, and what its promotions save in the month."""
+    session = at.session
     newest = next(iter(issued_invoices(session, [at.account.id], limit=1)), None)
     return AccountFigures(
-        debt=debt_of(session, at.account, at.now),
+        dues=dues,
         balance=balance_standing(session, at.account, at.now),
-        payment=next_payment(session, at.now, settings, at.account),
-        method=None if information is None else method_name(information, at.language),
-        missing=tuple(missing_steps(session, at.now, settings, at.account)),
         promotions=promotions_of(applied_promotions(session, at.account, at.now), draft),
         newest=None if newest is None else newest_invoice(newest[0], standing_of(session, *newest, at.now)),
     )

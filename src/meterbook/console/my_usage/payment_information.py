@@ -30,6 +30,7 @@ from meterbook.core.invoice import InvoiceDraft
 from meterbook.errors import Busy, Invalid, MeterbookError, NotFound, Refused
 from meterbook.idempotency import Answer, once
 from meterbook.invoicing.applied import AppliedPromotion, applied_promotions
+from meterbook.invoicing.debt import debt_of
 from meterbook.invoicing.show import show_month
 from meterbook.payments.apply_code import apply_code
 from meterbook.payments.gateways.open import open_card_gateway
@@ -145,7 +146,8 @@ def _checked(
 
 
 def _needs_card(at: AccountPage, form: InformationForm, known: PaymentInformation | None) -> bool:
-    steps = missing_steps(at.session, at.now, _settings(at), at.account)
+    debt = debt_of(at.session, at.account, at.now)
+    steps = missing_steps(at.session, at.now, _settings(at), at.account, debt)
     has_card = known is not None and known.method_reference is not None
     return form.new_card or not has_card or any(step.what == "card-gateway" for step in steps)
 
@@ -199,14 +201,14 @@ def _show(
 def _information(
     at: AccountPage, information: PaymentInformation | None, form: InformationForm | None, faults: Mapping[str, str]
 ) -> InformationView:
-    settings = _settings(at)
+    settings, debt = _settings(at), debt_of(at.session, at.account, at.now)
     return view_of(
         at.language,
         at.account,
         information,
         methods_for(at.account.currency, settings),
-        missing_steps(at.session, at.now, settings, at.account),
-        next_payment(at.session, at.now, settings, at.account),
+        missing_steps(at.session, at.now, settings, at.account, debt),
+        next_payment(at.session, at.now, settings, at.account, debt),
         form,
         faults,
         secrets.token_hex(16),

@@ -50,14 +50,21 @@ class NewestInvoice:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountFigures:
-    """What the account owes and holds now; for readers of its billing alone."""
+class Dues:
+    """What the account owes now, when it pays next and with what, and what it has to do."""
 
     debt: Debt
-    balance: BalanceStanding
     payment: NextPayment
     method: str | None
     missing: tuple[MissingStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFigures:
+    """What the account owes and holds now; for readers of its billing alone."""
+
+    dues: Dues
+    balance: BalanceStanding
     promotions: tuple[OverviewPromotion, ...]
     newest: NewestInvoice | None
 

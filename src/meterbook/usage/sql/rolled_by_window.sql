@@ -14,3 +14,4 @@ group by
     owner,
     type,
     window
+$settings

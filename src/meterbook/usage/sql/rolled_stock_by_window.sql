@@ -42,3 +42,4 @@ group by
     owner,
     type,
     window
+$settings
