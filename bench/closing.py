@@ -21,9 +21,9 @@ from bench.load import CATALOG, TYPES
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.core.period import BillingMonth, billing_zone
+from meterbook.house import House, open_house
 from meterbook.invoicing.close import close_month
 from meterbook.invoicing.verify import verify
-from meterbook.main import House, open_house
 from meterbook.settings import Settings
 
 ACCOUNTS = 40 if SMALL else 1_000

@@ -33,8 +33,8 @@ from meterbook.accounts.queries import account_by_code, all_projects
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.core.period import BillingMonth, billing_zone
+from meterbook.house import House, open_house
 from meterbook.invoicing.close import close_month
-from meterbook.main import House, open_house
 from meterbook.settings import Settings
 
 PROJECTS = 20 if SMALL else 1_000

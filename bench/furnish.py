@@ -23,7 +23,7 @@ from meterbook.accounts.queries import projects_by_codes
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingZone
 from meterbook.errors import Busy
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.usage.arrow_events import ARROW_STREAM
 from meterbook.usage.events import read_events
 from meterbook.usage.ingest import Destination, Receipt, ingest

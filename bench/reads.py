@@ -28,8 +28,8 @@ from meterbook.accounts.tables import Account
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.core.period import BillingMonth, billing_zone
+from meterbook.house import House, open_house
 from meterbook.invoicing.draft import Payer, draft_months
-from meterbook.main import House, open_house
 from meterbook.settings import Settings
 
 ACCOUNTS = (1, 3) if SMALL else (5, 50, 100, 500)

@@ -27,7 +27,8 @@ def serve(folder: Path, moment: datetime, port: int = 0) -> None:
     from meterbook.cli.client import in_process
     from meterbook.cli.demo import furnish
     from meterbook.cli.serving import listen, run, url_of
-    from meterbook.main import at_work, create_app, open_house
+    from meterbook.house import open_house
+    from meterbook.main import at_work, create_app
     from meterbook.settings import load_settings
 
     begun = time.monotonic()

@@ -27,7 +27,7 @@ NAMELESS = {
     "util",
     "utils",
 }
-CLOCK_DOORS = {"api", "console", "cli", "jobs", "main.py"}
+CLOCK_DOORS = {"api", "console", "cli", "jobs", "house.py"}
 # Where amounts and billed quantities are made or shown.
 MONEY = (
     "core",

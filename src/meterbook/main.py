@@ -1,21 +1,16 @@
-"""The application: opens both stores, puts the doors on them, and closes them again."""
+"""The application: the doors on both stores, and the jobs."""
 
 from __future__ import annotations
 
 import secrets
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from structlog.typing import Processor
 
 from meterbook import __version__
 from meterbook.accounts.proof_cache import ProofCache
@@ -26,52 +21,13 @@ from meterbook.api.permission import LOCAL_PREFIX
 from meterbook.api.places import Places
 from meterbook.console.door import mount, remember_nothing
 from meterbook.console.problems import page_of
-from meterbook.database import Database, migrate, open_database
 from meterbook.errors import MeterbookError
+from meterbook.house import Clock, House, system_clock
 from meterbook.jobs.worker import working
 from meterbook.jobs.workplace import Workplace
 from meterbook.mail import open_mailer
 from meterbook.payments.gateways.open import takes_fake_cards
 from meterbook.promotions.guesses import Guesses
-from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_shared, open_usage
-
-Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """Both stores, open and migrated, under one set of settings."""
-
-    settings: Settings
-    database: Database
-    usage: UsageStore
-
-
-def system_clock() -> datetime:
-    """Return the present instant."""
-    return datetime.now(UTC)
-
-
-@contextmanager
-def open_house(settings: Settings) -> Iterator[House]:
-    """Open, migrate and at the end close both stores.
-
-    Raises `Refused` when another process holds the data folder or a store cannot be reached.
-    """
-    set_up_logging(settings.log_format)
-    with ExitStack() as stack:
-        if settings.clickhouse_url is None:
-            # first, for it holds the folder
-            usage = open_usage(settings.data_dir)
-            stack.callback(usage.close)
-        database = open_database(settings)
-        stack.callback(database.dispose)
-        migrate(database)
-        if settings.clickhouse_url is not None:
-            usage = open_shared(settings, database)
-            stack.callback(usage.close)
-        yield House(settings, database, usage)
 
 
 @contextmanager
@@ -90,21 +46,6 @@ def at_work(house: House, clock: Clock = system_clock, served_at: str | None = N
     place = Workplace(house.settings, house.database, house.usage, open_mailer(house.settings), clock, served_at)
     with working(place):
         yield
-
-
-def set_up_logging(log_format: Literal["text", "json"]) -> None:
-    """Write log lines to stderr; a trace never shows the values of variables, which may be secrets."""
-    first: list[Processor] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
-    if log_format == "json":
-        last: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    else:
-        plain = structlog.dev.plain_traceback
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
-    structlog.configure(
-        processors=[*first, *last],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def create_app(house: House, clock: Clock = system_clock) -> FastAPI:

@@ -13,7 +13,8 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
 
-from meterbook.main import House, begin, create_app
+from meterbook.house import House
+from meterbook.main import begin, create_app
 
 PASSWORD = "correct horse battery"
 # Applications that nobody browses: building one takes longer than most of what is asked of it.

@@ -24,10 +24,10 @@ from meterbook.accounts.add_user import add_user
 from meterbook.accounts.queries import membership_of, user_by_email
 from meterbook.accounts.sign_in import password_hash
 from meterbook.accounts.tables import Account, Project
+from meterbook.house import House
 from meterbook.jobs.worker import drain
 from meterbook.jobs.workplace import Workplace
 from meterbook.mail import FolderMailer, Mailer
-from meterbook.main import House
 from tests.console.browser import PASSWORD, Browser, browsing, sign_in, token_of
 
 NOW = datetime(2026, 6, 12, 6, tzinfo=UTC)

@@ -11,7 +11,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from meterbook.accounts import sign_in
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore, open_usage
 from tests.console.company import Company

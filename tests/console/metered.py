@@ -21,7 +21,7 @@ from meterbook.accounts.queries import account_by_code, project_by_code
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage
 from tests.conftest import emptied

@@ -25,10 +25,10 @@ from meterbook.accounts.add_user import add_user
 from meterbook.accounts.tables import Account, Project
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
+from meterbook.house import House
 from meterbook.jobs.worker import drain
 from meterbook.jobs.workplace import Workplace
 from meterbook.mail import FolderMailer
-from meterbook.main import House
 from tests.console.browser import PASSWORD, Browser, browsing, sign_in
 
 NOW = datetime(2026, 8, 5, 9, tzinfo=UTC)

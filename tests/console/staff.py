@@ -16,7 +16,7 @@ from meterbook.accounts.add_user import add_user
 from meterbook.accounts.prove import prove_local
 from meterbook.accounts.queries import account_by_code
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore, open_usage
 from tests.console.browser import PASSWORD, Browser, browsing, sign_in

@@ -13,7 +13,7 @@ from meterbook.console.my_usage.balance_chart import present_balance
 from meterbook.core.period import BillingZone
 from meterbook.database import Database
 from meterbook.formats import NOTHING
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.payments.balance import moved_balance
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage

@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage
 from tests.console.browser import Browser, token_of

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from meterbook.database import Database
 from meterbook.formats import NOTHING
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage
 from tests.console.money_house import Payer, cells, empty, figures, paying, plain

@@ -14,7 +14,7 @@ import pytest
 
 from meterbook.console.my_usage.present_metering import ShownHour
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from tests.console.browser import Browser, browsing, sign_in
 from tests.console.metered import NOW, RESOURCE, metered_house
 

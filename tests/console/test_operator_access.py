@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from meterbook.console.operator import routes
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from tests.conftest import emptied
 from tests.console.browser import Browser, browsing
 from tests.console.staff import CUSTOMER, at_the_desk, customer_of, staffed, words

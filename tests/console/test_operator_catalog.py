@@ -13,8 +13,8 @@ from meterbook.catalog.load import lines_of, parse_catalog
 from meterbook.catalog.queries import current_catalog
 from meterbook.catalog.write import written
 from meterbook.database import Database
+from meterbook.house import House
 from meterbook.invoicing.simulate import newest_prices
-from meterbook.main import House
 from tests.conftest import emptied
 from tests.console.browser import Browser
 from tests.console.staff import at_the_desk, done, form_of, send, staffed, words

@@ -11,10 +11,10 @@ import pytest
 from meterbook.core.period import BillingMonth
 from meterbook.database import Database
 from meterbook.errors import Refused
+from meterbook.house import House
 from meterbook.invoicing.close_run import STILL_MINUTES_MAX, begin_close, last_run
 from meterbook.invoicing.queries import invoices_of_month
 from meterbook.invoicing.tables import Delivery
-from meterbook.main import House
 from tests.conftest import emptied
 from tests.console.browser import Browser
 from tests.console.staff import at_the_desk, done, form_of, send, staffed, words

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.promotions.queries import promotion_by_code
 from tests.conftest import emptied
 from tests.console.browser import Browser

@@ -10,7 +10,7 @@ import pytest
 
 from meterbook.accounts.tables import Account
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from tests.conftest import emptied
 from tests.console.browser import Browser
 from tests.console.staff import at_the_desk, done, form_of, send, staffed, words

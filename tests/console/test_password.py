@@ -14,8 +14,8 @@ from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from meterbook.api.problems import of_mistake
+from meterbook.house import House
 from meterbook.mail import SmtpMailer, SmtpServer
-from meterbook.main import House
 from tests.console.browser import PASSWORD, Browser, sign_in, token_of
 from tests.console.company import SERVED_AT, Company, link_in, posting
 from tests.mail.conftest import Postbox, free_port

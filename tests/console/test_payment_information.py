@@ -23,7 +23,7 @@ from meterbook.accounts.add_user import add_user
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.payments.methods import methods_for
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage

@@ -22,7 +22,7 @@ from meterbook.accounts.add_user import add_user
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.database import Database
-from meterbook.main import House
+from meterbook.house import House
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage
 from tests.console.browser import PASSWORD, Browser, browsing, sign_in, token_of

@@ -16,10 +16,10 @@ from meterbook.accounts.queries import account_by_code, all_projects, zone_of
 from meterbook.catalog.queries import current_catalog
 from meterbook.core.period import BillingMonth, day_starts
 from meterbook.database import Database
+from meterbook.house import House
 from meterbook.invoicing.show import show_month
 from meterbook.invoicing.show_project import costs_of_days, show_project
 from meterbook.invoicing.usage_shown import issued_among, usage_shown
-from meterbook.main import House
 from tests.console.browser import Browser, browsing, sign_in
 from tests.console.metered import NOW, RESOURCE, SCRIPT, metered_house
 

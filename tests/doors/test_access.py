@@ -19,7 +19,8 @@ from fastapi.routing import iter_route_contexts
 
 from meterbook.api.permission import Permission
 from meterbook.database import Database
-from meterbook.main import House, create_app
+from meterbook.house import House
+from meterbook.main import create_app
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage
 from tests.doors.conftest import CATALOG, Served

@@ -103,7 +103,8 @@ def connected(data_dir: Path | None) -> Iterator[Client]:
             yield client
         return
     # the whole application takes more than a second to import, which beside a server is not needed
-    from meterbook.main import create_app, open_house
+    from meterbook.house import open_house
+    from meterbook.main import create_app
 
     with open_house(settings) as house:
         app = create_app(house)

@@ -34,7 +34,8 @@ def demo(
 
     from meterbook.cli.client import in_process
     from meterbook.cli.serving import listen, run, url_of
-    from meterbook.main import at_work, create_app, open_house, system_clock
+    from meterbook.house import open_house, system_clock
+    from meterbook.main import at_work, create_app
     from meterbook.settings import Settings, load_settings
 
     settings = load_settings(data_dir=data_dir)

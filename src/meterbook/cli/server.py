@@ -15,8 +15,11 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
 ) -> None:
     """Serve the API and the console and do the jobs until stopped; /readyz answers 200 when it is ready."""
-    from meterbook.cli.serving import listen, run, url_of
-    from meterbook.main import at_work, create_app, open_house
+    from meterbook.cli.serving import collect_seldom, listen, run, url_of
+
+    collect_seldom()
+    from meterbook.house import open_house
+    from meterbook.main import at_work, create_app
     from meterbook.settings import load_settings
 
     settings = load_settings(data_dir=data_dir)
@@ -26,7 +29,7 @@ def serve(
 
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database and the usage store to this version's form; every start does the same."""
-    from meterbook.main import open_house
+    from meterbook.house import open_house
     from meterbook.settings import load_settings
 
     with open_house(load_settings(data_dir=data_dir)):

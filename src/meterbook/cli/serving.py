@@ -57,6 +57,14 @@ def _bind(bound: socket.socket, host: str, port: int, else_free: bool) -> None:
         bound.bind((host, 0))
 
 
+def collect_seldom() -> None:
+    """Look for garbage in circles less often.
+
+    Modules that are loaded, and a batch of events, are thousands of objects without any.
+    """
+    gc.set_threshold(COLLECT_AFTER)
+
+
 def run(app: Any, bound: socket.socket, settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is called with the address once requests are answered."""
     url, path = url_of(bound), settings.data_dir / RUN_FILE
@@ -77,11 +85,10 @@ def run(app: Any, bound: socket.socket, settings: Settings, ready: Callable[[str
         _write_run_file(path, {"url": url, "token": app.state.local_token, "pid": os.getpid()})
         ready(url)
 
-    # a batch of events is thousands of short-lived objects and no cycles: looking through them so often is wasted
     # a request passes through four threads: none should wait long for the lock that one of them holds
     sys.setswitchinterval(SWITCH_SECONDS)
+    collect_seldom()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
     # after its own shutdown the server raises the signal again: it has to end in closing the stores
     previous = signal.signal(signal.SIGTERM, _leave)
     try:

@@ -23,7 +23,8 @@ def work(data_dir: DataDir = None) -> None:
     settings = load_settings(data_dir=data_dir)
     if settings.clickhouse_url is None and (found := running_server(settings)) is not None:
         raise Refused(f"The server at {found[0]} owns {settings.data_dir} and does its jobs already: leave them to it.")
-    from meterbook.main import at_work, open_house
+    from meterbook.house import open_house
+    from meterbook.main import at_work
 
     stopped = Event()
     before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
