@@ -249,15 +249,15 @@ def test_windows_sum_to_the_whole(sender: Sender) -> None:
 
 
 def test_data_through_is_the_end_of_the_latest_events_hour(sender: Sender) -> None:
-    def through(zone: str, projects: list[int] | None = None) -> datetime | None:
-        return data_through(sender.store, sender.account_id, projects, START, END, billing_zone(zone))
+    def through(zone: str, project: int = sender.web, meter: Meter = PRESENCE) -> datetime | None:
+        return data_through(sender.store, sender.account_id, project, [meter], START, END, billing_zone(zone))
 
     assert through("UTC") is None
     sender.send([event("a", START + timedelta(minutes=40)), event("b", END)], now=LATER)
     assert through("UTC") == START + HOUR
     assert through("+05:30") == START + timedelta(minutes=90)
-    assert through("UTC", [sender.batch]) is None
-    assert through("UTC", []) is None
+    assert through("UTC", sender.batch) is None
+    assert through("UTC", meter=COUNTER) is None
 
 
 def test_is_metered(sender: Sender) -> None:

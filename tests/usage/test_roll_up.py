@@ -129,6 +129,29 @@ def test_days_and_hours_of_the_roll_up_add_up(sender: Sender) -> None:
     assert by_window(*asked, hours, UTC_ZONE, half) == [row for row in of_events[2] if row.starts_at < half]
 
 
+def test_hours_that_change_after_they_were_rolled_up(sender: Sender) -> None:
+    hours = [START + n * HOUR for n in range(73)]
+    begin(sender)
+    for resource, step in (("a", 7), ("b", 5), ("a", 3)):
+        sender.send(
+            [
+                event(f"{meter.type}-{step}-{hour}", hours[hour], meter.type, resource, f"{hour}.{step}")
+                for meter in METERS
+                for hour in range(0, 60, step)
+            ],
+            now=LATER,
+        )
+        sender.store._roll_up.go_on()
+        asked = (sender.store, [sender.account_id], None, METERS, hours, UTC_ZONE, END)
+        of_events: dict[tuple[Meter, datetime], Decimal] = {}
+        for row in by_window(*asked, by_resource=True):
+            of_events[row.meter, row.starts_at] = of_events.get((row.meter, row.starts_at), Decimal(0)) + row.quantity
+        rolled = by_window(*asked)
+        assert {(row.meter, row.starts_at): row.quantity for row in rolled} == of_events
+        assert all(row.usage_hours == 1 for row in rolled if row.meter.retention_days is None)
+        assert len(rolled) == len(of_events)
+
+
 @pytest.mark.parametrize("store", ["embedded"], indirect=True)
 @pytest.mark.parametrize("rows_at_once", [3, 10, 1000])
 def test_in_portions_it_is_the_same(sender: Sender, monkeypatch: pytest.MonkeyPatch, rows_at_once: int) -> None:

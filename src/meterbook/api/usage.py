@@ -7,7 +7,6 @@ from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache, partial
 from itertools import islice, pairwise, repeat
-from operator import itemgetter
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -25,7 +24,7 @@ from meterbook.core.pricing import Product
 from meterbook.core.windows import Window, window_starts
 from meterbook.errors import Invalid
 from meterbook.usage.count import Counted, Question, seconds
-from meterbook.usage.queries import data_through, in_windows
+from meterbook.usage.queries import data_through, in_windows, latest_hour_end
 
 router = APIRouter(tags=["usage"])
 
@@ -68,20 +67,26 @@ def get_usage(
     begun = after(cursor)
     page_from = starts_at if begun is None else _place(begun, starts_at, ends_at)
     bounds, texts, further = _page(window, page_from, ends_at, zone)
-    reaches = partial(data_through, usage, account.id, [metered_project.id], starts_at, min(now, ends_at), zone)
-    reading = usage.begin(reaches)
     products = current_catalog(session)
+    meters = frozenset(product.meter for product in products)
+    reading = None
+    if begun is not None or further is not None:
+        until_now = min(now, ends_at)
+        reading = usage.begin(
+            partial(data_through, usage, account.id, metered_project.id, meters, starts_at, until_now, zone)
+        )
     question = Question(
         [account.id],
         [metered_project.id],
-        frozenset(product.meter for product in products),
+        meters,
         bounds,
         zone,
         min(now, ends_at),
         by_resource=group_by == "resource",
     )
-    items = _items(in_windows(usage, question), products, texts)
-    through = reading.result()
+    counted = in_windows(usage, question)
+    items = _items(counted, products, texts)
+    through = latest_hour_end(counted) if reading is None else reading.result()
     return answer(
         {
             "account": account.code,
@@ -132,7 +137,7 @@ def _items(counted: Sequence[Counted], products: Sequence[Product], texts: Mappi
             if each.meter == product.meter:
                 items = _items_of(product, each, texts)
                 rows += zip(each.windows, repeat(place), each.resources or repeat(""), items, strict=False)
-    rows.sort(key=itemgetter(0, 1, 2))
+    rows.sort()
     return [item for *_, item in rows]
 
 

@@ -299,12 +299,14 @@ class _RolledReading:
 
     @property
     def _asks_for_hours(self) -> bool:
-        """Whether each window is an hour, so that none has to be summed of others."""
+        """Whether each window is an hour of a project, so that none has to be summed of others."""
         bounds = self.asked.boundaries
-        return self.asked.recent_from is None and (bounds[-1] - bounds[0]) // HOUR == len(bounds) - 1
+        if self.asked.together or self.asked.recent_from is not None:
+            return False
+        return (bounds[-1] - bounds[0]) // HOUR == len(bounds) - 1
 
     def _hours(self, rules: Sequence[str]) -> pa.Table:
-        days = self.store.read(self._hourly(rules).by_day(self.asked.project), self._parameters(rules))
+        days = self.store.read(self._hourly(rules).by_day(), self._parameters(rules))
         first, end = (seconds(at) + self.days.shift for at in (self.asked.boundaries[0], self._ends))
         return hours_of(days, rules, first // 3600, end // 3600)
 

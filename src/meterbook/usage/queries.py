@@ -22,10 +22,8 @@ from meterbook.usage.connection import Parameter, statement
 from meterbook.usage.count import (
     Counted,
     Question,
-    and_projects,
     and_received,
     count,
-    only_projects,
     seconds,
     surpluses,
 )
@@ -152,20 +150,30 @@ def in_windows(store: UsageStore, question: Question, hours_max: int | None = No
 def data_through(
     store: UsageStore,
     account_id: int,
-    project_ids: Collection[int] | None,
+    project_id: int,
+    meters: Collection[Meter],
     starts_at: datetime,
     ends_at: datetime,
     zone: BillingZone,
 ) -> datetime | None:
-    """Return the end of the billing hour of the latest event in `[starts_at, ends_at)`; None without events."""
-    if project_ids is not None and not project_ids:
-        return None
-    sql = Template(statement("latest_event")).substitute(and_projects=and_projects(project_ids))
-    parameters: dict[str, Parameter] = {"account": account_id, "starts": starts_at, "ends": ends_at}
-    row = store.read(sql, parameters | only_projects(project_ids)).to_pylist()[0]
+    """Return the end of the billing hour of a project's latest event in `[starts_at, ends_at)`; None without events."""
+    parameters: dict[str, Parameter] = {
+        "account": account_id,
+        "project": project_id,
+        "types": sorted({meter.type for meter in meters}),
+        "starts": starts_at,
+        "ends": ends_at,
+    }
+    row = store.read(statement("latest_event"), parameters).to_pylist()[0]
     if not row["events"]:
         return None
     return hour_floor(row["latest"].astimezone(UTC), zone) + HOUR
+
+
+def latest_hour_end(counted: Sequence[Counted]) -> datetime | None:
+    """Return the end of the latest hour of what was counted; None when nothing was."""
+    last_hours = [max(each.last_hours) for each in counted if each.last_hours]
+    return _EPOCH + timedelta(seconds=max(last_hours)) + HOUR if last_hours else None
 
 
 def late_windows(

@@ -92,12 +92,11 @@ class HourlySql:
             sums=_listed(f"sum({rule}) as {rule}" for rule in self.rules),
         )
 
-    def by_day(self, project: str) -> str:
+    def by_day(self) -> str:
         """Return the statement of days as the roll-up has them, each with its hours in arrays: `hours_of` reads it."""
         return Template(statement("rolled_by_hour")).substitute(
             self._narrowed(),
-            project=project,
-            arrays=", ".join(f"by_hour.{_PLACES[rule]}" for rule in self.rules),
+            arrays=_listed(f"by_hour.{_PLACES[rule]} as {rule}" for rule in self.rules),
             settings=statement("few_rows"),
         )
 
@@ -133,17 +132,26 @@ class HourlySql:
 
 def hours_of(days: pa.Table, rules: Sequence[str], first_hour: int, end_hour: int) -> pa.Table:
     """Take the days of `by_day` apart into their hours of a range, in the columns of `rolled_by_window.sql`."""
-    hours_of_day, is_new, *sums = days.column("by_hour").combine_chunks().flatten()
-    rows = pc.list_parent_indices(hours_of_day)
-    hour = pc.add(days.column("first_hour").combine_chunks().take(rows), hours_of_day.flatten())
-    totals = {
-        f"total_{rule}": each.flatten().cast(pa.decimal128(38, 9)) for rule, each in zip(rules, sums, strict=True)
-    }
+    arrays = [days.column(name).combine_chunks() for name in ("hour_of_day", "is_new", *rules)]
+    rows = pc.list_parent_indices(arrays[0])
+    hour_of_day, is_new, *sums = (array.flatten() for array in arrays)
+    hour = pc.add(days.column("first_hour").combine_chunks().take(rows), hour_of_day)
+    totals = {f"total_{rule}": each.cast(pa.decimal128(38, 9)) for rule, each in zip(rules, sums, strict=True)}
     table = days.select(["owner", "type", "latest_at"]).take(rows)
-    columns = {"window": pc.multiply(hour, 3600), "usage_hours": is_new.flatten(), "last_hour": hour, **totals}
+    columns = {"window": pc.multiply(hour, 3600), "usage_hours": is_new, "last_hour": hour, **totals}
     for name, column in columns.items():
         table = table.append_column(name, column)
-    return table.filter(pc.and_(pc.greater_equal(hour, first_hour), pc.less(hour, end_hour)))
+    table = table.filter(pc.and_(pc.greater_equal(hour, first_hour), pc.less(hour, end_hour)))
+    once = days.group_by(["owner", "type", "first_hour"]).aggregate([]).num_rows == days.num_rows
+    return table if once else _summed(table, list(totals))
+
+
+def _summed(hours: pa.Table, totals: Sequence[str]) -> pa.Table:
+    """Put the rows of an hour together: one for each time that it changed; an hour that came to nothing is none."""
+    how = {"usage_hours": "sum", **dict.fromkeys(totals, "sum"), "last_hour": "max", "latest_at": "max"}
+    summed = hours.group_by(["owner", "type", "window"]).aggregate(list(how.items()))
+    summed = summed.rename_columns({f"{name}_{of}": name for name, of in how.items()})
+    return summed.filter(pc.greater(summed.column("usage_hours"), 0))
 
 
 def roll_up_sql() -> str:

@@ -5,4 +5,5 @@ from events
 where account_id = {account:UInt64}
     and at >= {starts:DateTime64(6, 'UTC')}
     and at < {ends:DateTime64(6, 'UTC')}
-    $and_projects
+    and project_id = {project:UInt64}
+    and type in {types:Array(String)}

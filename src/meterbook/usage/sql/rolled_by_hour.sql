@@ -1,9 +1,11 @@
 select
-    $project as owner,
+    project_id as owner,
     type,
     toInt64(day) * 24 as first_hour,
-    max(latest_at) as latest_at,
-    sumMap(by_hour.1, by_hour.2, $arrays) as by_hour
+    latest_at,
+    by_hour.1 as hour_of_day,
+    by_hour.2 as is_new,
+    $arrays
 from metered_days
 where account_id in {accounts:Array(UInt64)}
     and utc_offset = {utc_offset:Int32}
@@ -11,8 +13,4 @@ where account_id in {accounts:Array(UInt64)}
     and day <= {last_day:UInt32}
     $and_types
     $and_projects
-group by
-    owner,
-    type,
-    day
 $settings
