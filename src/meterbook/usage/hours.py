@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from operator import attrgetter
 from string import Template
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -32,8 +33,7 @@ _AND_RECEIVED: Final = "and received_at <= {received_through:DateTime64(6, 'UTC'
 _CURSOR: Final = re.compile(r"(\d{1,17})-([0-9a-f]{32})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class SeenResource:
+class SeenResource(NamedTuple):
     """A resource of an hour with what it counts for; a stock's are the lines received.
 
     `first_seen_at` is set in the hour in which it was seen for the first time.
@@ -44,8 +44,7 @@ class SeenResource:
     first_seen_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class UsageHour:
+class UsageHour(NamedTuple):
     """An hour in which something was metered; `resources` are those that count most, of `resource_count` in all.
 
     `units` are those of all resources; of a counter their sum, of a stock the lines received.
@@ -215,17 +214,26 @@ def received_since(
 def _hours(table: pa.Table, zone: BillingZone) -> list[UsageHour]:
     """Make hours of a reading, column by column, as a month may have 10,000 of them and their resources."""
     lists = table["resources"].combine_chunks()
-    known, _, names, units, first = (column.to_pylist() for column in lists.values.flatten())
+    known, _, names, units, first = lists.values.flatten()
+    rows = zip(known.to_pylist(), _repeated(names), _repeated(units), first.to_pylist(), strict=True)
     resources = [
         SeenResource(name, value, None if is_known else _EPOCH + timedelta(microseconds=micros))
-        for is_known, name, value, micros in zip(known, names, units, first, strict=True)
+        for is_known, name, value, micros in rows
     ]
     bounds = pairwise(lists.offsets.to_pylist())
     counted = (table[name].to_pylist() for name in ("hour", "units", "resource_count"))
-    return [
+    hours = [
         UsageHour(_EPOCH + hour * HOUR + zone.hour_offset, total, count, tuple(resources[begin:end]))
         for hour, total, count, (begin, end) in zip(*counted, bounds, strict=True)
     ]
+    return sorted(hours, key=attrgetter("starts_at"))
+
+
+def _repeated(column: pa.Array) -> list[Any]:
+    """Return a column's values, each different one made once: there are few."""
+    encoded = column.dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    return [values[place] for place in encoded.indices.to_pylist()]
 
 
 def _event(row: dict[str, Any]) -> RawEvent:

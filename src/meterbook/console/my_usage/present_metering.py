@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from meterbook.console.my_usage.metering_state import MeteringState
 from meterbook.core.invoice import shown
@@ -20,13 +21,14 @@ from meterbook.core.period import HOUR, BillingMonth, BillingZone, hour_ceil, ho
 from meterbook.core.rating import Waiver
 from meterbook.core.windows import Window, window_starts
 from meterbook.invoicing.usage_shown import MonthPart
-from meterbook.usage.hours import RawEvent, UsageHour
+from meterbook.usage.hours import RawEvent, SeenResource, UsageHour
 from meterbook.usage.queries import UsageWindow
 
 RESOURCES_OF_A_DAY: Final = 40  # named in an hour while one day is on the screen
 RESOURCES_OF_A_FEW_DAYS: Final = 12
 RESOURCES_OF_DAYS: Final = 4  # while more days are open than anybody reads to the end
 FEW_DAYS: Final = 7
+RESOURCES_KEPT: Final = 1_024  # of how many hours the named resources are kept as shown: most hours have the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,7 @@ class Quantity:
         return self.total is None
 
 
-@dataclass(frozen=True, slots=True)
-class ShownResource:
+class ShownResource(NamedTuple):
     """A resource of an hour; `units` only where they say more than that it was there, `first_seen` as "14:05"."""
 
     name: str
@@ -57,8 +58,7 @@ class ShownResource:
     first_seen: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ShownHour:
+class ShownHour(NamedTuple):
     """An hour on the account's clocks; `more` resources are not named."""
 
     label: str
@@ -229,17 +229,17 @@ def hour_total(meter: Meter, units: Decimal) -> Fraction:
     return Fraction(units) * meter.retention_days * 24 if meter.retention_days else Fraction(units)
 
 
-def shown_resources(meter: Meter, hour: UsageHour, zone: BillingZone) -> tuple[ShownResource, ...]:
+@lru_cache(maxsize=RESOURCES_KEPT)
+def shown_resources(named: tuple[SeenResource, ...], kind: MeterKind, zone: BillingZone) -> tuple[ShownResource, ...]:
     """Return the named resources of an hour: who counts most first, of a presence by name (host-2 before host-10)."""
-    named = hour.resources
-    if meter.kind is MeterKind.presence:
+    if kind is MeterKind.presence:
         named = tuple(sorted(named, key=lambda each: (len(each.name), each.name)))
     else:
         named = tuple(sorted(named, key=lambda each: (-each.units, each.name)))
     return tuple(
         ShownResource(
             each.name,
-            None if meter.kind is MeterKind.presence else each.units,
+            None if kind is MeterKind.presence else each.units,
             None if each.first_seen_at is None else f"{zone.local(each.first_seen_at):%H:%M}",
         )
         for each in named
@@ -290,7 +290,7 @@ def shown_hour(at: datetime, hour: UsageHour | None, meter: Meter, zone: Billing
     label = f"{local:%H:%M}"
     if hour is None:
         return ShownHour(label, local, None, None, (), 0, href)
-    resources = shown_resources(meter, hour, zone)
+    resources = shown_resources(hour.resources, meter.kind, zone)
     return ShownHour(
         label, local, hour.units, hour_total(meter, hour.units), resources, hour.resource_count - len(resources), href
     )

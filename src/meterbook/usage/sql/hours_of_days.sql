@@ -26,7 +26,6 @@ from
 )
 array join hours as seen
 group by hour
-order by hour
 settings
     -- one project's month is too little to divide
     max_threads = 1
