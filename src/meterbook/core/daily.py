@@ -76,12 +76,12 @@ def _spreads(
     own = {(use.project.code, use.product.code): use.parts for use in uses}
     shared = {each.product.code: each for each in together}
     sums: dict[tuple[str, datetime, datetime], int] = defaultdict(int)
-    for line in draft.lines:
-        code, charge = line.charge.product.code, line.charge
-        if code in shared and line.project.code not in shared[code].apart:
+    for project, charge, _ in draft.lines:
+        code = charge.product.code
+        if code in shared and project.code not in shared[code].apart:
             sums[code, charge.starts_at, charge.ends_at] += charge.amount.minor
         else:
-            yield code, charge.amount, _within(own[line.project.code, code], charge.starts_at, charge.ends_at)
+            yield code, charge.amount, _within(own[project.code, code], charge.starts_at, charge.ends_at)
     for (code, starts_at, ends_at), minor in sums.items():
         yield code, Money(minor, draft.currency), _within(shared[code].parts, starts_at, ends_at)
 

@@ -55,12 +55,19 @@ def costs_by_day(
     `whole` when they are all of the account's; `ahead` what was read of it already.
     What costs in proportion to its use is read of all projects together, but for those with usage that was waived.
     """
-    products = {line.charge.product.code: line.charge.product for line in draft.lines}
-    prices = [(line.charge.product.code, line.charge.price) for line in draft.lines if line.charge.waiver is None]
-    singly = {code for code, price in prices if price is None or not price.is_proportional}
-    apart = {line.project.code for line in draft.lines if line.charge.waiver not in (None, Waiver.unpriced)}
-    terms = {line.project.code: line.project for line in draft.lines}
-    cuts = {bound for line in draft.lines for bound in (line.charge.starts_at, line.charge.ends_at)}
+    products: dict[str, Product] = {}
+    terms: dict[str, ProjectTerms] = {}
+    singly, apart, cuts = set(), set(), set()
+    for project, charge, _ in draft.lines:
+        products[charge.product.code] = charge.product
+        terms[project.code] = project
+        cuts.add(charge.starts_at)
+        cuts.add(charge.ends_at)
+        if charge.waiver is None:
+            if charge.price is None or not charge.price.is_proportional:
+                singly.add(charge.product.code)
+        elif charge.waiver is not Waiver.unpriced:
+            apart.add(project.code)
     reading = _Reading(usage, account_id, draft.frame, at, received_through, cuts=cuts, ahead=ahead)
     shared = [product for code, product in products.items() if code not in singly]
     others = None if whole and not apart else [project.id for project in projects if project.code not in apart]

@@ -332,12 +332,17 @@ class _RolledReading:
         cut_days = sorted({at // _DAY for cut in cuts if (at := seconds(cut) + shift) % _DAY})
         some_are_whole = len(cut_days) <= (until - 1) // _DAY - first // _DAY
         hourly = self._hourly(rules, cuts_hour=cuts_hour)
-        sql = Template(statement(name)).substitute(
-            cells=hourly.cells(days=some_are_whole, hours=bool(cut_days), touched=is_touched),
-            sums=_sums(hourly.rules, "day" if STOCK in rules else "hour * 3600", asked.recent_from is not None),
-            project=asked.project,
-            settings=statement("few_rows") if len(asked.account_ids) == 1 and not is_touched else "",
-        )
+        settings = statement("few_rows") if len(asked.account_ids) == 1 and not is_touched else ""
+        recent = asked.recent_from is not None
+        if not cut_days and not is_touched and STOCK not in rules:
+            sql = hourly.days_by_window(asked.project, _sums(hourly.rules, "toInt64(day) * 86400", recent), settings)
+        else:
+            sql = Template(statement(name)).substitute(
+                cells=hourly.cells(days=some_are_whole, hours=bool(cut_days), touched=is_touched),
+                sums=_sums(hourly.rules, "day" if STOCK in rules else "hour * 3600", recent),
+                project=asked.project,
+                settings=settings,
+            )
         return self.store.read(sql, self._parameters(rules) | {"cut_days": cut_days})
 
     def _parameters(self, rules: Sequence[str]) -> dict[str, Parameter]:

@@ -83,15 +83,13 @@ def metered(
     count. Projects: None for all of the accounts'. With `received_through`, what was received after it does not count,
     so that a reading can be repeated whatever came since. `hours_max` are the month's reference hours: in a month that
     has more (the clocks went back), no unit counts for more hours than these (DOMAIN 2); the surplus is taken off the
-    last interval with usage, at each resource's smallest hourly value. `recent_from` is the start of a day. `together`
-    adds all projects up, as project 0.
+    last interval with usage, at each resource's smallest hourly value. `recent_from` is the start of a day, by default
+    the first boundary. `together` adds all projects up, as project 0.
     """
     question = _bounded(Question(account_ids, project_ids, frozenset(meters), boundaries, zone, until))
     if question is None:
         return {}
-    question = replace(
-        question, received_through=received_through, recent_from=recent_from or boundaries[0], together=together
-    )
+    question = replace(question, received_through=received_through, recent_from=recent_from, together=together)
     gaps = [Part(starts_at, ends_at, Fraction(0), 0) for starts_at, ends_at in pairwise(boundaries)]
     exact = _Exact()
     found = {}
@@ -267,7 +265,7 @@ def _parts(counted: Counted, gaps: Sequence[Part], exact: _Exact) -> dict[int, M
         counted.windows,
         counted.quantities,
         counted.usage_hours,
-        counted.recent,
+        counted.recent or counted.quantities,
         counted.last_hours,
         strict=True,
     )

@@ -100,6 +100,12 @@ class HourlySql:
             settings=statement("few_rows"),
         )
 
+    def days_by_window(self, project: str, sums: str, settings: str) -> str:
+        """Return the statement of windows that no day is cut by; ClickHouse plans it faster than one over `cells`."""
+        return Template(statement("rolled_days_by_window")).substitute(
+            self._narrowed(), project=project, sums=sums, settings=settings
+        )
+
     def is_any_touched(self) -> str:
         """Return the statement that has a row when any hour is touched."""
         return Template(statement("any_touched")).substitute(touched_hours=self.touched())
