@@ -26,7 +26,7 @@ from meterbook.invoicing.close import close_month
 from meterbook.invoicing.verify import verify
 from meterbook.settings import Settings
 
-ACCOUNTS = 40 if SMALL else 1_000
+ACCOUNTS = 20 if SMALL else 1_000
 PROJECTS = 10
 HOURS = 24  # with usage, of each product in each project
 TARGET_SECONDS = 60

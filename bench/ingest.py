@@ -19,8 +19,8 @@ from meterbook.usage.engine import Engine
 from meterbook.usage.store import engine_folder
 
 CONNECTIONS = 8
-WARM_UP_SECONDS = 3
-SECONDS, HALF_SECONDS, KILL_SECONDS = (5, 3, 1) if SMALL else (60, 20, 5)
+WARM_UP_SECONDS = 1 if SMALL else 3
+SECONDS, HALF_SECONDS, KILL_SECONDS = (3, 2, 1) if SMALL else (60, 20, 5)
 TAKEN = f'{{"accepted":{BATCH},"duplicates":0,'
 TARGET = 300_000
 READ_EVERY = 0.5

@@ -21,7 +21,7 @@ from bench.load import BATCH, template
 from bench.sender import send
 
 CONNECTIONS = 8
-SECONDS = 1.0 if SMALL else 4.0
+SECONDS = 0.5 if SMALL else 4.0
 SYNC_BYTES = 256 * 1024
 INSERTS = (1_000, 10_000, 100_000)
 OVER_HTTP = "decode, append, sync over HTTP"  # what ingest is held against

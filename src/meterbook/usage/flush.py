@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Final
@@ -28,12 +28,26 @@ def replay(engine: Connection, journal: Journal) -> int:
     """Bring what an earlier process journalled and did not insert into ClickHouse; return how many rows that was."""
     count = 0
     for path in journal.segments():
-        for rows in read_segment(path):
+        for rows in _together(read_segment(path)):
             count += insert_rest(engine, rows)
         delete_segment(path)
     if count:
         _log.info("usage.replayed", rows=count)
     return count
+
+
+def _together(records: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Put records, of which many are of few rows, together until an insert is worth making."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for rows in records:
+        waiting.append(rows)
+        count += rows.num_rows
+        if count >= _ROWS_ENOUGH:
+            yield pa.concat_tables(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 class Flusher:
