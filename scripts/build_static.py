@@ -91,7 +91,7 @@ def node_version() -> int:
 
 def run(command: list[str]) -> None:
     """Run a command in the checkout, and stop with its exit status when it fails."""
-    status = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - fixed arguments
+    status = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - commands of this file, without a shell
     if status:
         sys.exit(status)
 

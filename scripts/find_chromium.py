@@ -162,7 +162,7 @@ def run(command: Sequence[str], seconds: int, environment: dict[str, str] | None
     out = subprocess.DEVNULL if quiet else _STDERR
     try:
         # a session of its own, so that what it started ends with it
-        process = subprocess.Popen(  # noqa: S603 - fixed commands
+        process = subprocess.Popen(  # noqa: S603 - commands of this file, without a shell
             command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
         )
     except OSError as error:

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from find_chromium import ARGUMENTS, find_chromium, install_chromium, install_package
 from playwright.sync_api import Browser, sync_playwright
@@ -35,7 +35,7 @@ class Picture:
     person: str = FINANCE
     language: str = "en"
     width: int = 1280
-    theme: str = "light"
+    theme: Literal["light", "dark"] = "light"
     clicks: tuple[str, ...] = ()
 
 
@@ -89,7 +89,7 @@ def _find_fonts() -> None:
     """Install fonts for Korean and Japanese where there are none; without them their pages are boxes."""
     command = ["fc-list", ":lang=ko"]
     try:
-        found = subprocess.run(command, capture_output=True, check=False, timeout=60).stdout.strip()  # noqa: S603 - fixed
+        found = subprocess.run(command, capture_output=True, check=False, timeout=60).stdout.strip()  # noqa: S603 - the command above
     except OSError:
         found = b""
     if not found and not install_package(FONTS):
@@ -124,7 +124,7 @@ def _take(browser: Browser, facts: dict[str, Any], state: Any, picture: Picture,
         base_url=facts["url"],
         storage_state=state,
         viewport={"width": picture.width, "height": 900 if picture.width > 390 else 844},
-        color_scheme=picture.theme,  # type: ignore[arg-type]  # light or dark
+        color_scheme=picture.theme,
         reduced_motion="reduce",
     )
     context.add_cookies([{"name": "lang", "value": picture.language, "url": facts["url"]}])

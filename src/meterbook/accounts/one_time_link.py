@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import StrEnum, auto
 from typing import Final
 
 from sqlalchemy import delete, select
@@ -25,8 +25,8 @@ _TOKEN_BYTES: Final = 32
 class Purpose(StrEnum):
     """What a link is for: to choose a new password, or to accept an invitation."""
 
-    password = "password"  # noqa: S105 - a word, not one
-    invitation = "invitation"
+    password = auto()
+    invitation = auto()
 
 
 HOURS: Final[Mapping[Purpose, int]] = {Purpose.password: 1, Purpose.invitation: 7 * 24}

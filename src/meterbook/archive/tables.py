@@ -122,5 +122,6 @@ def _columns(connection: Connection, table: str) -> sql.Composed:
 
 
 def _raw(connection: Connection) -> psycopg.Connection[Any]:
-    raw: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]  # psycopg's
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection), "the database is opened with psycopg"
     return raw

@@ -58,7 +58,7 @@ Text = Annotated[str, Query(max_length=200)]
 def invoice(
     of: OfInvoice,
     by: Text = "project",
-    open: Annotated[str, Query(max_length=5_000)] = "",  # noqa: A002 - a field's name
+    opened: Annotated[str, Query(alias="open", max_length=5_000)] = "",
     only: Text = "",
     find: Text = "",
     page: Annotated[int, Query(ge=1, le=1_000)] = 1,
@@ -71,7 +71,7 @@ def invoice(
         of.at.account.code,
         str(of.invoice.number),
         by,  # type: ignore[arg-type]  # checked above
-        opened_in(open),
+        opened_in(opened),
         only,
         find.strip() if by == "project" and not only else "",
         page,
