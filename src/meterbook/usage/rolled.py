@@ -130,10 +130,11 @@ class HourlySql:
         )
 
     def _narrowed(self) -> dict[str, str]:
-        return {
+        narrowed = {
             "and_types": "and type in {types:Array(String)}" if self.by_type else "",
             "and_projects": "and project_id in {projects:Array(UInt64)}" if self.by_project else "",
         }
+        return narrowed | {"of_days": Template(statement("of_days")).substitute(narrowed)}
 
 
 def hours_of(days: pa.Table, rules: Sequence[str], first_hour: int, end_hour: int) -> pa.Table:

@@ -7,12 +7,7 @@ select
     max(latest_at) as latest_at,
     $sums
 from metered_days
-where account_id in {accounts:Array(UInt64)}
-    and utc_offset = {utc_offset:Int32}
-    and day >= {first_day:UInt32}
-    and day <= {last_day:UInt32}
-    $and_types
-    $and_projects
+$of_days
 group by
     owner,
     type,
