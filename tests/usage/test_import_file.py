@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pyarrow as pa
@@ -287,3 +289,23 @@ def test_rows_are_numbered_past_skipped_ones_in_every_batch(
     assert [row for row, _ in refused] == [n for n in range(1, 201) if n % 9 == 0 or n % 13 == 0]
     assert accepted == 200 - len(refused)
     assert all(f"broken {row}" in reason for row, reason in refused if row % 13 == 0)
+
+
+class _SlowDisk(BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        sleep(0.02)
+        return super().read(size)
+
+
+def test_rows_refused_while_a_request_is_away_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_table, "_BLOCK_BYTES", 300)
+    monkeypatch.setattr(import_file, "_unpacked", lambda raw, _packed: _SlowDisk(raw.read()))
+    rows = [row if number % 9 else "too,many,fields" for number, row in enumerate(rows_of(100), start=1)]
+    file = csv(tmp_path / "a.csv", *rows)
+    # The first reading loads what it uses; from the second on the reader is ahead of whoever takes the requests.
+    for _ in range(2):
+        refused: list[int] = []
+        for request in read_file(file, OPTIONS):
+            sleep(0.03)
+            refused.extend(rejection.row for rejection in request.refused)
+        assert sorted(refused) == list(range(9, 101, 9))

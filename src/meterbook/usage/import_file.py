@@ -128,10 +128,10 @@ def _read_rows(path: Path, packed: str, ending: str, options: TableOptions) -> I
         for rows in _open_rows(file, ending, options.columns, lambda row, why: refused.append(FileRejection(row, why))):
             table, numbers = _event_table(rows, constants, occurrences, refused)
             for body, part in _arrow_bodies(table, numbers):
-                yield ImportRequest(
-                    ARROW_STREAM, body, part, tuple(refused), rows.ids is None, min(raw.tell(), total), total
-                )
-                refused.clear()
+                # The CSV reader goes on meanwhile in a thread of its own, and tells of rows further down.
+                told = tuple(refused)
+                del refused[: len(told)]
+                yield ImportRequest(ARROW_STREAM, body, part, told, rows.ids is None, min(raw.tell(), total), total)
     if refused:
         yield ImportRequest(_LINES, b"", np.array([], dtype=np.int64), tuple(refused), False, total, total)
 
