@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 from meterbook.core.money import plain
 from meterbook.core.pricing import (
@@ -18,6 +19,8 @@ from meterbook.core.pricing import (
     packages,
     volume_tier,
 )
+
+QUANTITY: Final = "{quantity}"  # stands for a quantity that is not written yet: most charges' formulas are never read
 
 
 def used(price: Price, scale: Scale, before: Fraction, quantity: Fraction, month_quantity: Fraction) -> str:
@@ -43,10 +46,15 @@ def used(price: Price, scale: Scale, before: Fraction, quantity: Fraction, month
     return f"{unit_price} x {_quantity(quantity, start, end, hours)}{over}"
 
 
-def of_one_price(price: Price, scale: Scale) -> tuple[str, str]:
-    """Return what stands before and after the quantity in the formula of a price that costs in proportion to it."""
+def of_one_price(price: Price, scale: Scale) -> str:
+    """Return the pattern of formulas under a price that costs in proportion to the quantity, which is left open."""
     hours, over = _hours(price, scale)
-    return f"{price.unit_price} x ", f"{hours}{over}"
+    return f"{price.unit_price} x {QUANTITY}{hours}{over}"
+
+
+def written(pattern: str, quantity: Fraction) -> str:
+    """Write the quantity into a pattern that left it open; others are formulas already."""
+    return pattern.replace(QUANTITY, grouped(quantity)) if QUANTITY in pattern else pattern
 
 
 def flat(price: Price, hours: int, month_hours: int, usage_hours: int) -> str:

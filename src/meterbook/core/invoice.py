@@ -170,11 +170,11 @@ def draft(
 
     `promotions` are those redeemed, `adjustments` what late usage of earlier months came to, `books` the open items.
     """
-    tariffs = _Tariffs(frame, account.currency)
-    bill = _bill(account, tariffs, uses, promotions, adjustments)
+    tariffs = _tariffs(uses, frame, account.currency)
+    bill = _bill(account, frame, uses, tariffs, promotions, adjustments)
     forecast = bill.total
     if until < frame.ends_at:
-        forecast = _forecast(account, tariffs, uses, promotions, adjustments)
+        forecast = _forecast(account, frame, uses, tariffs, promotions, adjustments)
     standing = settlement(Owed(None, bill.total, frame.starts_at, frame.ends_at), books)
     wanted = {(each.month, each.project.code, each.product.code): each.amount for each in adjustments}
     for each in bill.adjustments:
@@ -221,42 +221,38 @@ class _Bill:
     total: Money
 
 
-class _Tariffs(dict[int, Tariff]):
-    """The tariffs of products by their identity in memory: each is made ready once for all of its uses."""
-
-    def __init__(self, frame: Frame, currency: Currency) -> None:
-        super().__init__()
-        self.frame, self.currency = frame, currency
-        self._products: list[Product] = []
-
-    def of(self, product: Product) -> Tariff:
-        tariff = self.get(id(product))
-        if tariff is None:
-            self._products.append(product)
-            tariff = self[id(product)] = Tariff(product, self.frame, self.currency)
-        return tariff
+def _tariffs(uses: Sequence[Use], frame: Frame, currency: Currency) -> list[Tariff]:
+    """Return each use's tariff; that of a product is made ready once for all of its uses."""
+    products = {id(use.product): use.product for use in uses}
+    made = {key: Tariff(product, frame, currency) for key, product in products.items()}
+    return [made[id(use.product)] for use in uses]
 
 
 def _bill(
     account: AccountTerms,
-    tariffs: _Tariffs,
+    frame: Frame,
     uses: Sequence[Use],
+    tariffs: Sequence[Tariff],
     promotions: Sequence[Promotion],
     adjustments: Sequence[Adjustment],
 ) -> _Bill:
     nothing = Money.zero(account.currency)
-    charged = [(use, charge) for use in uses for charge in _charges(use, tariffs)]
+    charged = [
+        (use, charge)
+        for use, tariff in zip(uses, tariffs, strict=True)
+        for charge in tariff.charges(use.parts, use.project.free_until, use.project.free_as)
+    ]
     discounts: list[Discount] = []
     if promotions:
         rated = [Discounted(use.project.code, each, _within(use.parts, each), each.amount) for use, each in charged]
-        discounts = discount(rated, promotions, tariffs.frame, account.currency)
+        discounts = discount(rated, promotions, frame, account.currency)
         lines = tuple(
             Line(use.project, each, each.amount - line.left) for (use, each), line in zip(charged, rated, strict=True)
         )
     else:
-        lines = tuple(Line(use.project, each, nothing) for use, each in charged)
-    gross = sum(line.charge.amount.minor for line in lines)
-    lines_net = Money(gross - sum(line.discount.minor for line in lines), account.currency)
+        lines = tuple([Line(use.project, each, nothing) for use, each in charged])
+    gross = sum([line.charge.amount.minor for line in lines])
+    lines_net = Money(gross - sum([line.discount.minor for line in lines]), account.currency)
     taken = _taken(account, lines_net, adjustments)
     late = sum((each.amount for each in taken), nothing)
     tax, net, total = _totals(account, lines_net, taken)
@@ -270,10 +266,6 @@ def _totals(
     tax = _taxes(account, lines_net, taken)
     net = sum((each.amount for each in taken), lines_net)
     return tax, net, sum((each.amount for each in tax), net)
-
-
-def _charges(use: Use, tariffs: _Tariffs) -> list[Charge]:
-    return tariffs.of(use.product).charges(use.parts, use.project.free_until, use.project.free_as)
 
 
 def _taken(account: AccountTerms, lines_net: Money, adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:
@@ -309,19 +301,20 @@ def _taxes(account: AccountTerms, lines_net: Money, adjustments: Sequence[Adjust
 
 def _forecast(
     account: AccountTerms,
-    tariffs: _Tariffs,
+    frame: Frame,
     uses: Sequence[Use],
+    tariffs: Sequence[Tariff],
     promotions: Sequence[Promotion],
     adjustments: Sequence[Adjustment],
 ) -> Money:
     """Return the total as if each use went on at its pace until the month's end."""
-    ahead = Ahead(uses, promotions, tariffs.frame, account)
+    ahead = Ahead(uses, promotions, frame, account)
     if promotions:
         continued = [use._replace(parts=(*use.parts, *ahead.parts(use))) for use in uses]
-        return _bill(account, tariffs, continued, promotions, adjustments).total
+        return _bill(account, frame, continued, tariffs, promotions, adjustments).total
     minor = 0
-    for use in uses:
-        tariff, free_until = tariffs.of(use.product), use.project.free_until
+    for use, tariff in zip(uses, tariffs, strict=True):
+        free_until = use.project.free_until
         if tariff.is_usual(use.parts, free_until):
             minor += tariff.minor_of(*ahead.quantity(use))
         else:

@@ -82,6 +82,7 @@ class Charge(NamedTuple):
     and for usage without a price. `waiver` says why a charge is nothing. For discounts: `before` is the month's charged
     quantity when it began, `month_quantity` that of the whole month, and `above_minimum` what of its exact cost no
     commitment holds up, in major units; None stands for all of it, where the cost is in proportion to the quantity.
+    `pattern` is the formula, with `formula.QUANTITY` where the quantity may still have to be written.
     """
 
     product: Product
@@ -92,11 +93,16 @@ class Charge(NamedTuple):
     quantity: Fraction
     usage_hours: int
     unit_price: Decimal | None
-    formula: str
+    pattern: str
     amount: Money
     before: Fraction = Fraction(0)
     month_quantity: Fraction = Fraction(0)
     above_minimum: Fraction | None = None
+
+    @property
+    def formula(self) -> str:
+        """The arithmetic of the amount."""
+        return formula.written(self.pattern, self.quantity)
 
 
 def price_boundaries(product: Product, currency: Currency, frame: Frame) -> set[datetime]:
@@ -132,7 +138,9 @@ class Tariff:
         self._sole = price if price is not None and price.is_proportional else None
         if self._sole is not None:
             scale = self.scale_of(self._sole)
-            self._unit, self._formula = scale.unit_cost(self._sole), formula.of_one_price(self._sole, scale)
+            unit = scale.unit_cost(self._sole)
+            self._above, self._below = unit.numerator, unit.denominator
+            self._pattern = formula.of_one_price(self._sole, scale)
 
     def charges(self, parts: Sequence[Part], free_until: datetime | None, free_as: Waiver) -> list[Charge]:
         """Price one project's use.
@@ -141,8 +149,8 @@ class Tariff:
         `free_until`, before which usage is shown and costs nothing for the reason `free_as`. A month with nothing
         metered gives no charge, not even a flat fee or a minimum.
         """
-        if self.is_usual(parts, free_until):
-            return self._usual(_joined(parts))
+        if self._sole is not None and not _waits(parts, free_until):
+            return self._usual(self._sole, parts[0] if len(parts) == 1 else _joined(parts))
         charges = []
         month = _Month(self, self._segments(parts, free_until, free_as))
         for price, waiver, part in month.segments:
@@ -170,27 +178,26 @@ class Tariff:
 
     def minor_of(self, numerator: int, denominator: int) -> int:
         """Return what a usual quantity, written as a ratio, costs in minor units."""
-        unit = self._unit
-        return rounded_minor(unit.numerator * numerator, unit.denominator * denominator, self.currency)
+        return rounded_minor(self._above * numerator, self._below * denominator, self.currency)
 
-    def _usual(self, part: Part) -> list[Charge]:
-        price, quantity = self._sole, part.quantity
-        assert price is not None, "what is usual has a price"
-        if not part.usage_hours and not quantity:
+    def _usual(self, price: Price, part: Part) -> list[Charge]:
+        starts_at, ends_at, quantity, usage_hours = part
+        if not usage_hours and not quantity:
             return []
-        before, after = self._formula
+        above, below = self._above * quantity.numerator, self._below * quantity.denominator
+        amount = Money(rounded_minor(above, below, self.currency), self.currency)
         return [
             Charge(
                 self.product,
                 price,
                 None,
-                part.starts_at,
-                part.ends_at,
+                starts_at,
+                ends_at,
                 quantity,
-                part.usage_hours,
+                usage_hours,
                 price.unit_price,
-                f"{before}{formula.grouped(quantity)}{after}",
-                Money(self.minor_of(quantity.numerator, quantity.denominator), self.currency),
+                self._pattern,
+                amount,
                 _NOTHING,
                 quantity,
             )

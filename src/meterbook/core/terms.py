@@ -40,8 +40,7 @@ class AccountTerms:
         return self.tax_rate if self.tax_class is TaxClass.standard else Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectTerms:
+class ProjectTerms(NamedTuple):
     """What of a project decides its charges: usage before `free_until` costs nothing, for the reason `free_as`."""
 
     code: str

@@ -295,7 +295,7 @@ def line_of_row(row: InvoiceLine, invoice: Invoice) -> Line:
         quantity=Fraction(row.quantity or 0),
         usage_hours=row.usage_hours or 0,
         unit_price=row.unit_price,
-        formula=row.formula,
+        pattern=row.formula,
         amount=Money(row.amount_minor, money),
     )
     known = invoice.terms["projects"].get(row.project_code)
