@@ -17,6 +17,7 @@ from meterbook.catalog.queries import current_catalog
 from meterbook.core.period import BillingMonth, day_starts
 from meterbook.database import Database
 from meterbook.house import House
+from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.show import show_month
 from meterbook.invoicing.show_project import costs_of_days, show_project
 from meterbook.invoicing.usage_shown import issued_among, usage_shown
@@ -203,7 +204,7 @@ def test_a_projects_days_cost_what_they_cost_on_the_preview(house: House, accoun
         issued = issued_among(session, payer, [of], at)
         for project in all_projects(session, [payer.id])[payer.id]:
             draft = show_project(session, house.usage, payer, project, of, issued.get(of), at)
-            told = show_month(session, house.usage, payer, [project], of, at, whole=False, by_day=True)
+            told = show_month(session, house.usage, Payer(payer, [project], False), of, at)
             lines = {each for line in draft.lines for each in (line.charge.starts_at, line.charge.ends_at)}
             starts = day_starts(of.starts_at(zone), of.ends_at(zone), zone)
             bounds = sorted({*starts, *lines, of.ends_at(zone)})
@@ -211,7 +212,7 @@ def test_a_projects_days_cost_what_they_cost_on_the_preview(house: House, accoun
             windows = usage_shown(house.usage, payer, [project.id], meters, bounds, issued, at)
             assert draft.lines == tuple(line._replace(discount=line.amount - line.amount) for line in told.draft.lines)
             days = {each.product.code: each.costs for each in costs_of_days(draft, bounds, windows).series}
-            assert days == {each.product.code: each.costs for each in (told.daily.series if told.daily else ())}
+            assert days == {each.product.code: each.costs for each in told.daily().series}
 
 
 @pytest.mark.parametrize(

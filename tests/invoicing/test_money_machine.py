@@ -47,6 +47,7 @@ from meterbook.core.rating import Frame
 from meterbook.database import Database
 from meterbook.errors import Refused
 from meterbook.invoicing.correct import credit, left_to_credit
+from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.facts import billed_before, open_items
 from meterbook.invoicing.queries import credit_notes_of, draft_of, invoices_of_month, issued_history
 from meterbook.invoicing.settle import settle_account
@@ -565,7 +566,7 @@ class Life(RuleBasedStateMachine):
         office = self.office
         with office.database.transaction() as session:
             projects = all_projects(session, [self.account.id])[self.account.id]
-            shown = show_month(session, office.usage, self.account, projects, month, office.now, whole=True)
+            shown = show_month(session, office.usage, Payer(self.account, projects, True), month, office.now)
         return preview(shown.draft, "project")
 
     def invoice(self, session: Session, month: BillingMonth) -> Invoice | None:

@@ -38,8 +38,8 @@ def prove_key(session: Session, bearer: str, now: datetime) -> Access:
     )
 
 
-def prove_session(session: Session, token: str, now: datetime) -> Access:
-    """Return what the person of a sign-in may see, by the memberships of this moment; all, if of the operator's staff.
+def prove_session(session: Session, token: str, now: datetime) -> tuple[Access, User]:
+    """Return what the person of a sign-in may see, by the memberships of this moment (staff: all), and the person.
 
     Raises `Denied` ("unauthenticated") for a wrong, an expired or a revoked token.
     """
@@ -52,10 +52,10 @@ def prove_session(session: Session, token: str, now: datetime) -> Access:
         raise _unproved()
     user = row.User
     if user.is_operator:
-        return Access(kind="operator", subject=user.email, seal=SEAL, user_id=user.id)
+        return Access(kind="operator", subject=user.email, seal=SEAL, user_id=user.id), user
     held = session.scalars(select(Membership).where(Membership.user_id == user.id).order_by(Membership.id)).all()
     grants = tuple(Grant(each.account_id, each.project_id, Role(each.role), each.billing) for each in held)
-    return Access(kind="user", subject=user.email, seal=SEAL, user_id=user.id, grants=grants)
+    return Access(kind="user", subject=user.email, seal=SEAL, user_id=user.id, grants=grants), user
 
 
 def prove_local(token: str, expected: str) -> Access:

@@ -22,6 +22,7 @@ from meterbook.core.windows import Window
 from meterbook.errors import Denied, Invalid
 from meterbook.invoicing.billed_usage import billed_usage
 from meterbook.invoicing.correct import credit
+from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.paper import credit_note_pdf, invoice_pdf
 from meterbook.invoicing.project_use import project_use
 from meterbook.invoicing.queries import (
@@ -82,17 +83,16 @@ def get_preview(
     It covers the projects whose billing the caller may see. The very same draft is issued when the month closes; of a
     month that is issued, the invoice is shown as it is ("final").
     """
-    payer = account_of_caller(session, access, account)
+    owner = account_of_caller(session, access, account)
     moment = instant_of(at) if at else now
     if at and not access.may_operate():
         raise Denied("Replaying a moment with `at` needs a key with the scope operator.", "forbidden")
-    projects = visible_projects(session, payer.id, access, need="billing")
-    whole = access.billing_projects(payer.id) is ALL
-    asked = month_of(month, payer, moment)
-    shown = show_month(session, usage, payer, projects, asked, moment, whole=whole)
+    projects = visible_projects(session, owner.id, access, need="billing")
+    payer = Payer(owner, projects, access.billing_projects(owner.id) is ALL)
+    shown = show_month(session, usage, payer, month_of(month, owner, moment), moment)
     body = preview(shown.draft, group_by)
     if shown.issued is not None:
-        body |= {"status": "final", "number": shown.issued.number if whole else None}
+        body |= {"status": "final", "number": shown.issued.number if payer.whole else None}
     return answer(body)
 
 
@@ -110,11 +110,11 @@ def get_project_usage(
 
     Use and costs of a month that is issued are those of the invoice.
     """
-    payer = account_of_caller(session, access, account)
-    projects = visible_projects(session, payer.id, access, need="member")
-    billed = visible_projects(session, payer.id, access, need="billing")
-    whole, asked = access.has_account_billing(payer.id), month_of(month, payer, now)
-    used = project_use(session, usage, payer, projects, billed, asked, now, whole=whole)
+    owner = account_of_caller(session, access, account)
+    projects = visible_projects(session, owner.id, access, need="member")
+    billed = visible_projects(session, owner.id, access, need="billing")
+    payer = Payer(owner, billed, access.has_account_billing(owner.id))
+    used = project_use(session, usage, payer, projects, month_of(month, owner, now), now)
     return answer(project_usage(used, group_by))
 
 

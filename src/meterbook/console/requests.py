@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.access import Access
 from meterbook.accounts.prove import prove_session
-from meterbook.accounts.tables import User
 from meterbook.console.pages import language_of
 from meterbook.console.protection import SESSION_COOKIE, check_post, read_cookie
 from meterbook.database import Database
@@ -52,8 +51,7 @@ def signed_in(request: Request, session: Books, now: Now) -> Reader:
     token = read_cookie(request, SESSION_COOKIE)
     if token is None:
         raise Denied("Sign in first.", "unauthenticated")
-    access = prove_session(session, token, now)
-    user = session.get_one(User, access.user_id)
+    access, user = prove_session(session, token, now)
     # what is rendered has no session: the page looks for the reader's own theme here
     request.state.own_theme = user.theme
     return Reader(access, language_of(request, user.language), token)

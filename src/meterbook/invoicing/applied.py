@@ -43,11 +43,13 @@ class AppliedPromotion:
 
 def applied_promotions(session: Session, account: Account, now: datetime) -> list[AppliedPromotion]:
     """Return what an account registered, in the order it did."""
+    held = redeemed(session, [account.id]).get(account.id)
+    if not held:
+        return []
     money, zone = currency_of(account), zone_of(account)
     saved = saved_by(session, account.id)
     used, left = credits_used(session, [account.id]), credits_left(session, [account.id])
     granted = {row.redemption_id: row.id for row in credits_of(session, account.id)}
-    held = redeemed(session, [account.id]).get(account.id, [])
     is_narrow = any(row.projects for _, row in held)
     own = all_projects(session, [account.id])[account.id] if is_narrow else []
     found = []

@@ -12,7 +12,6 @@ from heapq import nlargest
 from itertools import pairwise
 from typing import Final
 
-from meterbook.accounts.tables import Account, Project
 from meterbook.core.invoice import Adjustment, InvoiceDraft, Line, shown
 from meterbook.core.levels import last_step
 from meterbook.core.money import Money
@@ -20,6 +19,7 @@ from meterbook.core.period import BillingMonth, day_starts, hour_count
 from meterbook.core.pricing import Per, Product
 from meterbook.core.rating import Waiver
 from meterbook.core.terms import ProjectTerms
+from meterbook.invoicing.draft import Payer
 from meterbook.usage.queries import UsageWindow, by_window
 from meterbook.usage.store import UsageStore
 
@@ -211,26 +211,20 @@ def _part_of_month(draft: InvoiceDraft) -> Fraction:
     return Fraction(hour_count(draft.frame.starts_at, draft.until), draft.frame.month.reference_hours)
 
 
-def with_days(
-    changes: Iterable[Change],
-    usage: UsageStore,
-    account: Account,
-    projects: Sequence[Project],
-    draft: InvoiceDraft,
-) -> list[Change]:
+def with_days(changes: Iterable[Change], usage: UsageStore, payer: Payer, draft: InvoiceDraft) -> list[Change]:
     """Return the changes with the day on which the units went from one level to another, where there was one.
 
     Looked at are the complete days from the month before to the hour that the draft reaches.
     """
     told = list(changes)
-    ids = {project.code: project.id for project in projects}
+    ids = {project.code: project.id for project in payer.projects}
     wanted = [change for change in told if change.cause in (Cause.units, Cause.new) and change.project.code in ids]
     zone, frame = draft.frame.zone, draft.frame
     starts_at = frame.month.previous().starts_at(zone)
     boundaries = [*day_starts(starts_at, draft.until, zone), draft.until]
     rows = by_window(
         usage,
-        [account.id],
+        [payer.account.id],
         sorted({ids[change.project.code] for change in wanted}),
         {change.product.meter for change in wanted},
         boundaries,

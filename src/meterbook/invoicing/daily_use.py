@@ -15,6 +15,7 @@ from meterbook.core.period import day_starts, hour_ceil
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Frame, Waiver
 from meterbook.core.terms import ProjectTerms, Use
+from meterbook.invoicing.draft import Payer
 from meterbook.usage.queries import MeteredParts, metered
 from meterbook.usage.store import UsageStore
 
@@ -41,19 +42,17 @@ def read_ahead(
 
 def costs_by_day(
     usage: UsageStore,
-    account_id: int,
-    projects: Sequence[Project],
+    payer: Payer,
     draft: InvoiceDraft,
     at: datetime,
     received_through: datetime | None = None,
     *,
-    whole: bool = False,
     ahead: ReadAhead | None = None,
 ) -> DailyCosts:
-    """Spread the lines of a month's draft over its days, by what these projects used before `at`.
+    """Spread the lines of a month's draft over its days, by what the payer's projects used before `at`.
 
-    `whole` when they are all of the account's; `ahead` what was read of it already.
-    What costs in proportion to its use is read of all projects together, but for those with usage that was waived.
+    `ahead` is what was read of it already. What costs in proportion to its use is read of all projects together, but
+    for those with usage that was waived.
     """
     products: dict[str, Product] = {}
     terms: dict[str, ProjectTerms] = {}
@@ -68,13 +67,15 @@ def costs_by_day(
                 singly.add(charge.product.code)
         elif charge.waiver is not Waiver.unpriced:
             apart.add(project.code)
-    reading = _Reading(usage, account_id, draft.frame, at, received_through, cuts=cuts, ahead=ahead)
+    reading = _Reading(usage, payer.account.id, draft.frame, at, received_through, cuts=cuts, ahead=ahead)
     shared = [product for code, product in products.items() if code not in singly]
-    others = None if whole and not apart else [project.id for project in projects if project.code not in apart]
+    others = (
+        None if payer.whole and not apart else [project.id for project in payer.projects if project.code not in apart]
+    )
     together = [Together(product, frozenset(apart), found.parts) for product, found in reading.together(shared, others)]
     uses = [
-        *reading.by_project(shared, [project for project in projects if project.code in apart], terms),
-        *reading.by_project([product for code, product in products.items() if code in singly], projects, terms),
+        *reading.by_project(shared, [project for project in payer.projects if project.code in apart], terms),
+        *reading.by_project([product for code, product in products.items() if code in singly], payer.projects, terms),
     ]
     return daily_costs(draft, uses, together)
 

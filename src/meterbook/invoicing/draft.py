@@ -46,21 +46,13 @@ class Drafted:
     project_terms: tuple[ProjectTerms, ...]
 
 
-def draft_month(
-    session: Session,
-    usage: UsageStore,
-    account: Account,
-    projects: Sequence[Project],
-    month: BillingMonth,
-    at: datetime,
-    whole: bool = False,
-) -> InvoiceDraft:
-    """Return the invoice of `month` for these projects of the account, for what was used before `at`.
+def draft_month(session: Session, usage: UsageStore, payer: Payer, month: BillingMonth, at: datetime) -> InvoiceDraft:
+    """Return the invoice of `month` for a payer's projects, for what was used before `at`.
 
-    With `whole` (the projects are all of them) it has the account's promotions, adjustments and open items; without,
-    only the promotions that tell nothing about other projects. Raises `Invalid` for a month that has not begun at `at`.
+    Of a whole account it has the promotions, adjustments and open items; of some projects, only the promotions that
+    tell nothing about the others. Raises `Invalid` for a month that has not begun at `at`.
     """
-    return draft_months(session, usage, [Payer(account, projects, whole)], month, at)[0].draft
+    return draft_months(session, usage, [payer], month, at)[0].draft
 
 
 def draft_months(

@@ -11,11 +11,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.tables import Project
 from meterbook.core.invoice import Group, GroupBy, InvoiceDraft, Line
 from meterbook.core.period import BillingMonth
+from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.remembered import RememberedMonths
-from meterbook.invoicing.show import ShownMonth, show_month
+from meterbook.invoicing.show import show_month
 from meterbook.invoicing.tables import Invoice
 from meterbook.usage.store import UsageStore
 
@@ -63,31 +64,24 @@ class ProjectUse:
 def project_use(
     session: Session,
     usage: UsageStore,
-    account: Account,
+    payer: Payer,
     projects: Sequence[Project],
-    billed_projects: Sequence[Project],
     month: BillingMonth,
     at: datetime,
-    *,
-    whole: bool,
     remembered: RememberedMonths | None = None,
 ) -> ProjectUse:
-    """Return what projects used in a month, and what those of `billed_projects` cost.
+    """Return what projects used in a month, and what those of the payer cost, which are among them.
 
-    `whole` when the reader may see the account; then they are all of its projects. The amounts are those that the
-    preview shows of the billed projects alone, so they tell nothing about the others. Raises `Invalid` for a month that
-    has not begun.
+    The amounts are those that the preview shows of the payer's projects alone, so they tell nothing about the others.
+    Raises `Invalid` for a month that has not begun.
     """
-
-    def shown(some: Sequence[Project]) -> ShownMonth:
-        show = show_month if remembered is None else remembered.show
-        return show(session, usage, account, some, month, at, whole=whole)
-
-    codes = frozenset(project.code for project in billed_projects)
+    show = show_month if remembered is None else remembered.show
+    codes = frozenset(project.code for project in payer.projects)
     others = [project for project in projects if project.code not in codes]
-    with_amounts = shown(billed_projects)
-    billed = with_amounts.draft
-    used = billed if not others else _joined(billed, shown(others).draft)
+    with_amounts = show(session, usage, payer, month, at)
+    billed = used = with_amounts.draft
+    if others:
+        used = _joined(billed, show(session, usage, Payer(payer.account, others, whole=False), month, at).draft)
     return ProjectUse(used, billed, codes, with_amounts.issued)
 
 

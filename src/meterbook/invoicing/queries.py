@@ -108,6 +108,8 @@ def drafts_with_lines(session: Session, account_ids: Collection[int], month: Bil
 
 def invoices_by_id(session: Session, ids: Collection[int]) -> dict[int, Invoice]:
     """Return invoices by id."""
+    if not ids:
+        return {}
     return {row.id: row for row in session.scalars(select(Invoice).where(Invoice.id.in_(ids)))}
 
 

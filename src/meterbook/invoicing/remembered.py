@@ -6,21 +6,21 @@ Each process remembers its own. What has not been issued is read anew every time
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from threading import Lock
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.tables import Account, Project
 from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
 from meterbook.invoicing.daily_use import costs_by_day
-from meterbook.invoicing.narrow import narrowed
-from meterbook.invoicing.queries import draft_of, invoices_of_month
-from meterbook.invoicing.show import ShownMonth, begin_open_month
+from meterbook.invoicing.draft import Payer
+from meterbook.invoicing.queries import invoices_of_month
+from meterbook.invoicing.show import ShownMonth, begin_open_month, draft_issued
 from meterbook.invoicing.tables import Invoice
 from meterbook.usage.store import UsageStore
 
@@ -42,73 +42,55 @@ class RememberedMonths:
         self,
         session: Session,
         usage: UsageStore,
-        account: Account,
-        projects: Sequence[Project],
+        payer: Payer,
         month: BillingMonth,
         at: datetime,
         *,
-        whole: bool,
         by_day: bool = False,
     ) -> ShownMonth:
-        """Return what `show_month` does."""
-        return self.begin(session, usage, account, projects, month, at, whole=whole, by_day=by_day)()
+        """Return what `show_month` does; with `by_day`, days of a month that is not issued are read beside it."""
+        return self.begin(session, usage, payer, month, at, by_day=by_day)()
 
     def begin(
         self,
         session: Session,
         usage: UsageStore,
-        account: Account,
-        projects: Sequence[Project],
+        payer: Payer,
         month: BillingMonth,
         at: datetime,
         *,
-        whole: bool,
         by_day: bool = False,
     ) -> Callable[[], ShownMonth]:
-        """Begin to read, and return what waits for it and returns what `show_month` does."""
-        issued = invoices_of_month(session, [account.id], month).get(account.id)
+        """Begin to read, and return what waits for it and returns what `show` does."""
+        issued = invoices_of_month(session, [payer.account.id], month).get(payer.account.id)
         if issued is None or issued.issued_at is None or at < issued.issued_at:
-            return begin_open_month(session, usage, account, projects, month, at, whole=whole, by_day=by_day)
-        return lambda: self._issued(usage, account, projects, issued, at, whole=whole, by_day=by_day)
+            return begin_open_month(session, usage, payer, month, at, by_day=by_day)
+        return partial(self._issued, usage, payer, issued, at)
 
-    def _issued(
-        self,
-        usage: UsageStore,
-        account: Account,
-        projects: Sequence[Project],
-        issued: Invoice,
-        at: datetime,
-        *,
-        whole: bool,
-        by_day: bool,
-    ) -> ShownMonth:
-        draft = self.draft(issued, projects, whole, None, lambda: _issued_draft(issued, account, projects, whole))
-        if not by_day:
-            return ShownMonth(draft, issued, None)
-        key = _key(issued, projects, whole, None)
+    def _issued(self, usage: UsageStore, payer: Payer, issued: Invoice, at: datetime) -> ShownMonth:
+        draft = self.draft(issued, payer, None, lambda: draft_issued(issued, payer))
+        return ShownMonth(draft, issued, partial(self._days, usage, payer, issued, draft, at))
+
+    def _days(self, usage: UsageStore, payer: Payer, issued: Invoice, draft: InvoiceDraft, at: datetime) -> DailyCosts:
+        key = _key(issued, payer, None)
         with self._lock:
             daily = self._daily.get(key)
         if daily is None:
-            daily = costs_by_day(usage, account.id, projects, draft, at, issued.usage_through, whole=whole)
+            daily = costs_by_day(usage, payer, draft, at, issued.usage_through)
             with self._lock:
                 self._daily[key] = daily
                 if len(self._daily) > self._lines_max // _LEAST:
                     self._daily.popitem(last=False)
-        return ShownMonth(draft, issued, daily)
+        return daily
 
     def draft(
-        self,
-        issued: Invoice,
-        projects: Sequence[Project],
-        whole: bool,
-        until: datetime | None,
-        read: Callable[[], InvoiceDraft],
+        self, issued: Invoice, payer: Payer, until: datetime | None, read: Callable[[], InvoiceDraft]
     ) -> InvoiceDraft:
-        """Return the draft of an issued month as some projects' readers see it, up to an hour (None: all of it).
+        """Return the draft of an issued month as readers of the payer's projects see it, up to an hour (None: all).
 
         `read` makes it when it is not remembered.
         """
-        key = _key(issued, projects, whole, until)
+        key = _key(issued, payer, until)
         with self._lock:
             if key in self._drafts:
                 self._drafts.move_to_end(key)
@@ -124,14 +106,9 @@ class RememberedMonths:
         return made
 
 
-def _issued_draft(issued: Invoice, account: Account, projects: Sequence[Project], whole: bool) -> InvoiceDraft:
-    draft = draft_of(issued, account.code)
-    return draft if whole else narrowed(draft, [project.code for project in projects])
-
-
-def _key(issued: Invoice, projects: Sequence[Project], whole: bool, until: datetime | None) -> _Key:
-    ids = tuple(project.id for project in projects)
-    return issued.id, issued.number, issued.usage_through, whole, until, ids
+def _key(issued: Invoice, payer: Payer, until: datetime | None) -> _Key:
+    ids = tuple([project.id for project in payer.projects])
+    return issued.id, issued.number, issued.usage_through, payer.whole, until, ids
 
 
 def _weight(draft: InvoiceDraft) -> int:

@@ -5,7 +5,7 @@ A month that was issued is cut out of what its invoice counted, by its own price
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,20 +14,18 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.tables import Account, Project
 from meterbook.catalog.queries import current_catalog
 from meterbook.core import invoice
 from meterbook.core.daily import DailyCosts
-from meterbook.core.invoice import InvoiceDraft
+from meterbook.core.invoice import Adjustment, InvoiceDraft
 from meterbook.core.money import Money, half_up
 from meterbook.core.period import hour_ceil
 from meterbook.core.rating import Frame
 from meterbook.invoicing.adjust import issued_terms
-from meterbook.invoicing.draft import draft_month
+from meterbook.invoicing.draft import Payer, draft_month
 from meterbook.invoicing.facts import seen_alone
 from meterbook.invoicing.queries import frame_of_invoice
 from meterbook.invoicing.remembered import RememberedMonths
-from meterbook.invoicing.show import ShownMonth
 from meterbook.invoicing.tables import Invoice
 from meterbook.invoicing.use import Terms, read_use
 from meterbook.usage.store import UsageStore
@@ -37,15 +35,15 @@ PERCENT_PLACES: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SameHours:
-    """The month before, up to the hour that the month reached: its draft for these hours, and each of its days' costs.
+    """The month before, up to the hour that the month reached: its draft for these hours.
 
-    `until` is where it was cut. `issued` is the invoice it was cut out of, `None` while there is none; `is_whole` when
-    the month is over and compared with all of the one before.
+    `daily` reads what each of its days cost. `until` is where it was cut. `issued` is the invoice it was cut out
+    of, `None` while there is none; `is_whole` when the month is over and compared with all of the one before.
     """
 
     draft: InvoiceDraft
     until: datetime
-    daily: DailyCosts
+    daily: Callable[[], DailyCosts]
     issued: Invoice | None
     is_whole: bool
 
@@ -61,68 +59,50 @@ class SameHours:
 
 
 def same_hours(
-    session: Session,
-    usage: UsageStore,
-    account: Account,
-    projects: Sequence[Project],
-    frame: Frame,
-    at: datetime,
-    remembered: RememberedMonths,
-    *,
-    whole: bool,
+    session: Session, usage: UsageStore, payer: Payer, frame: Frame, at: datetime, remembered: RememberedMonths
 ) -> SameHours:
     """Return the month before that of `frame` up to the same elapsed hours at a moment; all of it once `frame` is over.
 
-    The hour that is running counts, as it does in `frame`. `projects` and `whole` as in `show_month`. The hours of a
-    longer month end with the month before.
+    The hour that is running counts, as it does in `frame`. The hours of a longer month end with the month before.
     """
     month = frame.month.previous()
-    shown = remembered.show(session, usage, account, projects, month, at, whole=whole, by_day=True)
-    assert shown.daily is not None, "the days were asked for"
+    shown = remembered.show(session, usage, payer, month, at, by_day=True)
     before = shown.draft.frame
     is_whole = at >= frame.ends_at
     elapsed = hour_ceil(at, frame.zone) - frame.starts_at
     until = before.ends_at if is_whole else min(before.starts_at + elapsed, before.ends_at)
+    issued = shown.issued
     if is_whole or until == before.ends_at:
         draft = shown.draft
-    elif shown.issued is None:
-        draft = draft_month(session, usage, account, projects, month, until, whole)
+    elif issued is None:
+        draft = draft_month(session, usage, payer, month, until)
     else:
-        draft = remembered.draft(
-            shown.issued,
-            projects,
-            whole,
-            until,
-            lambda: _cut(session, usage, account, projects, shown, until, whole),
-        )
-    return SameHours(draft, until, shown.daily, shown.issued, is_whole)
+        late = shown.draft.adjustments
+        draft = remembered.draft(issued, payer, until, lambda: _cut(session, usage, payer, issued, late, until))
+    return SameHours(draft, until, shown.daily, issued, is_whole)
 
 
 def _cut(
     session: Session,
     usage: UsageStore,
-    account: Account,
-    projects: Sequence[Project],
-    shown: ShownMonth,
+    payer: Payer,
+    issued: Invoice,
+    late: Sequence[Adjustment],
     until: datetime,
-    whole: bool,
 ) -> InvoiceDraft:
     """Draft an issued month up to an hour of it: its own terms and adjustments, and the usage that it counted."""
-    issued = shown.issued
-    assert issued is not None, "there is something to cut"
-    ids = {project.id for project in projects}
-    then = issued_terms(session, issued, account)
-    alone = seen_alone(then.promotions, [project.code for project in projects])
-    promotions = then.promotions if whole else alone
+    ids = {project.id for project in payer.projects}
+    then = issued_terms(session, issued, payer.account)
+    alone = seen_alone(then.promotions, [project.code for project in payer.projects])
+    promotions = then.promotions if payer.whole else alone
     terms = Terms(then.account, {id_: each for id_, each in then.projects.items() if id_ in ids}, promotions)
     frame = frame_of_invoice(issued)
     used = read_use(
         usage,
-        {account.id: terms},
+        {payer.account.id: terms},
         current_catalog(session),
         frame,
         until,
         received_through=issued.usage_through,
-    )[account.id]
-    late = shown.draft.adjustments
+    )[payer.account.id]
     return invoice.draft(terms.account, frame, used.uses, used.until, used.data_through, promotions, late)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import zone_of
-from meterbook.accounts.tables import Account, Project
 from meterbook.catalog.queries import current_catalog
 from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import InvoiceDraft
@@ -25,61 +25,46 @@ from meterbook.usage.store import UsageStore
 
 @dataclass(frozen=True, slots=True)
 class ShownMonth:
-    """A month's draft, with `issued` when it is what was issued; `daily` only if it was asked for."""
+    """A month's draft, with `issued` when it is what was issued; `daily` reads what each of its days cost."""
 
     draft: InvoiceDraft
     issued: Invoice | None
-    daily: DailyCosts | None
+    daily: Callable[[], DailyCosts]
 
 
-def show_month(
-    session: Session,
-    usage: UsageStore,
-    account: Account,
-    projects: Sequence[Project],
-    month: BillingMonth,
-    at: datetime,
-    *,
-    whole: bool,
-    by_day: bool = False,
-) -> ShownMonth:
-    """Return what a reader of these projects is shown of a month at a moment; `whole` when they may see the account.
+def show_month(session: Session, usage: UsageStore, payer: Payer, month: BillingMonth, at: datetime) -> ShownMonth:
+    """Return what a reader of the payer's projects is shown of a month at a moment.
 
     Raises `Invalid` for a month that has not begun.
     """
-    issued = invoices_of_month(session, [account.id], month).get(account.id)
+    issued = invoices_of_month(session, [payer.account.id], month).get(payer.account.id)
     if issued is None or issued.issued_at is None or at < issued.issued_at:
-        return begin_open_month(session, usage, account, projects, month, at, whole=whole, by_day=by_day)()
-    draft = draft_of(issued, account.code)
-    if not whole:
-        draft = narrowed(draft, [project.code for project in projects])
-    through = issued.usage_through
-    daily = costs_by_day(usage, account.id, projects, draft, at, through, whole=whole) if by_day else None
-    return ShownMonth(draft, issued, daily)
+        return begin_open_month(session, usage, payer, month, at)()
+    draft = draft_issued(issued, payer)
+    return ShownMonth(draft, issued, partial(costs_by_day, usage, payer, draft, at, issued.usage_through))
 
 
 def begin_open_month(
-    session: Session,
-    usage: UsageStore,
-    account: Account,
-    projects: Sequence[Project],
-    month: BillingMonth,
-    at: datetime,
-    *,
-    whole: bool,
-    by_day: bool = False,
+    session: Session, usage: UsageStore, payer: Payer, month: BillingMonth, at: datetime, *, by_day: bool = False
 ) -> Callable[[], ShownMonth]:
     """Begin to read a month that is not issued, and return what waits for it and returns what `show_month` does.
 
-    Raises `Invalid` for a month that has not begun.
+    With `by_day` its days are read beside it. Raises `Invalid` for a month that has not begun.
     """
-    products = current_catalog(session)
-    ahead = read_ahead(usage, account.id, products, Frame(month, zone_of(account)), at) if by_day and whole else None
-    drafts = begin_drafts(session, usage, [Payer(account, projects, whole)], month, at, products=products)
+    account, products = payer.account, current_catalog(session)
+    ahead = None
+    if by_day and payer.whole:
+        ahead = read_ahead(usage, account.id, products, Frame(month, zone_of(account)), at)
+    drafts = begin_drafts(session, usage, [payer], month, at, products=products)
 
     def end() -> ShownMonth:
         draft = drafts()[0].draft
-        daily = costs_by_day(usage, account.id, projects, draft, at, whole=whole, ahead=ahead) if by_day else None
-        return ShownMonth(draft, None, daily)
+        return ShownMonth(draft, None, partial(costs_by_day, usage, payer, draft, at, ahead=ahead))
 
     return end
+
+
+def draft_issued(issued: Invoice, payer: Payer) -> InvoiceDraft:
+    """Return the draft of an issued month, narrowed to the payer's projects unless they are the whole account."""
+    draft = draft_of(issued, payer.account.code)
+    return draft if payer.whole else narrowed(draft, [project.code for project in payer.projects])

@@ -21,7 +21,7 @@ from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
 from meterbook.core.rating import Part, Waiver
 from meterbook.core.terms import Use
-from meterbook.invoicing.draft import draft_month
+from meterbook.invoicing.draft import Payer, draft_month
 from meterbook.invoicing.queries import draft_of, line_of_row
 from meterbook.invoicing.tables import Invoice, InvoiceLine
 from meterbook.invoicing.usage_shown import IssuedMonth
@@ -44,7 +44,7 @@ def show_project(
     every reader of the project; sums and settlement are not this project's.
     """
     if issued is None:
-        return draft_month(session, usage, account, [project], month, at)
+        return draft_month(session, usage, Payer(account, [project], whole=False), month, at)
     invoice = session.get_one(Invoice, issued.invoice_id)
     rows = session.scalars(
         select(InvoiceLine)

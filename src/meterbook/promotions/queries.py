@@ -80,6 +80,8 @@ def redeemed(session: Session, account_ids: Collection[int]) -> dict[int, list[t
 
 def credits_by_id(session: Session, ids: Collection[int]) -> dict[int, CreditRow]:
     """Return credits by id."""
+    if not ids:
+        return {}
     return {row.id: row for row in session.scalars(select(CreditRow).where(CreditRow.id.in_(ids)))}
 
 

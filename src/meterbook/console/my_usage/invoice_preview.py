@@ -20,6 +20,7 @@ from meterbook.console.my_usage.present_bill import BillTable, Scope, labels_of
 from meterbook.console.my_usage.present_preview import present_preview
 from meterbook.console.sheet import sheet
 from meterbook.errors import Invalid
+from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.show import ShownMonth
 
 router = APIRouter(include_in_schema=False)
@@ -42,7 +43,7 @@ def invoice_preview(
     shown = _shown(at, projects, state, by_day=not is_swap)
     preview = present_preview(
         shown.draft,
-        shown.daily,
+        None if is_swap else shown.daily(),
         state,
         Scope(len(projects), at.sees_account),
         at.language,
@@ -83,6 +84,6 @@ def bill_sheet(at: AccountPage, table: BillTable, name: str) -> Response:
 def _shown(at: AccountPage, projects: Sequence[Project], state: PreviewState, *, by_day: bool) -> ShownMonth:
     usage, remembered = at.request.app.state.usage, at.request.app.state.remembered
     shown: ShownMonth = remembered.show(
-        at.session, usage, at.account, projects, state.month, at.now, whole=at.sees_account, by_day=by_day
+        at.session, usage, Payer(at.account, projects, at.sees_account), state.month, at.now, by_day=by_day
     )
     return shown

@@ -27,6 +27,7 @@ from meterbook.core.invoice import InvoiceDraft
 from meterbook.invoicing.applied import applied_promotions
 from meterbook.invoicing.changes import greatest_changes, with_days
 from meterbook.invoicing.debt import debt_of
+from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.queries import issued_invoices, standing_of
 from meterbook.invoicing.same_hours import same_hours
 from meterbook.payments.balance import balance_standing
@@ -48,21 +49,22 @@ def first_page(at: OfAccount) -> Response:
 def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> Response:
     """Show what a month comes to, beside the same hours of the month before and what the account owes."""
     usage, remembered = at.request.app.state.usage, at.request.app.state.remembered
-    projects, whole, asked = at.projects(), at.sees_account, at.month(month)
-    read = remembered.begin(at.session, usage, at.account, projects, asked, at.now, whole=whole, by_day=True)
-    dues = _dues(at) if whole else None
+    payer = Payer(at.account, at.projects(), at.sees_account)
+    read = remembered.begin(at.session, usage, payer, at.month(month), at.now, by_day=True)
+    dues = _dues(at) if payer.whole else None
     shown = read()
-    before = same_hours(at.session, usage, at.account, projects, shown.draft.frame, at.now, remembered, whole=whole)
+    before = same_hours(at.session, usage, payer, shown.draft.frame, at.now, remembered)
     changes = greatest_changes(shown.draft, before.draft) if before.has_usage else []
-    dated = usage.begin(partial(with_days, changes, usage, at.account, projects, shown.draft))
+    dated = usage.begin(partial(with_days, changes, usage, payer, shown.draft))
     account = _account(at, dues, shown.draft) if dues else None
     page = present_overview(
         at,
         shown,
         before,
+        shown.daily(),
         dated.result(),
         product_positions(at.session),
-        len(projects),
+        len(payer.projects),
         account=account,
         may_send=at.reader.access.administered_projects(at.account.id) != NONE,
     )

@@ -31,6 +31,7 @@ from meterbook.errors import Busy, Invalid, MeterbookError, NotFound, Refused
 from meterbook.idempotency import Answer, once
 from meterbook.invoicing.applied import AppliedPromotion, applied_promotions
 from meterbook.invoicing.debt import debt_of
+from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.show import show_month
 from meterbook.payments.apply_code import apply_code
 from meterbook.payments.gateways.open import open_card_gateway
@@ -239,7 +240,7 @@ def _preview(at: AccountPage, projects: list[Project], applied: list[AppliedProm
     if all(each.promotion.kind == PromotionKind.credit or each.standing == "upcoming" for each in applied):
         return None
     usage, month = at.request.app.state.usage, at.this_month()
-    return show_month(at.session, usage, at.account, projects, month, at.now, whole=True).draft
+    return show_month(at.session, usage, Payer(at.account, projects, whole=True), month, at.now).draft
 
 
 def _settings(at: AccountPage) -> Settings:

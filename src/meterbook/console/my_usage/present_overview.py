@@ -13,6 +13,7 @@ from decimal import Decimal
 from meterbook.console.account_page import AccountPage
 from meterbook.console.chart import Chart, colour_of, present_chart
 from meterbook.console.my_usage.present_bill import Scope
+from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, BillingZone
@@ -126,20 +127,20 @@ def present_overview(
     at: AccountPage,
     shown: ShownMonth,
     before: SameHours,
+    daily: DailyCosts,
     changes: Sequence[Change],
     positions: Mapping[str, int],
     project_count: int,
     account: AccountFigures | None,
     may_send: bool,
 ) -> Overview:
-    """Present a month beside the same hours of the one before; `positions` gives each product's place in the catalog.
+    """Present a month beside the same hours of the one before; `daily` are its days, `positions` the products' places.
 
     `account` are the figures of a reader of the account's billing, `may_send` whether they may make a key for usage.
     """
     draft, zone = shown.draft, shown.draft.frame.zone
     month, current = draft.frame.month, at.this_month()
     is_open = draft.until < draft.frame.ends_at
-    assert shown.daily is not None, "the days were asked for"
     return Overview(
         month=month,
         previous=month.previous(),
@@ -160,11 +161,11 @@ def present_overview(
         account=account,
         changes=tuple(_row(change, at, month, positions) for change in changes),
         chart=present_chart(
-            shown.daily,
+            daily,
             at.language,
             positions,
             zone.local(at.now).date() if is_open else None,
-            before=before.daily,
+            before=before.daily(),
             href=lambda day: at.href("/usage", **{"from": day, "until": day, "open": day}),
         ),
     )

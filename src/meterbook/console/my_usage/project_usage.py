@@ -25,6 +25,7 @@ from meterbook.console.my_usage.present_bill import BillTable, labels_of
 from meterbook.console.my_usage.present_project_usage import present_project_usage
 from meterbook.core.period import BillingMonth
 from meterbook.errors import Invalid
+from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.project_use import ProjectUse, project_use
 
 router = APIRouter(include_in_schema=False)
@@ -74,11 +75,9 @@ def _use(at: AccountPage, projects: Sequence[Project], month: BillingMonth) -> P
     return project_use(
         at.session,
         at.request.app.state.usage,
-        at.account,
+        Payer(at.account, projects if at.sees_account else at.projects("billing"), at.sees_account),
         projects,
-        projects if at.sees_account else at.projects("billing"),
         month,
         at.now,
-        whole=at.sees_account,
-        remembered=at.request.app.state.remembered,
+        at.request.app.state.remembered,
     )
