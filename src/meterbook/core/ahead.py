@@ -37,14 +37,14 @@ class Ahead:
 
     def quantity(self, use: Use) -> tuple[int, int]:
         """Return what a use comes to by the month's end, as a ratio not in lowest terms, which take a while to find."""
-        parts, pace = use.parts, use.pace
-        used = parts[0].quantity
-        numerator, denominator = used.numerator, used.denominator
-        if len(parts) > 1:
-            for part in parts[1:]:
-                above, below = part.quantity.numerator, part.quantity.denominator
-                numerator, denominator = numerator * below + above * denominator, denominator * below
-        billionths = sum([half_up_whole(pace, hours * _ONE) for _, _, hours in self._from(parts[-1].ends_at)])
+        _, _, parts, pace = use
+        numerator, denominator = parts[0].quantity.as_integer_ratio()
+        for place in range(1, len(parts)):
+            above, below = parts[place].quantity.as_integer_ratio()
+            numerator, denominator = numerator * below + above * denominator, denominator * below
+        billionths = 0
+        for _, _, hours in self._from(parts[-1].ends_at):
+            billionths += half_up_whole(pace, hours * _ONE)
         return numerator * _ONE + billionths * denominator, denominator * _ONE
 
     def _from(self, start: datetime) -> list[tuple[datetime, datetime, int]]:

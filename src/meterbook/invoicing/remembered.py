@@ -107,7 +107,8 @@ class RememberedMonths:
 
 
 def _key(issued: Invoice, payer: Payer, until: datetime | None) -> _Key:
-    ids = tuple([project.id for project in payer.projects])
+    # a project that came since has no part in what was issued
+    ids = None if payer.whole else tuple([project.id for project in payer.projects])
     return issued.id, issued.number, issued.usage_through, payer.whole, until, ids
 
 
