@@ -5,6 +5,7 @@ import gc
 import html
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -166,6 +167,30 @@ def test_a_price_change_and_a_trial_divide_the_month_on_the_accounts_clocks(clie
     assert "15:00" not in day.replace("Jul 20 15:00", "")
 
 
+def test_a_line_of_a_part_of_the_month_opens_that_part(client: Browser) -> None:
+    told = client.get("/api/v1/invoices/preview?account=hanok&month=2026-07", headers=client.key).json()
+    lines = [line for group in told["groups"] for line in group["lines"]]
+    bill = client.get("/invoice-preview?account=hanok&month=2026-07&open=*").text
+    opened = [html.unescape(href) for href in re.findall(r'href="(/metering[^"]+)"', bill)]
+    assert len(opened) == len(lines) == 3
+    for path, line in zip(opened, lines, strict=True):
+        starts_at = datetime.fromisoformat(line["from"]).astimezone(UTC)
+        assert f"part={starts_at:%Y-%m-%dT%H:%M}Z" in path.replace("%3A", ":")
+        text = shown(client, path)
+        assert f"Total time {Decimal(line['unit_hours']):,f} h" in text
+        assert "Whole month" in text
+        for sheet in ("days", "hours"):
+            rows = rows_of(client.get(path.replace("/metering?", f"/metering/{sheet}.csv?")))
+            assert sum(Decimal(row["Total time"]) for row in rows) == Decimal(line["unit_hours"])
+    assert "Jul 1 00:00 – Jul 4 10:00 Whole month" in shown(client, opened[0])  # noqa: RUF001
+    inside = client.get(f"{opened[0]}&day=2026-07-04").text
+    assert 'name="part" value="2026-06-30T15:00Z"' in inside
+    assert "10:00 – 11:00" not in words(client.get(f"{opened[0]}&open=*"))  # noqa: RUF001
+    whole = client.get("/metering?account=hanok&project=hanok-app&product=server&month=2026-07").text
+    assert [html.unescape(href) for href in re.findall(r'href="([^"]+part=[^"]+)"', whole)] == opened
+    assert "Whole month" not in whole
+
+
 def test_an_issued_month_shows_what_was_billed_and_where_the_rest_went(client: Browser) -> None:
     invoice = invoice_of(client)
     text = shown(client, f"{WEB}&product=server&month=2026-06&open=2026-06-05")
@@ -239,6 +264,8 @@ def test_without_the_permission_it_does_not_exist(client: Browser, email: str) -
         ("product=server&day=2026-07-32", 400),
         ("product=server&day=tomorrow", 400),
         ("product=server&hour=2026-07-09", 400),
+        ("product=server&part=2026-07-09T14:00Z", 404),
+        ("product=server&part=july", 400),
         ("product=server&hour=2026-07-09T14:30Z", 404),
         ("product=server&hour=2026-06-09T14:00Z", 404),
         ("product=server&hour=2026-07-09T14:00Z&after=x", 400),

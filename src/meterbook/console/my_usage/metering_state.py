@@ -58,6 +58,11 @@ class MeteringState:
         """Return the state that shows one day alone, or (None) all of them, closed."""
         return MeteringState(self.path, self.about, day)
 
+    def of_part(self, start: datetime | None) -> MeteringState:
+        """Return the state that shows the part of the month that starts then, or (None) the whole month."""
+        about = tuple((name, value) for name, value in self.about if name != "part")
+        return MeteringState(self.path, about if start is None else (*about, ("part", written_hour(start))))
+
     def with_all(self, is_open: bool) -> MeteringState:
         """Return the state with all days, all of them open or closed."""
         return MeteringState(self.path, self.about, None, frozenset({EVERYTHING} if is_open else ()))
@@ -100,15 +105,25 @@ def metering_asked(
     after: Annotated[str, Query(max_length=60)] = "",
 ) -> MeteringAsked:
     """Read an address; raises `Invalid` for a day or an hour that is none."""
-    return MeteringAsked(day_in(day, "day"), opened_in(open), _hour_in(hour), after)
+    return MeteringAsked(day_in(day, "day"), opened_in(open), hour_in(hour, "hour"), after)
 
 
 def metering_href(
-    account: str, project: str, product: str, month: BillingMonth, day: date | None = None, hour: datetime | None = None
+    account: str,
+    project: str,
+    product: str,
+    month: BillingMonth,
+    day: date | None = None,
+    hour: datetime | None = None,
+    part: datetime | None = None,
 ) -> str:
-    """Return the address of the window of a product in a project's month, at once on a day or an hour (UTC) of it."""
+    """Return the address of the window of a product in a project's month, at once on a day or an hour (UTC) of it.
+
+    `part` is the start of a part of the month that is charged apart, to which the window then keeps.
+    """
     about = {"account": account, "project": project, "product": product, "month": str(month)}
-    return MeteringState(METERING, tuple(about.items()), day, hour=hour).href()
+    state = MeteringState(METERING, tuple(about.items()), day, hour=hour)
+    return (state if part is None else state.of_part(part)).href()
 
 
 def day_in(text: str, field: str) -> date | None:
@@ -132,7 +147,8 @@ def written_hour(hour: datetime) -> str:
     return f"{hour.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 
-def _hour_in(text: str) -> datetime | None:
+def hour_in(text: str, field: str) -> datetime | None:
+    """Read an hour of an address ("2026-10-09T14:00Z"), None for none. Raises `Invalid`."""
     if not text:
         return None
     try:
@@ -140,4 +156,4 @@ def _hour_in(text: str) -> datetime | None:
             raise ValueError(text)
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Invalid(f"{text!r} is not an hour such as 2026-10-09T14:00Z", field="hour") from None
+        raise Invalid(f"{text!r} is not an hour such as 2026-10-09T14:00Z", field=field) from None

@@ -14,8 +14,9 @@ from fractions import Fraction
 from typing import Final
 
 from meterbook.accounts.tables import Project
-from meterbook.console.address import PreviewState, address_of
+from meterbook.console.address import PreviewState
 from meterbook.console.chart import colour_of
+from meterbook.console.my_usage.metering_state import metering_href
 from meterbook.core.average import average_cost
 from meterbook.core.invoice import Adjustment, Group, InvoiceDraft, Line
 from meterbook.core.money import Money
@@ -261,7 +262,7 @@ class BillTable:
             code=charge.product.code if not self._by_product and name in self._shared_names else None,
             colour=None if self._by_product else colour_of(charge.product.code, self._positions),
             metered_units=line.metered_units,
-            metered_href=self._metering(line) if may_see else None,
+            metered_href=self._metering(line, charge.starts_at if partial else None) if may_see else None,
             unit=charge.product.unit,
             total_time=charge.quantity if line.is_time_based else None,
             average_cost=average_cost_of(line) if may_see else None,
@@ -279,14 +280,9 @@ class BillTable:
         name = late.project.name if self._by_product else late.product.name_in(self.language)
         return BillAdjustment(name, late.month, late.formula, late.amount)
 
-    def _metering(self, line: Line) -> str:
-        return address_of(
-            "/metering",
-            account=self.state.account,
-            project=line.project.code,
-            product=line.charge.product.code,
-            month=self.state.month,
-        )
+    def _metering(self, line: Line, part: datetime | None) -> str:
+        product = line.charge.product.code
+        return metering_href(self.state.account, line.project.code, product, self.state.month, part=part)
 
 
 def labels_of(projects: Sequence[Project]) -> dict[str, str]:

@@ -90,6 +90,7 @@ class ShownPart:
     until_at: datetime
     waiver: Waiver | None
     used: Quantity
+    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,14 @@ class Figure:
     until: datetime
     is_final: bool
 
+    @property
+    def part(self) -> tuple[datetime, datetime] | None:
+        """The part of the month that it is, on the account's clocks; None for a whole month."""
+        whole = self.month.starts_at(self.zone), self.month.ends_at(self.zone)
+        if (self.starts_at, self.ends_at) == whole:
+            return None
+        return self.zone.local(self.starts_at), self.zone.local(self.ends_at)
+
 
 @dataclass(frozen=True, slots=True)
 class MeteringWindow:
@@ -141,6 +150,12 @@ class MeteringWindow:
     def kind(self) -> MeterKind:
         """How the product is metered, which decides what is shown."""
         return self.figure.meter.kind
+
+    @property
+    def whole_href(self) -> str | None:
+        """Where the whole month is, of a part of it."""
+        is_part = any(name == "part" for name, _ in self.state.about)
+        return self.state.of_part(None).href() if is_part else None
 
     @property
     def all_open(self) -> bool:
@@ -173,7 +188,7 @@ def present_metering(
         figure=figure,
         used=quantity_of(meter, on_screen if state.day else windows),
         data_through=zone.local(max(last_hours) + HOUR) if last_hours else None,
-        parts=() if state.day or len(parts) < 2 else tuple(_part(each, figure, windows) for each in parts),
+        parts=() if state.day or len(parts) < 2 else tuple(_part(each, figure, windows, state) for each in parts),
         days=tuple(_day(day, by_day[day], by_hour, days, figure, state) for day in shown_days),
         choices=tuple(days),
         events=None,
@@ -246,11 +261,12 @@ def shown_resources(named: tuple[SeenResource, ...], kind: MeterKind, zone: Bill
     )
 
 
-def _part(part: MonthPart, figure: Figure, windows: Sequence[UsageWindow]) -> ShownPart:
+def _part(part: MonthPart, figure: Figure, windows: Sequence[UsageWindow], state: MeteringState) -> ShownPart:
     inside = [window for window in windows if part.starts_at <= window.starts_at < part.ends_at]
     zone = figure.zone
     used = quantity_of(figure.meter, inside)
-    return ShownPart(zone.local(part.starts_at), zone.local(part.ends_at), part.waiver, used)
+    href = state.of_part(part.starts_at).href()
+    return ShownPart(zone.local(part.starts_at), zone.local(part.ends_at), part.waiver, used, href)
 
 
 def _day(
