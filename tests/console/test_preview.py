@@ -104,8 +104,9 @@ def test_products_are_found_by_name(client: Browser) -> None:
 def test_metered_units_open_their_hours_and_a_product_says_why_not(client: Browser) -> None:
     page = client.get("/invoice-preview?month=2026-06&open=shop")
     hrefs = [html.unescape(each) for each in re.findall(r'<a class="metered" href="([^"]+)" data-window', page.text)]
-    products = ["server", "server", "calls", "logs"]
-    assert hrefs == [f"/metering?account=acme&project=shop&product={each}&month=2026-06" for each in products]
+    month = "/metering?account=acme&project=shop&product={}&month=2026-06"
+    parts = [f"{month.format('server')}&part=2026-06-{day}T00%3A00Z" for day in ("01", "16")]
+    assert hrefs == [*parts, month.format("calls"), month.format("logs")]
     by_product = client.get("/invoice-preview?month=2026-06&by=product&open=server")
     assert "5 projects" in by_product.text
     assert "Several projects make up this row, so its hours do not open together." in by_product.text
