@@ -14,6 +14,7 @@ from meterbook.accounts.add_account import add_account
 from meterbook.accounts.add_member import add_member, change_member, remove_member
 from meterbook.accounts.add_project import add_project
 from meterbook.accounts.add_user import add_user
+from meterbook.accounts.change_account import change_account
 from meterbook.accounts.change_project import change_project
 from meterbook.accounts.queries import (
     account_of,
@@ -223,6 +224,25 @@ def test_a_project_changes_only_in_what_is_given(world: World) -> None:
     with pytest.raises(Invalid, match="start of an hour"):
         change(trial_until=trial + timedelta(minutes=1))
     assert account_of(session, project).code == "acme"
+
+
+def test_an_account_changes_only_in_what_is_given(world: World) -> None:
+    session, account = world.session, world.acme
+    fixed = (account.code, account.currency, account.time_zone, account.rounding)
+    change_account(session, account, name="Acme Ltd", language="ko", billing_email="Pay@Acme.example")
+    change_account(session, account, tax_percent=Decimal("8.25"), tax_class="reverse_charge")
+    session.expire_all()
+    assert (account.name, account.language, account.billing_email) == ("Acme Ltd", "ko", "pay@acme.example")
+    assert (account.tax_percent, account.tax_class) == (Decimal("8.25"), "reverse_charge")
+    for wrong in ({"name": " "}, {"language": "fr"}, {"tax_percent": Decimal(101)}, {"tax_class": "none"}):
+        with pytest.raises(Invalid) as refusal:
+            change_account(session, account, billing_email=None, **wrong)  # type: ignore[arg-type]  # of many types
+        assert refusal.value.details["field"] == next(iter(wrong))
+    assert account.billing_email == "pay@acme.example"
+    change_account(session, account, billing_email=None)
+    session.expire_all()
+    assert (account.name, account.billing_email) == ("Acme Ltd", None)
+    assert fixed == (account.code, account.currency, account.time_zone, account.rounding)
 
 
 def test_an_account_has_a_limit_of_projects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,7 @@ OPERATOR: Final[Pages] = {
     "accounts": (STAFF, "/operator/accounts"),
     "new account": (STAFF, "/operator/new-account"),
     "account": (STAFF, "/operator/accounts/acme"),
+    "terms of an account": (STAFF, "/operator/accounts/saebom/terms"),
     "account that owes": (STAFF, "/operator/accounts/{code}"),
     "record a payment": (STAFF, "/operator/accounts/acme/record-payment"),
     "top up": (STAFF, "/operator/accounts/saebom/top-up"),

@@ -246,6 +246,33 @@ def test_an_account_is_not_added_with_a_wrong_field(
         assert not session.query(Account).filter_by(code="refused").count()
 
 
+def test_the_terms_of_an_account_are_changed_for_months_to_come(staff: Browser, office: Office) -> None:
+    code = office.account()
+    number = office.issued(code, "10").number
+    path = f"/operator/accounts/{code}/terms"
+    assert f'href="{path}"' in staff.get(f"/operator/accounts/{code}").text
+    page = staff.get(path)
+    assert 'value="10"' not in page.text
+    fields = {"name": SCRIPT, "language": "ko", "tax_percent": "12.5", "tax_class": "standard"}
+    refused = send(staff, page, path, **fields, billing_email="nowhere")
+    assert refused.status_code == 422
+    assert 'id="wrong-billing_email"' in refused.text
+    assert 'value="12.5"' in refused.text
+    assert "한국어" not in words(staff.get(f"/operator/accounts/{code}"))
+    page = staff.get(done(send(staff, page, path, **fields, billing_email="pay@story.example")))
+    assert "The account is changed" in words(page)
+    assert "12.5%, Standard" in words(page)
+    assert "한국어" in words(page)
+    assert "pay@story.example" in words(page)
+    assert "<script>alert" not in page.text
+    office.use(code, "100", "2027-07-01T00:00:00Z")
+    told = staff.get(f"/api/v1/invoices/preview?account={code}&month=2027-07", headers=staff.key).json()
+    assert (told["tax"][0]["rate"], told["total"]) == ("12.5", "112.50")
+    invoice = staff.get(f"/api/v1/invoices/{number}", headers=staff.key).json()
+    assert invoice["total"] == "10.00"
+    assert staff.get("/operator/accounts/nobody/terms").status_code == 404
+
+
 def test_an_account_that_is_there_is_not_changed_by_adding_it(staff: Browser, office: Office) -> None:
     code = office.account()
     page = staff.get("/operator/new-account")

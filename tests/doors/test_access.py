@@ -76,6 +76,7 @@ SAMPLES = {
     ("POST", "/accounts"): Sample("/accounts", body={"code": "access", "currency": "USD"}),
     ("GET", "/accounts"): Sample("/accounts"),
     ("GET", "/accounts/{code}"): Sample("/accounts/access"),
+    ("PATCH", "/accounts/{code}"): Sample("/accounts/access", body={"language": "en"}),
     ("POST", "/projects"): Sample("/projects", body={"account": "access", "code": "alpha"}),
     ("GET", "/projects"): Sample("/projects", {"account": "access"}),
     ("PATCH", "/projects/{code}"): Sample("/projects/alpha", body={"name": "alpha"}),

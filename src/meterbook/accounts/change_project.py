@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import Enum
-from typing import Final, Literal
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.unchanged import SAME, Unchanged
 from meterbook.core.roles import Plan
-
-
-class Unchanged(Enum):
-    """The type of `SAME`: the argument was not given, which for a trial differs from None."""
-
-    same = "same"
-
-
-SAME: Final = Unchanged.same
 
 
 def change_project(

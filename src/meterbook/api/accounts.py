@@ -9,8 +9,10 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from meterbook.accounts.add_account import add_account
+from meterbook.accounts.change_account import change_account
 from meterbook.accounts.queries import account_by_code, currency_of, visible_accounts
 from meterbook.accounts.tables import Account
+from meterbook.accounts.unchanged import SAME
 from meterbook.api.paging import Cursor, Limit, after, page
 from meterbook.api.permission import Config, Now, Operator, Reader, Transaction
 from meterbook.api.shapes import Json, answer, instant
@@ -34,6 +36,18 @@ class NewAccount(BaseModel):
     tax_class: TaxClass = Field(TaxClass.standard, description="All but standard pay no tax; invoices say why.")
     rounding: Rounding | None = Field(None, description="The currency's own custom if left out.")
     billing_email: str | None = None
+
+
+class AccountChange(BaseModel):
+    """What to change of an account; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    language: Literal["en", "ko", "ja"] | None = None
+    tax_percent: Decimal | None = Field(None, description='Percent, such as "10".')
+    tax_class: TaxClass | None = None
+    billing_email: str | None = Field(None, description="null takes it away.")
 
 
 @router.post("/accounts", status_code=201, summary="Add an account")
@@ -67,6 +81,21 @@ def get_accounts(session: Transaction, access: Reader, limit: Limit = 100, curso
 def get_account(code: str, session: Transaction, access: Reader) -> Response:
     """Return one account."""
     return answer(_shape(account_by_code(session, code, access)))
+
+
+@router.patch("/accounts/{code}", summary="Change an account")
+def patch_account(code: str, body: AccountChange, session: Transaction, access: Operator) -> Response:
+    """Change an account's name, language, tax or billing email, for every month that is not drafted yet."""
+    account = change_account(
+        session,
+        account_by_code(session, code, access),
+        name=body.name,
+        language=body.language,
+        tax_percent=body.tax_percent,
+        tax_class=body.tax_class,
+        billing_email=body.billing_email if "billing_email" in body.model_fields_set else SAME,
+    )
+    return answer(_shape(account))
 
 
 def _shape(account: Account) -> Json:

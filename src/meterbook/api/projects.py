@@ -10,9 +10,10 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from meterbook.accounts.add_project import add_project
-from meterbook.accounts.change_project import SAME, change_project
+from meterbook.accounts.change_project import change_project
 from meterbook.accounts.queries import account_by_code, account_of, project_by_code, visible_projects
 from meterbook.accounts.tables import Project
+from meterbook.accounts.unchanged import SAME
 from meterbook.api.paging import Cursor, Limit, after, page
 from meterbook.api.permission import Now, Operator, Reader, Transaction
 from meterbook.api.scope import AccountCode, account_of_caller

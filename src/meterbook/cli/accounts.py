@@ -56,6 +56,36 @@ def add_account(
     _add("/accounts", body, data_dir, as_json, f"Account {code} is there.")
 
 
+@account.command("change")
+def change_account(
+    code: Code,
+    name: Annotated[str | None, typer.Option(help="The name people read.")] = None,
+    language: Annotated[str | None, typer.Option(help="en, ko or ja: of invoices and mails.")] = None,
+    tax_percent: Annotated[str | None, typer.Option(help="Percent of tax on the net, such as 10.")] = None,
+    tax_class: Annotated[
+        str | None, typer.Option(help="standard, or for no tax: zero_rated, reverse_charge, exempt.")
+    ] = None,
+    billing_email: Annotated[str | None, typer.Option(help='Where invoices go; "" takes it away.')] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is given of an account, for every month that is not drafted yet."""
+    from meterbook.cli.client import connected
+
+    given = {"name": name, "language": language, "tax_percent": tax_percent, "tax_class": tax_class}
+    body: dict[str, object] = {field: value for field, value in given.items() if value is not None}
+    if billing_email is not None:
+        body["billing_email"] = billing_email or None
+    if not body:
+        raise Invalid("Say what to change, such as --tax-percent 10.", "missing-option")
+    with connected(data_dir) as client:
+        changed = client.patch(f"/accounts/{code}", body)
+    if as_json:
+        print_json(changed)
+    else:
+        typer.echo(f"Account {code} is changed.")
+
+
 @account.command("list")
 def list_accounts(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List accounts by code."""

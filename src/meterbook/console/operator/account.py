@@ -5,11 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from meterbook.accounts.change_account import change_account
 from meterbook.accounts.queries import currency_of, payment_information_of, zone_of
 from meterbook.accounts.tables import Account
 from meterbook.console.address import address_of
-from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage
-from meterbook.core.money import Money
+from meterbook.console.operator.fields import Fields, Form, Sent, fields_of
+from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to
+from meterbook.console.requests import Posted
+from meterbook.core.money import Money, plain
 from meterbook.core.period import BillingMonth
 from meterbook.errors import NotFound
 from meterbook.invoicing.account_standings import AccountStanding, account_standing
@@ -70,6 +73,40 @@ def show_account(at: AsOperator, code: str, invoices: int = 0, payments: int = 0
             for key in ("overview", "invoice-preview", "usage", "billing-history", "payment-information")
         ],
         month=month,
+    )
+
+
+@router.get("/accounts/{code}/terms")
+def show_terms(at: AsOperator, code: str) -> Response:
+    """Show the form of an account's terms as they stand."""
+    account = at.account(code)
+    names = ("name", "language", "tax_class", "billing_email")
+    stands = fields_of(
+        [*((name, getattr(account, name)) for name in names), ("tax_percent", plain(account.tax_percent))]
+    )
+    return at.show("change_account.html", HERE, account=account, form=Form(stands))
+
+
+@router.post("/accounts/{code}/terms")
+def post_terms(at: AsOperator, _posted: Posted, sent: Sent, code: str) -> Response:
+    """Change an account's terms."""
+    account = at.account(code)
+    try:
+        at.attempt(lambda: _changed(at, account, sent))
+    except Problems as problem:
+        return at.show_again("change_account.html", HERE, sent, problem, account=account)
+    return led_to(f"{HOME}/accounts/{account.code}", "account-changed")
+
+
+def _changed(at: OperatorPage, account: Account, sent: Fields) -> Account:
+    return change_account(
+        at.session,
+        account,
+        name=sent.text("name", 400),
+        language=sent.text("language", 10),
+        tax_percent=sent.decimal("tax_percent"),
+        tax_class=sent.text("tax_class", 40),
+        billing_email=sent.text("billing_email", 400) or None,
     )
 
 
