@@ -186,6 +186,8 @@ def test_a_line_of_a_part_of_the_month_opens_that_part(client: Browser) -> None:
     inside = client.get(f"{opened[0]}&day=2026-07-04").text
     assert 'name="part" value="2026-06-30T15:00Z"' in inside
     assert "10:00 – 11:00" not in words(client.get(f"{opened[0]}&open=*"))  # noqa: RUF001
+    no_cores = client.get(opened[0].replace("product=server", "product=apm"))
+    assert "Nothing was metered in this part of the month." in words(no_cores)
     whole = client.get("/metering?account=hanok&project=hanok-app&product=server&month=2026-07").text
     assert [html.unescape(href) for href in re.findall(r'href="([^"]+part=[^"]+)"', whole)] == opened
     assert "Whole month" not in whole
