@@ -2,18 +2,20 @@
 
 Twelve months are closed, so that an invoice has 3,000 lines; then each page is read over HTTP by a person who holds
 the account's billing, and by one who holds that of three of its projects. SIZE=small takes 20 projects.
-The Metering window is read as the script does that opens it.
+The Metering window is read as the script does that opens it. Some pages are read again while events come in, which the
+roll-up does not know yet.
 """
 
 from __future__ import annotations
 
 import gzip
 import http.client
+import json
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from sqlalchemy import text
 
 from bench.figures import SMALL, Figure, say
 from bench.furnish import ROWS, arrow_stream, pour, repeated, roll_up
-from bench.load import CATALOG, TYPES, percentile_ms, serving_as_it_is
+from bench.load import CATALOG, TYPES, event, fresh, percentile_ms, post, serving_as_it_is
 from meterbook.accounts.add_member import add_member
 from meterbook.accounts.add_user import add_user
 from meterbook.accounts.prove import prove_local
@@ -46,6 +48,8 @@ LONGEST_SECONDS = 20.0  # of reading one page
 TARGET_MS = 100
 TARGET_WINDOW_MS = 50
 TARGET_FIRST_LOAD_BYTES = 150_000
+BURST = 300  # events that come in before each reading of these:
+LIVE = ("overview", "usage", "invoice preview", "metering window")
 PASSWORD = "a password of the bench"
 ALL, SOME = "all@bench.example", "some@bench.example"
 _ZONE = billing_zone("UTC")
@@ -57,11 +61,14 @@ def run(folder: Path) -> list[Figure]:
     folder.mkdir(parents=True)
     command = [sys.executable, "-m", "bench.console", str(folder)]
     subprocess.run(command, check=True)
-    with serving_as_it_is(folder) as (host, port, _, _):
+    with serving_as_it_is(folder) as (host, port, token, _):
         everything = _Reader(host, port, ALL)
-        pages = {name: everything.measure(path) for name, path in _pages(everything.newest_invoice()).items()}
+        addresses = _pages(everything.newest_invoice())
+        pages = {name: everything.measure(path) for name, path in addresses.items()}
         some = _Reader(host, port, SOME)
         pages |= {f"{name}, three projects": some.measure(path) for name, path in _pages(None).items()}
+        agents = _Agents(host, port, token)
+        live = {name: everything.measure(addresses[name], agents.send) for name in LIVE}
     windows = [name for name in pages if name.startswith("metering")]
     return [
         _slowest("slowest page", pages.keys() - windows, pages, TARGET_MS),
@@ -70,6 +77,15 @@ def run(folder: Path) -> list[Figure]:
         *(
             Figure(name=name, value=page["p95_ms"], unit="ms", how=f"p95 of {READS} reads over HTTP")
             for name, page in pages.items()
+        ),
+        *(
+            Figure(
+                name=f"{name}, events coming in",
+                value=page["p95_ms"],
+                unit="ms",
+                how=f"p95 of {READS} reads over HTTP, {BURST} events of as many series acknowledged before each",
+            )
+            for name, page in live.items()
         ),
     ]
 
@@ -152,13 +168,14 @@ class _Reader:
         numbers = re.findall(rb"/invoices/([A-Z]+-\d{4}-\d+)", page)
         return max(numbers).decode() if numbers else "INV-2026-000001"
 
-    def measure(self, path: str) -> dict[str, Any]:
+    def measure(self, path: str, before_each: Callable[[], object] = lambda: None) -> dict[str, Any]:
         """Read a page again and again; a slow one less often."""
         for _ in range(WARM_UP):
             status, _ = self._ask("GET", path)
             assert status == 200, f"{status} from {path}"
         times: list[float] = []
         while len(times) < READS and sum(times) < LONGEST_SECONDS:
+            before_each()
             begun = time.perf_counter()
             self._ask("GET", path)
             times.append(time.perf_counter() - begun)
@@ -188,6 +205,23 @@ class _Reader:
             self._cookies[name] = rest.partition(";")[0]
         self._sent = len(content)
         return answer.status, gzip.decompress(content) if answer.headers["content-encoding"] == "gzip" else content
+
+
+class _Agents:
+    """What sends the account's events, of the present minute."""
+
+    def __init__(self, host: str, port: int, token: str) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=120)
+        body = json.dumps({"scope": "events", "account": "bench"})
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._connection.request("POST", "/api/v1/keys", body, headers)
+        self._key: str = json.loads(self._connection.getresponse().read())["key"]
+
+    def send(self) -> None:
+        """Send one event of each of some series."""
+        now = datetime.now(UTC)
+        events = [event(each, TYPES[each % 3], f"p{each % PROJECTS:04}", now, "1", "r-0") for each in range(BURST)]
+        post(self._connection, self._key, fresh(json.dumps(events).encode()))
 
 
 def _furnish(house: House) -> None:
