@@ -30,6 +30,10 @@ MY_USAGE: Final[Pages] = {
     "invoice preview of a month without usage": (FINANCE, "/invoice-preview?account=acme&month=2020-01"),
     "metering": (FINANCE, "/metering?account=acme&project=shop&product=server&month=2026-11"),
     "metering of a day": (FINANCE, "/metering?account=acme&project=shop&product=apm&month=2026-11&day=2026-11-18"),
+    "metering of a part of the month": (
+        FINANCE,
+        "/metering?account=acme&project=api&product=apm&month=2026-11&part=2026-11-16T00:00Z",
+    ),
     "metering, the events of an hour": (
         FINANCE,
         "/metering?account=acme&project=shop&product=server&month=2026-11&hour=2026-11-18T10:00Z",
