@@ -83,7 +83,7 @@ def run(folder: Path) -> list[Figure]:
                 name=f"{name}, events coming in",
                 value=page["p95_ms"],
                 unit="ms",
-                how=f"p95 of {READS} reads over HTTP, {BURST} events of as many series acknowledged before each",
+                how=f"p95 of {READS} reads over HTTP, {BURST} events acknowledged before each",
             )
             for name, page in live.items()
         ),

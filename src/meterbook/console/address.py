@@ -9,11 +9,13 @@ from urllib.parse import urlencode
 
 from meterbook.core.invoice import GroupBy
 from meterbook.core.period import BillingMonth
+from meterbook.errors import Invalid
 
 HOME: Final = "/"
 PREVIEW: Final = "/invoice-preview"
 PROJECT_USAGE: Final = "/project-usage"
 EVERYTHING: Final = "*"
+_GROUPINGS: Final[dict[str, GroupBy]] = {"project": "project", "product": "product"}
 _LONGEST: Final = 2_000  # characters of a way back
 
 
@@ -91,6 +93,14 @@ def address_of(path: str, **state: object) -> str:
 def _field(name: str, text: str) -> str:
     """Write a field of an address; the links of a page differ in one of theirs."""
     return urlencode([(name, text)], safe=",*")
+
+
+def grouping_in(text: str) -> GroupBy:
+    """Read how an address groups an invoice. Raises `Invalid`."""
+    found = _GROUPINGS.get(text)
+    if found is None:
+        raise Invalid("The invoice is grouped by project or by product.", field="by")
+    return found
 
 
 def opened_in(text: str) -> frozenset[str]:

@@ -37,10 +37,10 @@ class Ahead:
 
     def quantity(self, use: Use) -> tuple[int, int]:
         """Return what a use comes to by the month's end, as a ratio not in lowest terms, which take a while to find."""
-        _, _, parts, pace = use
+        parts, pace = use.parts, use.pace
         numerator, denominator = parts[0].quantity.as_integer_ratio()
-        for place in range(1, len(parts)):
-            above, below = parts[place].quantity.as_integer_ratio()
+        for part in parts[1:]:
+            above, below = part.quantity.as_integer_ratio()
             numerator, denominator = numerator * below + above * denominator, denominator * below
         billionths = 0
         for _, _, hours in self._from(parts[-1].ends_at):

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from meterbook.accounts.queries import payment_information_of
 from meterbook.catalog.queries import current_catalog
-from meterbook.console.address import opened_in
+from meterbook.console.address import grouping_in, opened_in
 from meterbook.console.languages import translations
 from meterbook.console.my_usage.money_words import money_words
 from meterbook.console.my_usage.of_invoice import InvoicePage, Number, OfInvoice
@@ -31,7 +31,7 @@ from meterbook.console.requests import Books, SignedIn
 from meterbook.console.sheet import Cell, sheet
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
-from meterbook.errors import Invalid, NotFound
+from meterbook.errors import NotFound
 from meterbook.invoicing.line_groups import LONGEST_GROUP, PAGE, group_page, lines_of_groups
 from meterbook.invoicing.paper import credit_note_pdf, invoice_pdf
 from meterbook.invoicing.queries import (
@@ -65,12 +65,10 @@ def invoice(
     done: Text = "",
 ) -> Response:
     """Show an invoice; groups of lines open by their keys, `done` says that a payment was just asked for."""
-    if by not in ("project", "product"):
-        raise Invalid("The invoice is grouped by project or by product.", field="by")
     state = InvoiceState(
         of.at.account.code,
         str(of.invoice.number),
-        by,  # type: ignore[arg-type]  # checked above
+        grouping_in(by),
         opened_in(opened),
         only,
         find.strip() if by == "project" and not only else "",

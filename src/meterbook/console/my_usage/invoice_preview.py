@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from meterbook.accounts.tables import Project
 from meterbook.catalog.queries import product_positions
 from meterbook.console.account_page import AccountPage, OfAccount
-from meterbook.console.address import PREVIEW, PreviewState, opened_in
+from meterbook.console.address import PREVIEW, PreviewState, grouping_in, opened_in
 from meterbook.console.chart import chart_data
 from meterbook.console.formats import formats
 from meterbook.console.languages import translations
@@ -19,7 +19,6 @@ from meterbook.console.my_usage.bill_sheet import bill_columns, bill_rows
 from meterbook.console.my_usage.present_bill import BillTable, Scope, labels_of
 from meterbook.console.my_usage.present_preview import present_preview
 from meterbook.console.sheet import sheet
-from meterbook.errors import Invalid
 from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.show import ShownMonth
 
@@ -69,9 +68,8 @@ def invoice_preview_sheet(at: OfAccount, month: Month = "", by: By = "project", 
 
 def state_of(at: AccountPage, path: str, month: str, by: str, opened: str, wanted: str, page: int) -> PreviewState:
     """Read what the reader looks at. Raises `Invalid` for a grouping or a month that is none."""
-    if by not in ("project", "product"):
-        raise Invalid("The invoice is grouped by project or by product.", field="by")
-    return PreviewState(at.account.code, at.month(month), by, opened_in(opened), wanted.strip(), page, path)  # type: ignore[arg-type]  # checked above
+    grouping = grouping_in(by)
+    return PreviewState(at.account.code, at.month(month), grouping, opened_in(opened), wanted.strip(), page, path)
 
 
 def bill_sheet(at: AccountPage, table: BillTable, name: str) -> Response:

@@ -100,12 +100,12 @@ class MeteringAsked:
 
 def metering_asked(
     day: Annotated[str, Query(max_length=10)] = "",
-    open: Annotated[str, Query(max_length=LONGEST_LIST)] = "",  # noqa: A002 - a field's name
+    opened: Annotated[str, Query(max_length=LONGEST_LIST, alias="open")] = "",
     hour: Annotated[str, Query(max_length=20)] = "",
     after: Annotated[str, Query(max_length=60)] = "",
 ) -> MeteringAsked:
     """Read an address; raises `Invalid` for a day or an hour that is none."""
-    return MeteringAsked(day_in(day, "day"), opened_in(open), hour_in(hour, "hour"), after)
+    return MeteringAsked(day_in(day, "day"), opened_in(opened), hour_in(hour, "hour"), after)
 
 
 def metering_href(

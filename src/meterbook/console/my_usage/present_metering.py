@@ -205,7 +205,7 @@ def present_events(
         back = back.toggled(local.date(), [local.date(), *opened_days(back)])
     return ShownEvents(
         starts_at=local,
-        label=f"{local:%H:%M} – {figure.zone.local(hour + HOUR):%H:%M}",  # noqa: RUF001 - a dash between times
+        label=f"{local:%H:%M} \N{EN DASH} {figure.zone.local(hour + HOUR):%H:%M}",
         rows=tuple((figure.zone.local(each.at), each) for each in rows),
         is_first_page=not state.after,
         first_href=state.at_hour(hour).href(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Final
@@ -15,7 +15,14 @@ from meterbook.accounts.queries import project_by_code
 from meterbook.accounts.tables import Project
 from meterbook.catalog.queries import current_catalog
 from meterbook.console.account_page import AccountPage, OfAccount
-from meterbook.console.my_usage.metering_state import METERING, MeteringAsked, MeteringState, hour_in, metering_asked
+from meterbook.console.my_usage.metering_state import (
+    METERING,
+    MeteringAsked,
+    MeteringState,
+    hour_in,
+    metering_asked,
+    written_hour,
+)
 from meterbook.console.my_usage.present_metering import Figure
 from meterbook.console.requests import Books, Now, SignedIn
 from meterbook.core.money import Money
@@ -115,14 +122,14 @@ def of_month(
     issued = issued_among(at.session, at.account, [of], at.now)
     own = issued.get(of)
     parts = parts_of_month(at.session, at.account, metered, sold, of, own)
-    state = asked.of(METERING, account=at.account.code, project=metered.code, product=sold.code, month=str(of))
+    about = {"account": at.account.code, "project": metered.code, "product": sold.code, "month": str(of)}
     begins = hour_in(part, "part")
     if begins is not None:
         parts = [each for each in parts if each.starts_at == begins]
         if not parts:
             raise NotFound(f"No part of {of} begins then: it is not divided there any more.")
         starts_at, ends_at = parts[0].starts_at, parts[0].ends_at
-        state = replace(state, about=state.of_part(begins).about)
+        about["part"] = written_hour(begins)
     cuts = {cut for part in parts for cut in (part.starts_at, part.ends_at)}
     bounds = sorted({*day_starts(starts_at, ends_at, at.zone), *cuts, ends_at})
     usage = at.request.app.state.usage
@@ -134,7 +141,7 @@ def of_month(
         received_through=own.usage_through if own else None,
         read_windows=windows.result,
         parts=parts,
-        state=state,
+        state=asked.of(METERING, **about),
         here="usage",
         back_href=at.href("/usage", project=metered.code, month=of),
         late=_late(at, metered, sold, own) if own else None,

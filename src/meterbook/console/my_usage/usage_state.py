@@ -152,11 +152,11 @@ def usage_asked(
     until: Annotated[str, Query(max_length=20)] = "",
     q: Annotated[str, Query(max_length=LONGEST_SEARCH)] = "",
     page: Annotated[int, Query(ge=1, le=PAGES_MAX)] = 1,
-    open: Annotated[str, Query(max_length=LONGEST_LIST)] = "",  # noqa: A002 - a field's name
+    opened: Annotated[str, Query(max_length=LONGEST_LIST, alias="open")] = "",
     chart: Annotated[str, Query(max_length=100)] = "",
 ) -> UsageAsked:
     """Read an address; `month` stands for the days of a month, `from` and `until` (the last day) for others."""
-    return UsageAsked(project, period, month, (begins, until), q, page, opened_in(open), chart)
+    return UsageAsked(project, period, month, (begins, until), q, page, opened_in(opened), chart)
 
 
 def period_of(at: AccountPage, asked: UsageAsked) -> tuple[Period, tuple[str, str]]:

@@ -80,9 +80,14 @@ def show_account(at: AsOperator, code: str, invoices: int = 0, payments: int = 0
 def show_terms(at: AsOperator, code: str) -> Response:
     """Show the form of an account's terms as they stand."""
     account = at.account(code)
-    names = ("name", "language", "tax_class", "billing_email")
     stands = fields_of(
-        [*((name, getattr(account, name)) for name in names), ("tax_percent", plain(account.tax_percent))]
+        [
+            ("name", account.name),
+            ("language", account.language),
+            ("tax_percent", plain(account.tax_percent)),
+            ("tax_class", account.tax_class),
+            ("billing_email", account.billing_email),
+        ]
     )
     return at.show("change_account.html", HERE, account=account, form=Form(stands))
 

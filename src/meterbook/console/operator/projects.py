@@ -11,7 +11,7 @@ from meterbook.accounts.queries import project_by_code, projects_page, zone_of
 from meterbook.accounts.tables import Account, Project
 from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Fields, Form, Sent, fields_of
-from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to
+from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to, status_of
 from meterbook.console.requests import Posted
 from meterbook.core.roles import Plan, project_status
 from meterbook.errors import Invalid, NotFound
@@ -35,7 +35,7 @@ def post_project(at: AsOperator, _posted: Posted, sent: Sent, code: str) -> Resp
     try:
         at.attempt(lambda: _added(at, account, sent))
     except Problems as problem:
-        return _list(at, account, Form(sent, problem), status=422 if isinstance(problem, Invalid) else 409)
+        return _list(at, account, Form(sent, problem), status=status_of(problem))
     return led_to(_path(account), "project-added")
 
 
@@ -53,7 +53,7 @@ def post_change(at: AsOperator, _posted: Posted, sent: Sent, code: str, project:
     try:
         done = at.attempt(lambda: _changed(at, account, row, sent))
     except Problems as problem:
-        return _page(at, account, row, Form(sent, problem), 422 if isinstance(problem, Invalid) else 409)
+        return _page(at, account, row, Form(sent, problem), status_of(problem))
     return led_to(f"{_path(account)}/{row.code}", done)
 
 
