@@ -149,8 +149,8 @@ class Tariff:
         `free_until`, before which usage is shown and costs nothing for the reason `free_as`. A month with nothing
         metered gives no charge, not even a flat fee or a minimum.
         """
-        if self._sole is not None and not _waits(parts, free_until):
-            return self._usual(self._sole, parts[0] if len(parts) == 1 else _joined(parts))
+        if self.is_usual(parts, free_until):
+            return self._usual(_joined(parts))
         charges = []
         month = _Month(self, self._segments(parts, free_until, free_as))
         for price, waiver, part in month.segments:
@@ -180,12 +180,11 @@ class Tariff:
         """Return what a usual quantity, written as a ratio, costs in minor units."""
         return rounded_minor(self._above * numerator, self._below * denominator, self.currency)
 
-    def _usual(self, price: Price, part: Part) -> list[Charge]:
-        starts_at, ends_at, quantity, usage_hours = part
+    def _usual(self, part: Part) -> list[Charge]:
+        price, (starts_at, ends_at, quantity, usage_hours) = self._sole, part
+        assert price is not None, "what is usual has a price"
         if not usage_hours and not quantity:
             return []
-        above, below = self._above * quantity.numerator, self._below * quantity.denominator
-        amount = Money(rounded_minor(above, below, self.currency), self.currency)
         return [
             Charge(
                 self.product,
@@ -197,7 +196,7 @@ class Tariff:
                 usage_hours,
                 price.unit_price,
                 self._pattern,
-                amount,
+                Money(self.minor_of(quantity.numerator, quantity.denominator), self.currency),
                 _NOTHING,
                 quantity,
             )
