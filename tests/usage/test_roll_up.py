@@ -176,6 +176,31 @@ def test_in_portions_it_is_the_same(sender: Sender, monkeypatch: pytest.MonkeyPa
     assert sender.store.faults() == []
 
 
+@pytest.mark.parametrize("zone_name", ["UTC", "+05:30", "-09:30"])
+def test_events_that_come_in_as_they_happen(sender: Sender, zone_name: str) -> None:
+    zone = billing_zone(zone_name)
+    noon = hour_floor(START + 12 * HOUR, zone)
+    bounds = [noon - 36 * HOUR, noon - 24 * HOUR, noon, noon + 12 * HOUR, noon + 36 * HOUR]
+    sent = [
+        event(f"{meter.type}-{hour}", noon + hour * HOUR, meter.type, value=f"{abs(hour)}.5")
+        for meter in METERS
+        for hour in range(-36, 30, 3)
+    ]
+    sender.send(sent, now=LATER)
+    begin(sender, zone)
+    for hours_ago, until in ((0, 15 * HOUR), (1, 24.5 * HOUR), (2, 12 * HOUR), (3, 24 * HOUR), (30, 23.9 * HOUR)):
+        at = noon + until - timedelta(minutes=3) - hours_ago * HOUR
+        new = [event(f"{meter.type}-{until}", at, meter.type, f"r{hours_ago}", "7.25") for meter in METERS]
+        sender.send(new, now=LATER)
+        sent += new
+        counted = [one for one in sent if datetime.fromisoformat(one["time"]) < noon + until]
+        for meter in METERS:
+            assert use(sender, meter, bounds, zone, noon + until) == expected_use(counted, meter, bounds, zone)
+        if hours_ago == 2:
+            sender.store._roll_up.go_on()
+    assert sender.store.faults() == []
+
+
 def test_late_events_and_those_ahead_of_the_moment_asked_for(sender: Sender) -> None:
     sender.send([event("a", START), event("b", START + timedelta(minutes=40), resource="host-2")], now=LATER)
     begin(sender)

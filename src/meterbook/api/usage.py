@@ -23,8 +23,8 @@ from meterbook.core.period import BillingZone, hour_ceil
 from meterbook.core.pricing import Product
 from meterbook.core.windows import Window, window_starts
 from meterbook.errors import Invalid
-from meterbook.usage.count import Counted, Question, seconds
 from meterbook.usage.queries import data_through, in_windows, latest_hour_end
+from meterbook.usage.question import Counted, Question, seconds
 
 router = APIRouter(tags=["usage"])
 

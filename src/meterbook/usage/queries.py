@@ -19,14 +19,8 @@ from meterbook.core.metering import Meter
 from meterbook.core.period import HOUR, BillingZone, hour_floor
 from meterbook.core.rating import Part
 from meterbook.usage.connection import Parameter, statement
-from meterbook.usage.count import (
-    Counted,
-    Question,
-    and_received,
-    count,
-    seconds,
-    surpluses,
-)
+from meterbook.usage.count import count, surpluses
+from meterbook.usage.question import Counted, Question, and_received, seconds
 from meterbook.usage.store import UsageStore
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

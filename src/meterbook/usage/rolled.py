@@ -63,11 +63,12 @@ class HourlySql:
         or_cut = "or at >= {until:DateTime64(6, 'UTC')}" if self.cuts_hour else ""
         return Template(statement("touched_hours")).substitute(self._narrowed(), or_cut=or_cut)
 
-    def raw(self, touched: str = "") -> str:
-        """Return the hours counted of the events: all, or those of a statement."""
+    def raw(self, touched: str = "", since: str = "starts") -> str:
+        """Return the hours counted of the events since a moment (the name of its parameter): all, or a statement's."""
         units = (f"{UNITS[rule]} as {rule}_units" for rule in self.rules)
         return Template(statement("raw_hours")).substitute(
             self._narrowed(),
+            since=since,
             units=_listed(units),
             sums=_listed(f"{_whole(rule, f'sum({rule}_units)')} as {rule}" for rule in self.rules),
             and_touched=f"and {_HOUR_OF_EVENT} in ({touched})" if touched else "",
@@ -106,15 +107,19 @@ class HourlySql:
             self._narrowed(), project=project, sums=sums, settings=settings
         )
 
-    def is_any_touched(self) -> str:
-        """Return the statement that has a row when any hour is touched."""
-        return Template(statement("any_touched")).substitute(touched_hours=self.touched())
+    def first_touched(self) -> str:
+        """Return the statement of the first touched hour; it has no row when none is touched."""
+        return Template(statement("first_touched")).substitute(touched_hours=self.touched())
 
-    def cells(self, *, days: bool, hours: bool, touched: bool) -> str:
-        """Return usage in whole days, and in the hours of `cut_days`; with `touched`, these counted of the events."""
+    def cells(self, *, days: bool, hours: bool, newest: bool = False) -> str:
+        """Return usage in whole days, in the hours of `cut_days`, and since `newest_from` as counted of the events."""
         uncut, cut = ("and day not in {cut_days:Array(UInt32)}", f"and {_CUT}") if days and hours else ("", "")
-        if not touched:
-            return _UNION.join([*([self._days(uncut)] if days else []), *([self.rolled("", cut)] if hours else [])])
+        whole = [self._days(uncut)] if days else []
+        cut_up = [self.rolled("", cut)] if hours else []
+        return _UNION.join([*whole, *cut_up, *([self.raw(since="newest_from")] if newest else [])])
+
+    def cells_but_touched(self, *, days: bool) -> str:
+        """Return usage in whole days, and in the hours of others, with touched hours counted of the events."""
         touched_hours = self.touched()
         touched_days = Template(statement("touched_days")).substitute(touched_hours=touched_hours)
         in_touched = f"(project_id, type, day) in ({touched_days})"

@@ -19,7 +19,7 @@ from
         $units
     from events
     where account_id in {accounts:Array(UInt64)}
-        and at >= {starts:DateTime64(6, 'UTC')}
+        and at >= {$since:DateTime64(6, 'UTC')}
         and at < {until:DateTime64(6, 'UTC')}
         and received_at <= {received_through:DateTime64(6, 'UTC')}
         $and_types

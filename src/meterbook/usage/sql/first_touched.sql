@@ -1,0 +1,7 @@
+select
+    min(hour) as first_hour
+from
+(
+    $touched_hours
+)
+having count() > 0
