@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import Template
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,13 +25,26 @@ from meterbook.usage.question import (
     seconds,
     sums_of,
 )
-from meterbook.usage.rolled import Days, HourlySql, hours_of
+from meterbook.usage.rolled import TOTAL, Days, HourlySql, hours_of, summed
 from meterbook.usage.store import UsageStore
 from meterbook.usage.units import COUNTER, STOCK, rule_of
 
 _DAY: Final = 86_400
 # Events that come in as they happen are of the newest hours: so many of them are counted of the events as a whole.
 _NEWEST_HOURS: Final = 3
+
+
+class _Span(NamedTuple):
+    """So many days of the roll-up, up to an hour; `cut_days` are read by the hour."""
+
+    end_hour: int
+    days: int
+    cut_days: list[int]
+
+    @property
+    def some_are_whole(self) -> bool:
+        """Whether any day is not cut."""
+        return len(self.cut_days) < self.days
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,8 @@ class RolledReading:
         """Return the first touched hour, or None."""
         if self.store.newest_receipt() <= self._rolled_through:
             return None
-        found = self.store.read(self._hourly(rules).first_touched(), self._parameters(rules)).to_pylist()
+        sql = self._hourly(rules).first_touched()
+        found = self.store.read_rolled(self.days, sql, self._parameters(rules), self.received_through).to_pylist()
         return found[0]["first_hour"] if found else None
 
     def _is_newest(self, hour: int) -> bool:
@@ -98,14 +113,17 @@ class RolledReading:
         return (bounds[-1] - bounds[0]) // HOUR == len(bounds) - 1
 
     def _hours(self, rules: Sequence[str]) -> pa.Table:
-        days = self.store.read(self._hourly(rules).by_day(), self._parameters(rules))
-        first, end = (seconds(at) + self.days.shift for at in (self.asked.boundaries[0], self._ends))
-        return hours_of(days, rules, first // 3600, end // 3600)
+        days = self.store.read_rolled(self.days, self._hourly(rules).by_day(), self._parameters(rules))
+        return hours_of(days, rules, self._first_hour, self._end_hour)
 
     @property
     def _ends(self) -> datetime:
         """The end of the last hour that counts, if only in part."""
         return hour_ceil(self.asked.until, self.asked.zone)
+
+    @property
+    def _first_hour(self) -> int:
+        return (seconds(self.asked.boundaries[0]) + self.days.shift) // 3600
 
     @property
     def _end_hour(self) -> int:
@@ -130,38 +148,79 @@ class RolledReading:
         cuts_hour: bool = False,
     ) -> pa.Table:
         """Read the days, those with a cut inside by the hour, and touched hours of the events."""
-        asked, shift = self.asked, self.days.shift
-        is_newest = touched_from is not None and self._is_newest(touched_from)
-        end_hour = touched_from if touched_from is not None and is_newest else self._end_hour
-        first, until = seconds(asked.boundaries[0]) + shift, end_hour * 3600
-        ends = [seconds(cut) + shift for cut in cuts] + ([until] if is_newest else [])
-        cut_days = sorted({at // _DAY for at in ends if at % _DAY and at <= until})
-        some_are_whole = len(cut_days) <= (until - 1) // _DAY - first // _DAY
-        hourly = self._hourly(rules, cuts_hour=cuts_hour)
-        recent = asked.recent_from is not None
-        settings = statement("few_rows") if len(asked.account_ids) == 1 and touched_from is None else ""
-        if not cut_days and touched_from is None and STOCK not in rules:
-            sql = hourly.days_by_window(asked.project, sums_of(hourly.rules, "toInt64(day) * 86400", recent), settings)
-        else:
-            if touched_from is None or is_newest:
-                cells = hourly.cells(days=some_are_whole, hours=bool(cut_days), newest=is_newest)
-            else:
-                cells = hourly.cells_but_touched(days=some_are_whole)
-            sums = sums_of(hourly.rules, "day" if STOCK in rules else "hour * 3600", recent)
-            sql = Template(statement(name)).substitute(cells=cells, sums=sums, project=asked.project, settings=settings)
-        parameters = self._parameters(rules) | {
-            "cut_days": cut_days,
-            "last_day": (until - 1) // _DAY,
-            "end_hour": end_hour,
-            "newest_from": EPOCH + (until - shift) * SECOND,
-        }
-        return self.store.read(sql, parameters)
+        if touched_from is None:
+            return self._rolled(name, rules, self._span(cuts, self._end_hour))
+        if not self._is_newest(touched_from):
+            span = self._span(cuts, self._end_hour)
+            cells = self._hourly(rules, cuts_hour=cuts_hour).cells_but_touched(days=span.some_are_whole)
+            return self.store.read(self._sql(name, rules, cells), self._parameters(rules, span))
+        span = self._span([*cuts, self._instant(touched_from)], touched_from)
+        if STOCK in rules:
+            # a stock's day counts once, in the roll-up or since
+            cells = self._hourly(rules).cells(days=span.some_are_whole, hours=bool(span.cut_days), newest=True)
+            return self.store.read(self._sql(name, rules, cells), self._parameters(rules, span))
+        newest = self._newest(rules, span)
+        if not span.days:
+            return summed(newest)
+        rolled = self._rolled(name, rules, span)
+        return summed(pa.concat_tables([rolled, newest.select(rolled.column_names).cast(rolled.schema)]))
 
-    def _parameters(self, rules: Sequence[str]) -> dict[str, Parameter]:
+    def _newest(self, rules: Sequence[str], span: _Span) -> pa.Table:
+        """Count the hours since `newest_from` of the events; several questions about an account have them in common."""
+        sql, parameters = self._hourly(rules).raw(since="newest_from"), self._parameters(rules, span)
+        cells = self.store.read_rolled(self.days, sql, parameters, self.received_through)
+        starts = cells.column("hour").to_numpy() * 3600
+        windows = np.array(parameters["windows"])
+        columns = {
+            "owner": pa.array(np.zeros(len(starts), np.uint64)) if self.asked.together else cells.column("project_id"),
+            "type": cells.column("type"),
+            "window": windows[np.searchsorted(windows, starts, side="right") - 1],
+            "usage_hours": cells.column("hours"),
+            "last_hour": cells.column("last_hour"),
+            "latest_at": cells.column("latest_at"),
+        }
+        is_recent = pa.array(starts >= parameters["recent_from"])
+        for rule in self._hourly(rules).rules:
+            total = cells.column(rule).cast(TOTAL)
+            columns[f"total_{rule}"] = total
+            if self.asked.recent_from is not None:
+                columns[f"recent_{rule}"] = pc.if_else(is_recent, total, pa.scalar(0).cast(TOTAL))
+        return pa.table(columns)
+
+    def _rolled(self, name: str, rules: Sequence[str], span: _Span) -> pa.Table:
+        """Read the roll-up alone."""
+        settings = statement("few_rows") if len(self.asked.account_ids) == 1 else ""
+        hourly = self._hourly(rules)
+        if span.cut_days or STOCK in rules:
+            sql = self._sql(name, rules, hourly.cells(days=span.some_are_whole, hours=bool(span.cut_days)), settings)
+        else:
+            sums = sums_of(hourly.rules, "toInt64(day) * 86400", self.asked.recent_from is not None)
+            sql = hourly.days_by_window(self.asked.project, sums, settings)
+        return self.store.read_rolled(self.days, sql, self._parameters(rules, span))
+
+    def _sql(self, name: str, rules: Sequence[str], cells: str, settings: str = "") -> str:
+        """Return the statement that sums cells up by window."""
+        starts = "day" if STOCK in rules else "hour * 3600"
+        sums = sums_of(self._hourly(rules).rules, starts, self.asked.recent_from is not None)
+        return Template(statement(name)).substitute(
+            cells=cells, sums=sums, project=self.asked.project, settings=settings
+        )
+
+    def _span(self, cuts: Sequence[datetime], end_hour: int) -> _Span:
+        """Return the days up to an hour."""
+        shift, first, until = self.days.shift, self._first_hour * 3600, end_hour * 3600
+        cut_days = {at // _DAY for cut in cuts if (at := seconds(cut) + shift) % _DAY and at <= until}
+        days = (until - 1) // _DAY - first // _DAY + 1 if first < until else 0
+        return _Span(end_hour, days, sorted(cut_days))
+
+    def _instant(self, hour: int) -> datetime:
+        """Return when an hour of the roll-up begins."""
+        return EPOCH + (hour * 3600 - self.days.shift) * SECOND
+
+    def _parameters(self, rules: Sequence[str], span: _Span | None = None) -> dict[str, Parameter]:
         asked, shift = self.asked, self.days.shift
-        ends = self._ends
-        first, until = seconds(asked.boundaries[0]) + shift, seconds(ends) + shift
         days = day_starts(asked.boundaries[0], asked.boundaries[-1], asked.zone)
+        end_hour = span.end_hour if span else self._end_hour
         return {
             "accounts": sorted(asked.account_ids),
             "types": sorted(by_type(asked.meters, rules)),
@@ -169,11 +228,13 @@ class RolledReading:
             "shift": shift,
             "starts": asked.boundaries[0],
             "until": asked.until,
-            "ends": ends,
-            "first_hour": first // 3600,
-            "end_hour": until // 3600,
-            "first_day": first // _DAY,
-            "last_day": (until - 1) // _DAY,
+            "ends": self._ends,
+            "newest_from": self._instant(end_hour),
+            "first_hour": self._first_hour,
+            "end_hour": end_hour,
+            "first_day": self._first_hour // 24,
+            "last_day": (end_hour - 1) // 24,
+            "cut_days": span.cut_days if span else [],
             "windows": [seconds(boundary) + shift for boundary in asked.boundaries[:-1]],
             "days": [seconds(day) + shift for day in days],
             "recent_from": seconds(asked.recent_from or asked.boundaries[0]) + shift,

@@ -20,8 +20,8 @@ import structlog
 from meterbook.core.period import HOUR, BillingZone
 from meterbook.errors import Busy
 from meterbook.usage.connection import Connection, Parameter, statement
-from meterbook.usage.rolled import Days, begin_roll_up_sql, days_off_sql, faults_sql, roll_up_sql
-from meterbook.usage.steps import RolledUp, Steps
+from meterbook.usage.rolled import Days, Done, begin_roll_up_sql, days_off_sql, faults_sql, roll_up_sql, shift_of
+from meterbook.usage.steps import Steps
 
 # A step is worth making when so many events are not rolled up, or any has waited so long.
 ROWS_ENOUGH: Final = 100_000
@@ -80,15 +80,16 @@ class RollUp:
         marks = {(account_id, utc_offset): seen.marks.get((account_id, utc_offset)) for account_id in account_ids}
         known = [mark for mark in marks.values() if mark is not None]
         if len(known) == len(marks):
-            return Days(utc_offset, min(known, default=_EPOCH), seen.done.forgotten)
+            return Days(utc_offset, min(known, default=_EPOCH), done)
         with self._changed:
             self._wanted.update(pair for pair, mark in marks.items() if mark is None)
             self._changed.notify_all()
         return None
 
-    def is_there(self, days: Days) -> bool:
-        """Return whether days are still there, and so were while they were read."""
-        return self._steps.rolled_up().forgotten == days.forgotten
+    def is_as_it_was(self, days: Days) -> bool:
+        """Return whether nothing was thrown away, and no addition begun, since days were given."""
+        done = self._steps.rolled_up()
+        return (done.forgotten, done.begun) == (days.done.forgotten, days.done.begun)
 
     def begin(self) -> None:
         """Roll up the accounts that were asked for and have no roll-up yet."""
@@ -102,7 +103,7 @@ class RollUp:
                 self._add(accounts, utc_offset, _EPOCH, through)
                 self._mark(accounts, utc_offset, through)
                 begun = dict.fromkeys([(account, utc_offset) for account in accounts], through)
-                self._seen = self._seen._replace(marks=self._seen.marks | begun)
+                self._know(self._seen.marks | begun)
             with self._changed:
                 self._wanted -= self._seen.marks.keys()
 
@@ -157,6 +158,10 @@ class RollUp:
         done, at = self._steps.rolled_up(), monotonic()
         return _Seen(done, at, {} if done.is_forgetting else _marks(self._engine))
 
+    def _know(self, marks: dict[_Pair, datetime]) -> None:
+        """Know marks that were made in a step, while no other process makes any."""
+        self._seen = _Seen(self._steps.rolled_up(), monotonic(), marks)
+
     def _go_on(self, through: datetime) -> None:
         behind = sorted(
             (offset, mark, account) for (account, offset), mark in self._seen.marks.items() if mark < through
@@ -166,7 +171,7 @@ class RollUp:
             self._add(accounts, utc_offset, mark, through)
         if behind:
             self._mark([_ALL], 0, through)
-            self._seen = self._seen._replace(marks=dict.fromkeys(self._seen.marks, through))
+            self._know(dict.fromkeys(self._seen.marks, through))
 
     def _add(self, accounts: Sequence[int], utc_offset: int, after: datetime, through: datetime) -> None:
         """Roll up what was received after a moment and through another; what is there already changes nothing."""
@@ -185,7 +190,7 @@ class RollUp:
         """Yield accounts with the days of which events were received, not too many at once, as parameters."""
         moments: dict[str, Parameter] = {
             "utc_offset": utc_offset,
-            "shift": Days(utc_offset, through).shift,
+            "shift": shift_of(utc_offset),
             "rolled_through": after,
             "received_through": through,
         }
@@ -260,7 +265,7 @@ def forget(engine: Connection) -> None:
 class _Seen(NamedTuple):
     """What a process knew at a time: the steps that were made, and at least their marks."""
 
-    done: RolledUp
+    done: Done
     at: float
     marks: dict[_Pair, datetime]
 
@@ -315,7 +320,7 @@ def _pieces(span: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _instant(day: int, utc_offset: int) -> datetime:
-    return _EPOCH + (day * _DAY - Days(utc_offset, _EPOCH).shift) * _SECOND
+    return _EPOCH + (day * _DAY - shift_of(utc_offset)) * _SECOND
 
 
 def _place(row: dict[str, Any]) -> str:

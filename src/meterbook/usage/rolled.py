@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from string import Template
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,25 +24,52 @@ _HOUR_OF_EVENT: Final = "(account_id, project_id, type, intDiv(toUnixTimestamp64
 _HOUR_OF_ROLLED: Final = "(account_id, project_id, type, toInt64(day) * 24 + hour_of_day)"
 _CUT: Final = "day in {cut_days:Array(UInt32)}"
 _UNION: Final = "\nunion all\n"
+TOTAL: Final = pa.decimal128(38, 9)
+# What a row of an answer is of, and which of its columns do not add up.
+_WINDOW: Final = ["owner", "type", "window"]
+_LATEST: Final = {"last_hour": "max", "latest_at": "max"}
+
+
+class Done(NamedTuple):
+    """How many additions were made to the roll-up, and how often all of it was thrown away.
+
+    Both count twice: when it is about to be done, and when it is over. Later is more.
+    """
+
+    forgotten: int
+    additions: int
+
+    @property
+    def begun(self) -> int:
+        """How many additions were begun, over or not."""
+        return (self.additions + 1) // 2
+
+    @property
+    def is_forgetting(self) -> bool:
+        """Whether it is being thrown away, or somebody broke that off."""
+        return self.forgotten % 2 == 1
 
 
 @dataclass(frozen=True, slots=True)
 class Days:
     """Days of the roll-up of some accounts: on clocks that are `utc_offset` seconds ahead of UTC.
 
-    Every event received through `received_through` is in them, unless all of the roll-up was thrown away more than
-    `forgotten` times. Seconds since 1970 and `shift` are an instant's seconds on these clocks since the first day that
-    the roll-up numbers.
+    Every event received through `received_through` is in them, as long as nothing is thrown away after what was `done`.
     """
 
     utc_offset: int
     received_through: datetime
-    forgotten: int = 0
+    done: Done
 
     @property
     def shift(self) -> int:
         """What turns seconds since 1970 into seconds of the roll-up."""
-        return self.utc_offset + _DAY
+        return shift_of(self.utc_offset)
+
+
+def shift_of(utc_offset: int) -> int:
+    """Return what turns seconds since 1970 into seconds on such clocks since the first day that the roll-up numbers."""
+    return utc_offset + _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,22 +175,25 @@ def hours_of(days: pa.Table, rules: Sequence[str], first_hour: int, end_hour: in
     rows = pc.list_parent_indices(arrays[0])
     hour_of_day, is_new, *sums = (array.flatten() for array in arrays)
     hour = pc.add(days.column("first_hour").combine_chunks().take(rows), hour_of_day)
-    totals = {f"total_{rule}": each.cast(pa.decimal128(38, 9)) for rule, each in zip(rules, sums, strict=True)}
+    totals = {f"total_{rule}": each.cast(TOTAL) for rule, each in zip(rules, sums, strict=True)}
     table = days.select(["owner", "type", "latest_at"]).take(rows)
     columns = {"window": pc.multiply(hour, 3600), "usage_hours": is_new, "last_hour": hour, **totals}
     for name, column in columns.items():
         table = table.append_column(name, column)
     table = table.filter(pc.and_(pc.greater_equal(hour, first_hour), pc.less(hour, end_hour)))
     once = days.group_by(["owner", "type", "first_hour"]).aggregate([]).num_rows == days.num_rows
-    return table if once else _summed(table, list(totals))
+    if once:
+        return table
+    # one row for each time that an hour changed; one that came to nothing is none
+    hours = summed(table)
+    return hours.filter(pc.greater(hours.column("usage_hours"), 0))
 
 
-def _summed(hours: pa.Table, totals: Sequence[str]) -> pa.Table:
-    """Put the rows of an hour together: one for each time that it changed; an hour that came to nothing is none."""
-    how = {"usage_hours": "sum", **dict.fromkeys(totals, "sum"), "last_hour": "max", "latest_at": "max"}
-    summed = hours.group_by(["owner", "type", "window"]).aggregate(list(how.items()))
-    summed = summed.rename_columns({f"{name}_{of}": name for name, of in how.items()})
-    return summed.filter(pc.greater(summed.column("usage_hours"), 0))
+def summed(rows: pa.Table) -> pa.Table:
+    """Put the rows of a window together."""
+    how = {name: _LATEST.get(name, "sum") for name in rows.column_names if name not in _WINDOW}
+    found = rows.group_by(_WINDOW).aggregate(list(how.items()))
+    return found.rename_columns({f"{name}_{of}": name for name, of in how.items()})
 
 
 def roll_up_sql() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 from uuid import uuid4
 
 import structlog
@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from meterbook.database import Database
 from meterbook.usage.connection import Connection, Parameter, statement
+from meterbook.usage.rolled import Done
 from meterbook.usage.server import Server
 from meterbook.usage.turn import Turns, answering, autocommitting, locked, still, token_of
 
@@ -46,21 +47,6 @@ _FORGET: Final = text("update usage_turn set forgotten = forgotten + 1")
 _log = structlog.get_logger(__name__)
 
 
-class RolledUp(NamedTuple):
-    """How many additions other processes may have made to the roll-up, and how often all of it was thrown away.
-
-    `forgotten` counts twice: when it is about to be, and when it was.
-    """
-
-    additions: int
-    forgotten: int
-
-    @property
-    def is_forgetting(self) -> bool:
-        """Whether it is being thrown away, or somebody broke that off."""
-        return self.forgotten % 2 == 1
-
-
 class Steps(Protocol):
     """The steps of the roll-up, of all processes that make them."""
 
@@ -73,7 +59,7 @@ class Steps(Protocol):
     def forget(self) -> None:
         """Note, in a step, that the roll-up is about to be thrown away, or that it was."""
 
-    def rolled_up(self) -> RolledUp:
+    def rolled_up(self) -> Done:
         """Return what was done by now, in any process."""
 
 
@@ -83,7 +69,7 @@ class OwnSteps:
     def __init__(self, engine: Connection) -> None:
         self._engine = engine
         self._lock = Lock()
-        self._forgotten = 0
+        self._done = Done(0, 0)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -93,15 +79,19 @@ class OwnSteps:
 
     def add(self, sql: str, parameters: Mapping[str, Parameter]) -> None:
         """Run a statement of a step."""
-        self._engine.run(sql, parameters)
+        self._done = self._done._replace(additions=self._done.additions + 1)
+        try:
+            self._engine.run(sql, parameters)
+        finally:
+            self._done = self._done._replace(additions=self._done.additions + 1)
 
     def forget(self) -> None:
         """Note that the roll-up is about to be thrown away, or was."""
-        self._forgotten += 1
+        self._done = self._done._replace(forgotten=self._done.forgotten + 1)
 
-    def rolled_up(self) -> RolledUp:
-        """Return what was done by now: what this process adds, it knows."""
-        return RolledUp(0, self._forgotten)
+    def rolled_up(self) -> Done:
+        """Return what was done by now."""
+        return self._done
 
 
 class SharedSteps:
@@ -147,7 +137,7 @@ class SharedSteps:
         with answering(), autocommitting(self._database) as connection:
             connection.execute(_FORGET)
 
-    def rolled_up(self) -> RolledUp:
+    def rolled_up(self) -> Done:
         """Return what was done by now, in any process."""
         recorded = self._turns.read()
-        return RolledUp(recorded.additions, recorded.forgotten)
+        return Done(recorded.forgotten, 2 * recorded.additions + recorded.is_adding)

@@ -22,6 +22,7 @@ from meterbook.usage.engine import Engine
 from meterbook.usage.flush import replay
 from meterbook.usage.intake import Intake, OwnIntake, SharedIntake
 from meterbook.usage.journal import Journal
+from meterbook.usage.kept_readings import KeptReadings
 from meterbook.usage.migrate import migrate
 from meterbook.usage.record import Submission
 from meterbook.usage.roll_up import RollUp
@@ -50,6 +51,7 @@ class UsageStore:
         self._engine = engine
         self._intake = intake
         self._roll_up = RollUp(engine, steps, self.received_through, lambda: intake.received().events)
+        self._kept = KeptReadings()
         self._readers = ThreadPoolExecutor(READERS, "usage-reader")
         self._beside = ThreadPoolExecutor(_BESIDE, "usage-beside")
 
@@ -81,8 +83,8 @@ class UsageStore:
         return self._roll_up.days_of(account_ids, zone)
 
     def is_rolled(self, days: Days) -> bool:
-        """Return whether the roll-up's days are still there, and so were while they were read."""
-        return self._roll_up.is_there(days)
+        """Return whether the roll-up stayed since its days were given: what was read of it meanwhile is right."""
+        return self._roll_up.is_as_it_was(days)
 
     def faults(self) -> list[str]:
         """Return what is off: events without identity or twice, and the first places where the roll-up differs.
@@ -97,6 +99,15 @@ class UsageStore:
         """Run a reading statement; it sees every event acknowledged before this call."""
         self._intake.settle()
         return self._engine.query(sql, parameters)
+
+    def read_rolled(
+        self, days: Days, sql: str, parameters: Mapping[str, Parameter], received_through: datetime | None = None
+    ) -> pa.Table:
+        """Run a reading statement over the roll-up, or return what it returned before if nothing was added to that.
+
+        With `received_through`, over events too: it returns what it returned when no event was received since.
+        """
+        return self._kept.read(days.done, received_through, sql, parameters, partial(self.read, sql))
 
     def read_each(self, sql: str, parameters: Sequence[Mapping[str, Parameter]]) -> pa.Table:
         """Run a reading statement once for each set of parameters, side by side, and return all their rows."""

@@ -26,7 +26,7 @@ _MAKE: Final = text("""
     values (1, 0, 0, 0, false, 0)
     on conflict do nothing
 """)
-_READ: Final = text("select received_through, events, additions, forgotten from usage_turn")
+_READ: Final = text("select received_through, events, additions, is_adding, forgotten from usage_turn")
 _TAKE: Final = text("""
     update usage_turn
     set holder = :me
@@ -69,6 +69,7 @@ class Recorded(NamedTuple):
     received_through: int
     events: int
     additions: int
+    is_adding: bool
     forgotten: int
 
 
