@@ -77,18 +77,19 @@ def post(connection: http.client.HTTPConnection, key: str, body: bytes) -> dict[
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, *, keeping: bool = True) -> Iterator[Server]:
     """Serve a fresh folder with one account of ten projects."""
     folder.mkdir(parents=True)
-    with serving_as_it_is(folder) as (host, port, token, pid):
+    with serving_as_it_is(folder, keeping=keeping) as (host, port, token, pid):
         yield Server(folder, host, port, _furnish(host, port, token), pid)
 
 
 @contextmanager
-def serving_as_it_is(folder: Path) -> Iterator[tuple[str, int, str, int]]:
-    """Serve a folder; yield the server's host, port, local token and process."""
+def serving_as_it_is(folder: Path, *, keeping: bool = True) -> Iterator[tuple[str, int, str, int]]:
+    """Serve a folder, keeping what was read of usage or not; yield the server's host, port, local token and process."""
     command = [sys.executable, "-m", "meterbook", "serve", "--port", "0", "--data-dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    settings = {} if keeping else {"METERBOOK_READINGS_KEPT": "0"}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | settings)
     try:
         run_file = folder / "server.json"
         while not run_file.exists():

@@ -43,7 +43,7 @@ def open_house(settings: Settings) -> Iterator[House]:
     with ExitStack() as stack:
         if settings.clickhouse_url is None:
             # first, for it holds the folder
-            usage = open_usage(settings.data_dir)
+            usage = open_usage(settings.data_dir, settings.readings_kept)
             stack.callback(usage.close)
         database = open_database(settings)
         stack.callback(database.dispose)

@@ -56,6 +56,13 @@ class Settings(BaseSettings):
         description="Name of a cluster in the configuration of the ClickHouse server, to spread usage over its shards "
         "by account.",
     )
+    readings_kept: int = Field(
+        default=200_000,
+        ge=0,
+        le=100_000_000,
+        description="How many rows of what was read of usage a process keeps in memory while they are right, "
+        "some 30 MB; 0 reads everything each time.",
+    )
     dst_zones: bool = Field(
         default=False,
         description="Allow billing time zones whose clocks change; a unit's hours are then capped "

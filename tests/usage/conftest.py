@@ -18,7 +18,7 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     What holds, holds in the engine of this process, over the network, and over the shards of a cluster.
     """
     if request.param == "embedded":
-        store = open_usage(tmp_path_factory.mktemp("usage"))
+        store = open_usage(tmp_path_factory.mktemp("usage"), 10_000)
     else:
         database: Database = request.getfixturevalue("migrated")
         process: ServerProcess = request.getfixturevalue("server")

@@ -89,9 +89,12 @@ class RolledReading:
         return in_columns(table, by_type(asked.meters, rules), shift, shift, by_resource=False)
 
     def _first_touched(self, rules: Sequence[str]) -> int | None:
-        """Return the first touched hour, or None."""
-        if self.store.newest_receipt() <= self._rolled_through:
+        """Return the first touched hour, or one before it among the newest; None when none is touched."""
+        earliest = self.store.earliest_since(self.asked.account_ids, self._rolled_through)
+        if earliest is None or (hour := self._hour(earliest)) >= self._end_hour:
             return None
+        if self._is_newest(hour) and hour >= self._first_hour:
+            return hour
         sql = self._hourly(rules).first_touched()
         found = self.store.read_rolled(self.days, sql, self._parameters(rules), self.received_through).to_pylist()
         return found[0]["first_hour"] if found else None
@@ -123,12 +126,12 @@ class RolledReading:
 
     @property
     def _first_hour(self) -> int:
-        return (seconds(self.asked.boundaries[0]) + self.days.shift) // 3600
+        return self._hour(self.asked.boundaries[0])
 
     @property
     def _end_hour(self) -> int:
-        """The first hour that does not count, as the roll-up numbers hours."""
-        return (seconds(self._ends) + self.days.shift) // 3600
+        """The first hour that does not count."""
+        return self._hour(self._ends)
 
     def _recent(self) -> list[datetime]:
         return [] if self.asked.recent_from is None else [self.asked.recent_from]
@@ -212,6 +215,10 @@ class RolledReading:
         cut_days = {at // _DAY for cut in cuts if (at := seconds(cut) + shift) % _DAY and at <= until}
         days = (until - 1) // _DAY - first // _DAY + 1 if first < until else 0
         return _Span(end_hour, days, sorted(cut_days))
+
+    def _hour(self, at: datetime) -> int:
+        """Return the hour of an instant, as the roll-up numbers hours."""
+        return (seconds(at) + self.days.shift) // 3600
 
     def _instant(self, hour: int) -> datetime:
         """Return when an hour of the roll-up begins."""

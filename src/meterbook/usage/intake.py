@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple, Protocol
 
@@ -37,6 +37,9 @@ class Intake(Protocol):
 
     def received(self) -> Received:
         """Return what was received by now, by any process, whether or not it can be read yet."""
+
+    def earliest_since(self, account_ids: Collection[int], after: int) -> int | None:
+        """Return a time that no event of accounts is before that was received after a moment; None without any."""
 
     def settle(self) -> None:
         """Wait until every event acknowledged before this call can be read; raises `Busy` when that fails."""
@@ -74,6 +77,10 @@ class OwnIntake:
         # in this order: the group of the moment is among the rows
         through = self._keeper.kept_through
         return Received(through, self._keeper.recorded_rows)
+
+    def earliest_since(self, account_ids: Collection[int], after: int) -> int | None:
+        """Return what this process remembers."""
+        return self._keeper.arrivals.earliest(account_ids, after)
 
     def settle(self) -> None:
         """Wait until the journal is in ClickHouse."""
@@ -116,6 +123,10 @@ class SharedIntake:
         """Return what was received since the first event, by any process."""
         recorded = self.turns.read()
         return Received(recorded.received_through, recorded.events)
+
+    def earliest_since(self, account_ids: Collection[int], after: int) -> int | None:  # noqa: ARG002 - as the protocol names it
+        """Return the beginning of 1970 if anything was received: others may have received it, of any time."""
+        return None if self.received().through <= after else 0
 
     def settle(self) -> None:
         """Nothing is waited for: what was acknowledged is there."""

@@ -11,6 +11,7 @@ from threading import Condition
 import numpy as np
 import pyarrow as pa
 
+from meterbook.usage.arrivals import Arrivals
 from meterbook.usage.identity import IDENTITY, Identities, Known, keys_of
 from meterbook.usage.journal import Journal
 from meterbook.usage.record import stamped, told_moment
@@ -47,7 +48,8 @@ class JournalKeeper:
     journalled; whoever flushes takes them with `rotate` and gives them back with `forget`. `received_through` is the
     newest moment of receipt given, in microseconds since 1970: each group of events gets a later one than all before,
     whatever the doors' clocks say, so that "what was received by then" stays the same for ever. `kept_through` is that
-    of the newest group that is journalled; whoever reads it before `recorded_rows` finds the group among these.
+    of the newest group that is journalled; whoever reads it before `recorded_rows` finds the group among these, and its
+    times among `arrivals`.
     """
 
     holds = True
@@ -68,6 +70,7 @@ class JournalKeeper:
         self.recorded_rows = 0
         self.received_through = received_through
         self.kept_through = received_through
+        self.arrivals = Arrivals(received_through)
 
     @contextmanager
     def deciding(self) -> Iterator[Sieve]:
@@ -90,6 +93,7 @@ class JournalKeeper:
             self._sieve.add(keys_of(identities))
             self._current.add(batches, identities)
             self.recorded_rows += len(identities)
+            self.arrivals.add(batches, self.received_through)
             self.kept_through = self.received_through
             self.changed.notify_all()
 

@@ -14,16 +14,18 @@ import pyarrow as pa
 from meterbook.usage.connection import Parameter
 from meterbook.usage.rolled import Done
 
-ROWS_KEPT: Final = 200_000  # of all tables together: some 30 MB
 _LEAST: Final = 100  # what keeping anything weighs, in rows
 
 _Key = tuple[Done, datetime | None, str, tuple[tuple[str, object], ...]]
 
 
 class KeptReadings:
-    """The tables that statements returned, those asked for last; used by many threads at once."""
+    """The tables that statements returned, those asked for last; used by many threads at once.
 
-    def __init__(self, rows_max: int = ROWS_KEPT) -> None:
+    They have so many rows together at most.
+    """
+
+    def __init__(self, rows_max: int) -> None:
         self._tables: OrderedDict[_Key, Future[pa.Table]] = OrderedDict()
         self._weights: dict[_Key, int] = {}
         self._rows_max, self._rows, self._lock = rows_max, 0, Lock()

@@ -47,11 +47,11 @@ Answer = TypeVar("Answer")
 class UsageStore:
     """The events of one installation; made by `open_usage`. Every method may be called from any thread."""
 
-    def __init__(self, engine: Connection, intake: Intake, steps: Steps) -> None:
+    def __init__(self, engine: Connection, intake: Intake, steps: Steps, readings_kept: int) -> None:
         self._engine = engine
         self._intake = intake
         self._roll_up = RollUp(engine, steps, self.received_through, lambda: intake.received().events)
-        self._kept = KeptReadings()
+        self._kept = KeptReadings(readings_kept)
         self._readers = ThreadPoolExecutor(READERS, "usage-reader")
         self._beside = ThreadPoolExecutor(_BESIDE, "usage-beside")
 
@@ -65,7 +65,7 @@ class UsageStore:
 
     def received_through(self) -> datetime:
         """Return the moment of receipt of the newest event, all up to which can be read when this returns."""
-        received_through = self.newest_receipt()
+        received_through = instant(self._intake.received().through)
         self._intake.settle()
         return received_through
 
@@ -74,9 +74,10 @@ class UsageStore:
         """How many events are journalled and not yet on their way into ClickHouse."""
         return self._intake.waiting_rows
 
-    def newest_receipt(self) -> datetime:
-        """Return the moment of receipt of the newest event, whether or not it can be read yet."""
-        return instant(self._intake.received().through)
+    def earliest_since(self, account_ids: Collection[int], received_after: datetime) -> datetime | None:
+        """Return a time that no event of accounts is before that was received after a moment; None without any."""
+        earliest = self._intake.earliest_since(account_ids, micros(received_after))
+        return None if earliest is None else instant(earliest)
 
     def rolled(self, account_ids: Collection[int], zone: BillingZone) -> Days | None:
         """Return the roll-up's days of accounts; None while it has none of one of them, which is begun then."""
@@ -134,14 +135,15 @@ class UsageStore:
         self._engine.close()
 
 
-def open_usage(data_dir: Path) -> UsageStore:
+def open_usage(data_dir: Path, readings_kept: int = 0) -> UsageStore:
     """Open the usage store of a data folder, made if it is not there, with everything that was ever acknowledged in it.
 
+    Of what was read, so many rows are kept in memory.
     Raises `Refused` ("folder-in-use") while another process has it open.
     """
     lock = hold_folder(data_dir)
     try:
-        return _recover(data_dir, lock)
+        return _recover(data_dir, lock, readings_kept)
     except BaseException:
         os.close(lock)
         raise
@@ -157,7 +159,7 @@ def open_shared(settings: Settings, database: Database) -> UsageStore:
     try:
         migrate_shared(server, database)
         intake = SharedIntake(server, database)
-        return UsageStore(server, intake, SharedSteps(database, server, intake.turns))
+        return UsageStore(server, intake, SharedSteps(database, server, intake.turns), settings.readings_kept)
     except BaseException:
         server.close()
         raise
@@ -169,7 +171,7 @@ def migrate_shared(server: Server, database: Database) -> None:
         migrate(server)
 
 
-def _recover(data_dir: Path, lock: int) -> UsageStore:
+def _recover(data_dir: Path, lock: int, readings_kept: int) -> UsageStore:
     engine = Engine(engine_folder(data_dir))
     try:
         migrate(engine)
@@ -181,7 +183,8 @@ def _recover(data_dir: Path, lock: int) -> UsageStore:
         for keys in identity_keys(engine):
             sieve.add(keys, ascending=True)
         received_through = micros(stored["latest"])
-        return UsageStore(engine, OwnIntake(engine, journal, sieve, lock, received_through), OwnSteps(engine))
+        intake = OwnIntake(engine, journal, sieve, lock, received_through)
+        return UsageStore(engine, intake, OwnSteps(engine), readings_kept)
     except BaseException:
         engine.close()
         raise
