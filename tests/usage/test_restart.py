@@ -4,18 +4,24 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
+from threading import Event as Signal
+from time import monotonic, sleep
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
 from meterbook.errors import Busy, Refused
-from meterbook.usage import record
+from meterbook.usage import load_sieve, record
+from meterbook.usage.connection import Connection
 from meterbook.usage.journal import Journal, read_segment
 from meterbook.usage.store import open_usage
+from meterbook.usage.stored import identity_keys
 from tests.usage.sending import NOW, Sender, event
 
 _LOADER = Path(__file__).with_name("load_until_killed.py")
@@ -180,3 +186,66 @@ def test_every_acknowledged_event_is_there_once_after_kills(tmp_path: Path) -> N
     receipt = Sender(store, 1).send([event(id_, NOW) for id_ in sorted(acknowledged)])
     assert (receipt.accepted, receipt.duplicates) == (0, len(acknowledged))
     store.close()
+
+
+def test_a_store_is_read_before_its_identities_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_usage(tmp_path)
+    Sender(store, 1).send([event("a", NOW)])
+    store.close()
+    go = Signal()
+    monkeypatch.setattr(load_sieve, "identity_keys", _held_up(go))
+    store = open_usage(tmp_path)
+    sender = Sender(store, 1)
+    assert sender.rows() == ["a"]
+    with ThreadPoolExecutor(1) as thread:
+        sent = thread.submit(sender.send, [event("a", NOW), event("b", NOW)])
+        sleep(0.2)
+        assert not sent.done()
+        assert sender.rows() == ["a"]
+        go.set()
+        assert (sent.result().accepted, sent.result().duplicates) == (1, 1)
+    assert sender.rows() == ["a", "b"]
+    store.close()
+
+
+def test_a_store_closes_before_its_identities_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_usage(tmp_path)
+    Sender(store, 1).send([event("a", NOW)])
+    store.close()
+    go = Signal()
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as threads:
+        patch.setattr(load_sieve, "identity_keys", _held_up(go))
+        store = open_usage(tmp_path)
+        sent = threads.submit(Sender(store, 1).send, [event("b", NOW)])
+        sleep(0.2)
+        closed = threads.submit(store.close)
+        sleep(0.2)
+        go.set()
+        with pytest.raises(Busy, match="closes"):
+            sent.result()
+        closed.result()
+    store = open_usage(tmp_path)
+    assert Sender(store, 1).rows() == ["a"]
+    assert Sender(store, 1).send([event("b", NOW)]).accepted == 1
+    store.close()
+
+
+def test_senders_hear_of_identities_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Connection) -> Iterator[npt.NDArray[np.uint64]]:
+        raise OSError("no space on the device of the identities")
+        yield
+
+    monkeypatch.setattr(load_sieve, "identity_keys", broken)
+    store = open_usage(tmp_path)
+    with pytest.raises(OSError, match="no space"):
+        Sender(store, 1).send([event("a", NOW)])
+    assert Sender(store, 1).rows() == []
+    store.close()
+
+
+def _held_up(go: Signal) -> Callable[[Connection], Iterator[npt.NDArray[np.uint64]]]:
+    def keys(engine: Connection) -> Iterator[npt.NDArray[np.uint64]]:
+        go.wait(30)
+        yield from identity_keys(engine)
+
+    return keys

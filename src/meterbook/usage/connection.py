@@ -5,7 +5,7 @@ Both run the same statements, the files of `sql/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -31,7 +31,7 @@ class Connection(Protocol):
     def query(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> pa.Table:
         """Run a statement and return its rows."""
 
-    def stream(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> Iterator[pa.RecordBatch]:
+    def stream(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> Generator[pa.RecordBatch]:
         """Run a statement and yield its rows in batches, so that memory does not grow with the answer."""
 
     def run(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from io import BytesIO
@@ -40,7 +40,7 @@ class Engine:
         with self._connection() as connection:
             return connection.query(sql, "ArrowTable", params=_texts(parameters or {}))
 
-    def stream(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> Iterator[pa.RecordBatch]:
+    def stream(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> Generator[pa.RecordBatch]:
         """Run a statement and yield its rows in batches, so that memory does not grow with the answer."""
         with self._connection() as connection:
             yield from connection.send_query(sql, "Arrow", _texts(parameters or {})).record_batch(_STREAM_ROWS)

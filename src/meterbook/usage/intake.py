@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from meterbook.database import Database
@@ -13,9 +14,9 @@ from meterbook.usage.flush import Flusher
 from meterbook.usage.journal import Journal
 from meterbook.usage.keep_journalled import JournalKeeper
 from meterbook.usage.keep_shared import SharedKeeper
+from meterbook.usage.load_sieve import SieveLoader
 from meterbook.usage.record import Recorder, Submission
 from meterbook.usage.server import Server
-from meterbook.usage.sieve import Sieve
 from meterbook.usage.stored import find_stored
 
 
@@ -58,13 +59,16 @@ class Intake(Protocol):
 class OwnIntake:
     """The intake of a process that owns its store: answers when the journal has the events.
 
-    `lock` is the open file that keeps other processes away.
+    ClickHouse has `stored` events, received through a moment, and the journal none. `lock` is the open file that keeps
+    other processes away.
     """
 
-    def __init__(self, engine: Connection, journal: Journal, sieve: Sieve, lock: int, received_through: int) -> None:
+    def __init__(self, engine: Connection, journal: Journal, stored: int, received_through: int, lock: int) -> None:
         self._journal = journal
         self._lock = lock
-        self._keeper = JournalKeeper(journal, sieve, lambda wanted: find_stored(engine, wanted), received_through)
+        self._sieve = SieveLoader(engine, stored)
+        find = partial(find_stored, engine)
+        self._keeper = JournalKeeper(journal, self._sieve.loaded, find, received_through)
         self._recorder = Recorder(self._keeper)
         self._flusher = Flusher(engine, self._keeper, self._recorder.release)
 
@@ -100,6 +104,7 @@ class OwnIntake:
 
     def close(self) -> None:
         """Bring the journal into ClickHouse, and let the folder go."""
+        self._sieve.close()
         self._recorder.close()
         self._flusher.close()
         self._journal.rotate()

@@ -44,12 +44,12 @@ class Generation:
 class JournalKeeper:
     """Where the recorder of a process that owns its store keeps events.
 
-    `find_stored` looks identities up among the rows in ClickHouse, exactly. `changed` is notified whenever rows were
-    journalled; whoever flushes takes them with `rotate` and gives them back with `forget`. `received_through` is the
-    newest moment of receipt given, in microseconds since 1970: each group of events gets a later one than all before,
-    whatever the doors' clocks say, so that "what was received by then" stays the same for ever. `kept_through` is that
-    of the newest group that is journalled; whoever reads it before `recorded_rows` finds the group among these, and its
-    times among `arrivals`.
+    `sieve` gives the filter of what is in ClickHouse, and waits for it; `find_stored` looks identities up there,
+    exactly. `changed` is notified whenever rows were journalled; whoever flushes takes them with `rotate` and gives
+    them back with `forget`. `received_through` is the newest moment of receipt given, in microseconds since 1970: each
+    group of events gets a later one than all before, whatever the doors' clocks say, so that "what was received by
+    then" stays the same for ever. `kept_through` is that of the newest group that is journalled; whoever reads it
+    before `recorded_rows` finds the group among these, and its times among `arrivals`.
     """
 
     holds = True
@@ -57,7 +57,7 @@ class JournalKeeper:
     def __init__(
         self,
         journal: Journal,
-        sieve: Sieve,
+        sieve: Callable[[], Sieve],
         find_stored: Callable[[Identities], set[tuple[int, int]]],
         received_through: int = 0,
     ) -> None:
@@ -75,7 +75,7 @@ class JournalKeeper:
     @contextmanager
     def deciding(self) -> Iterator[Sieve]:
         """Give the filter, which knows what is journalled as well: nobody else records."""
-        yield self._sieve
+        yield self._sieve()
 
     def find_known(self, wanted: Identities) -> set[tuple[int, int]]:
         """Return those identities that are in the journal or in ClickHouse."""
@@ -90,7 +90,7 @@ class JournalKeeper:
             self.received_through = max(told_moment(batches), self.received_through + 1)
             batches = stamped(batches, self.received_through)
             self._journal.append(batches)
-            self._sieve.add(keys_of(identities))
+            self._sieve().add(keys_of(identities))
             self._current.add(batches, identities)
             self.recorded_rows += len(identities)
             self.arrivals.add(batches, self.received_through)

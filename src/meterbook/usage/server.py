@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from time import sleep
@@ -80,7 +80,7 @@ class Server:
             answer = self._client.raw_query(sql, values, transport_settings=_ARROW)
             return pa.ipc.open_stream(answer).read_all()
 
-    def stream(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> Iterator[pa.RecordBatch]:
+    def stream(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> Generator[pa.RecordBatch]:
         """Run a statement and yield its rows in batches, so that memory does not grow with the answer."""
         sql, values = _bound(sql, parameters or {})
         with _answering():

@@ -28,9 +28,8 @@ from meterbook.usage.record import Submission
 from meterbook.usage.roll_up import RollUp
 from meterbook.usage.rolled import Days
 from meterbook.usage.server import Server, connect
-from meterbook.usage.sieve import Sieve
 from meterbook.usage.steps import OwnSteps, SharedSteps, Steps
-from meterbook.usage.stored import complete_identities, identity_faults, identity_keys
+from meterbook.usage.stored import complete_identities, identity_faults
 from meterbook.usage.turn import answering, locked
 
 # How many statements of one reading run side by side; ClickHouse divides a month of a few 100,000 rows poorly itself.
@@ -179,11 +178,7 @@ def _recover(data_dir: Path, lock: int, readings_kept: int) -> UsageStore:
         replay(engine, journal)
         complete_identities(engine)
         (stored,) = engine.query(statement("stored_events")).to_pylist()
-        sieve = Sieve(stored["events"])
-        for keys in identity_keys(engine):
-            sieve.add(keys, ascending=True)
-        received_through = micros(stored["latest"])
-        intake = OwnIntake(engine, journal, sieve, lock, received_through)
+        intake = OwnIntake(engine, journal, stored["events"], micros(stored["latest"]), lock)
         return UsageStore(engine, intake, OwnSteps(engine), readings_kept)
     except BaseException:
         engine.close()

@@ -5,8 +5,9 @@ Events without their identities are what a crash between the two inserts leaves;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from string import Template
 from typing import Final
 
@@ -39,10 +40,10 @@ def find_stored(engine: Connection, wanted: Identities) -> set[tuple[int, int]]:
     return found
 
 
-def identity_keys(engine: Connection) -> Iterator[npt.NDArray[np.uint64]]:
+def identity_keys(engine: Connection) -> Generator[npt.NDArray[np.uint64]]:
     """Yield the filter's keys of all identities that ClickHouse has; while some are taken, the next are read."""
     batches = engine.stream(Template(statement("identity_keys")).substitute(key=statement("identity_key")))
-    with ThreadPoolExecutor(1, "identity-keys") as reader:
+    with closing(batches), ThreadPoolExecutor(1, "identity-keys") as reader:
         coming = reader.submit(next, batches, None)
         while (batch := coming.result()) is not None:
             coming = reader.submit(next, batches, None)
