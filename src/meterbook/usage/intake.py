@@ -129,7 +129,7 @@ class SharedIntake:
         recorded = self.turns.read()
         return Received(recorded.received_through, recorded.events)
 
-    def earliest_since(self, account_ids: Collection[int], after: int) -> int | None:  # noqa: ARG002 - as the protocol names it
+    def earliest_since(self, account_ids: Collection[int], after: int) -> int | None:  # noqa: ARG002 - others receive too
         """Return the beginning of 1970 if anything was received: others may have received it, of any time."""
         return None if self.received().through <= after else 0
 
