@@ -16,6 +16,7 @@ from meterbook.usage.arrivals import Arrivals
 from meterbook.usage.columns import TIME_TYPE
 from meterbook.usage.connection import Parameter
 from meterbook.usage.kept_readings import KeptReadings
+from meterbook.usage.queries import late_windows
 from meterbook.usage.rolled import Done
 from meterbook.usage.store import open_usage
 from tests.usage.sending import COUNTER, HOUR, PRESENCE, Sender, event
@@ -53,6 +54,16 @@ def test_the_earliest_time_of_what_came_in_is_known(
         assert found <= min(later)
         if len(groups) <= 30:
             assert found == min(later) // QUARTER * QUARTER
+    before = (after + 1) * 4 * QUARTER
+    receipts = [
+        OPENED + place
+        for place, rows in enumerate(groups, start=1)
+        if any(account_id in account_ids and at < before for account_id, at in rows)
+    ]
+    newest = arrivals.newest_before(account_ids, before)
+    assert newest >= max(receipts, default=OPENED)
+    if len(groups) <= 30:
+        assert newest == max(receipts, default=OPENED)
     assert arrivals.earliest(account_ids, OPENED - 1) == 0, "what was there before is not known"
 
 
@@ -152,4 +163,18 @@ def test_a_step_in_the_middle_of_a_reading_changes_nothing(
     assert made
     assert use(sender, COUNTER, [START, END], UTC_ZONE, END, moment) == [(Decimal(2), 1)]
     assert use(sender, COUNTER, [START, END], UTC_ZONE, END) == [(Decimal(2 + len(made)), 1)]
+    store.close()
+
+
+def test_late_events_show_whatever_was_read_before(tmp_path: Path) -> None:
+    store = open_usage(tmp_path, 10_000)
+    sender = Sender(store, 1)
+    sender.send([event("a", START)], now=LATER)
+    moment, expected = store.received_through(), {}
+    for number, at in enumerate([END, END + HOUR, START + 5 * HOUR, END, START, START + HOUR]):
+        sender.send([event(f"late-{number}", at)], now=LATER)
+        if at < END:
+            expected = {(1, START): store.received_through()}
+        for _ in range(2):
+            assert late_windows(store, [1], [START, END], moment) == expected
     store.close()

@@ -47,6 +47,16 @@ class Arrivals:
             found = (_first(self._arrivals.get(account_id, ()), after) for account_id in account_ids)
             return min((at for at in found if at is not None), default=None)
 
+    def newest_before(self, account_ids: Collection[int], before: int) -> int:
+        """Return the newest moment at which events of accounts were received whose times are before one.
+
+        It is not after the store's opening if none was since, and may be later than it was. `before` begins a quarter
+        of an hour.
+        """
+        with self._lock:
+            found = [_newest(self._arrivals.get(account_id, ()), before) for account_id in account_ids]
+        return max([self._opened_through, *found])
+
 
 def _earliest(batch: pa.RecordBatch) -> list[tuple[int, int]]:
     """Return the accounts of events, each with the time of its earliest one."""
@@ -69,3 +79,7 @@ def _add(arrivals: list[_Arrival], received: int, at: int) -> None:
 
 def _first(arrivals: Sequence[_Arrival], after: int) -> int | None:
     return next((at for received, at in arrivals if received > after), None)
+
+
+def _newest(arrivals: Sequence[_Arrival], before: int) -> int:
+    return next((received for received, at in reversed(arrivals) if at < before), 0)

@@ -42,6 +42,9 @@ class Intake(Protocol):
     def earliest_since(self, account_ids: Collection[int], after: int) -> int | None:
         """Return a time that no event of accounts is before that was received after a moment; None without any."""
 
+    def newest_before(self, account_ids: Collection[int], before: int) -> int:
+        """Return a moment that changes when events of accounts come in whose times are before one."""
+
     def settle(self) -> None:
         """Wait until every event acknowledged before this call can be read; raises `Busy` when that fails."""
 
@@ -85,6 +88,10 @@ class OwnIntake:
     def earliest_since(self, account_ids: Collection[int], after: int) -> int | None:
         """Return what this process remembers."""
         return self._keeper.arrivals.earliest(account_ids, after)
+
+    def newest_before(self, account_ids: Collection[int], before: int) -> int:
+        """Return what this process remembers."""
+        return self._keeper.arrivals.newest_before(account_ids, before)
 
     def settle(self) -> None:
         """Wait until the journal is in ClickHouse."""
@@ -132,6 +139,10 @@ class SharedIntake:
     def earliest_since(self, account_ids: Collection[int], after: int) -> int | None:  # noqa: ARG002 - others receive too
         """Return the beginning of 1970 if anything was received: others may have received it, of any time."""
         return None if self.received().through <= after else 0
+
+    def newest_before(self, account_ids: Collection[int], before: int) -> int:  # noqa: ARG002 - others receive too
+        """Return the newest moment of receipt of all."""
+        return self.received().through
 
     def settle(self) -> None:
         """Nothing is waited for: what was acknowledged is there."""

@@ -189,7 +189,7 @@ def late_windows(
     if received_through is not None:
         parameters["received_through"] = received_through
     sql = Template(statement("late_windows")).substitute(and_received=and_received(received_through))
-    rows = store.read(sql, parameters).to_pylist()
+    rows = store.read_before(account_ids, boundaries[-1], sql, parameters).to_pylist()
     return {
         (row["account_id"], _EPOCH + timedelta(seconds=row["window"])): row["latest"].astimezone(UTC) for row in rows
     }

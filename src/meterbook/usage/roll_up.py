@@ -86,9 +86,13 @@ class RollUp:
             self._changed.notify_all()
         return None
 
+    def done(self) -> Done:
+        """Return what was done to the roll-up by now."""
+        return self._steps.rolled_up()
+
     def is_as_it_was(self, days: Days) -> bool:
         """Return whether nothing was thrown away, and no addition begun, since days were given."""
-        done = self._steps.rolled_up()
+        done = self.done()
         return (done.forgotten, done.begun) == (days.done.forgotten, days.done.begun)
 
     def begin(self) -> None:

@@ -109,6 +109,16 @@ class UsageStore:
         """
         return self._kept.read(days.done, received_through, sql, parameters, partial(self.read, sql))
 
+    def read_before(
+        self, account_ids: Collection[int], before: datetime, sql: str, parameters: Mapping[str, Parameter]
+    ) -> pa.Table:
+        """Run a reading statement over events of accounts before a time, the start of an hour.
+
+        It returns what it returned before when no such events were received since.
+        """
+        newest = instant(self._intake.newest_before(account_ids, micros(before)))
+        return self._kept.read(self._roll_up.done(), newest, sql, parameters, partial(self.read, sql))
+
     def read_each(self, sql: str, parameters: Sequence[Mapping[str, Parameter]]) -> pa.Table:
         """Run a reading statement once for each set of parameters, side by side, and return all their rows."""
         if len(parameters) == 1:
