@@ -217,7 +217,7 @@ def load_settings(**given: object) -> Settings:
     Raises `Invalid` naming each variable that is wrong, never repeating its value.
     """
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]  # pydantic checks each
     except ValidationError as error:
         wrong = [
             f"{ENV_PREFIX}{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"

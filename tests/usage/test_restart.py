@@ -189,9 +189,7 @@ def test_every_acknowledged_event_is_there_once_after_kills(tmp_path: Path) -> N
 
 
 def test_a_store_is_read_before_its_identities_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = open_usage(tmp_path)
-    Sender(store, 1).send([event("a", NOW)])
-    store.close()
+    _send_one(tmp_path)
     go = Signal()
     monkeypatch.setattr(load_sieve, "identity_keys", _held_up(go))
     store = open_usage(tmp_path)
@@ -209,9 +207,7 @@ def test_a_store_is_read_before_its_identities_are(tmp_path: Path, monkeypatch: 
 
 
 def test_a_store_closes_before_its_identities_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = open_usage(tmp_path)
-    Sender(store, 1).send([event("a", NOW)])
-    store.close()
+    _send_one(tmp_path)
     go = Signal()
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as threads:
         patch.setattr(load_sieve, "identity_keys", _held_up(go))
@@ -240,6 +236,12 @@ def test_senders_hear_of_identities_that_cannot_be_read(tmp_path: Path, monkeypa
     with pytest.raises(OSError, match="no space"):
         Sender(store, 1).send([event("a", NOW)])
     assert Sender(store, 1).rows() == []
+    store.close()
+
+
+def _send_one(folder: Path) -> None:
+    store = open_usage(folder)
+    Sender(store, 1).send([event("a", NOW)])
     store.close()
 
 

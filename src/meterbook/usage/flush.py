@@ -142,5 +142,5 @@ class Flusher:
                 with self.inserting:
                     insert_rest(self._engine, rows)
                 return True
-            except Exception:  # noqa: BLE001
+            except Exception:  # noqa: BLE001 - as above: they are tried until it works or the store closes
                 _log.exception("usage.insert_failed", rows=generation.rows)

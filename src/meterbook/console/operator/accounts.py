@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Annotated, Final, get_args
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from meterbook.accounts.add_account import add_account
@@ -21,13 +21,16 @@ router = APIRouter(include_in_schema=False)
 
 HERE = "accounts"
 PATH = f"{HOME}/accounts"
+_LISTS: Final[dict[str, Only]] = {each: each for each in get_args(Only)}
 
 
 @router.get("/accounts")
-def show_accounts(at: AsOperator, q: str = "", only: str = "", after: str = "", format: str = "") -> Response:  # noqa: A002 - a field's name
+def show_accounts(
+    at: AsOperator, q: str = "", only: str = "", after: str = "", form: Annotated[str, Query(alias="format")] = ""
+) -> Response:
     """List accounts with what each owes, those that a search finds; with format=csv, all of them as a sheet."""
     chosen = _only(only)
-    if format == "csv":
+    if form == "csv":
         return _sheet(at, q, chosen)
     rows = account_standings(at.session, at.now, search=q, only=chosen, after=after, limit=PAGE + 1)
     return at.show(
@@ -37,7 +40,7 @@ def show_accounts(at: AsOperator, q: str = "", only: str = "", after: str = "", 
         totals=totals_by_currency(at.session, at.now, search=q, only=chosen),
         q=q,
         only=chosen,
-        filters={each: address_of(PATH, q=q, only=each) for each in get_args(Only)},
+        filters={each: address_of(PATH, q=q, only=each) for each in _LISTS},
         csv=address_of(PATH, q=q, only=only, format="csv"),
         next=address_of(PATH, q=q, only=only, after=rows[PAGE - 1].code) if len(rows) > PAGE else None,
         first=address_of(PATH, q=q, only=only) if after else None,
@@ -61,9 +64,10 @@ def post_new(at: AsOperator, _posted: Posted, sent: Sent) -> Response:
 
 
 def _only(text: str) -> Only:
-    if text not in get_args(Only):
+    found = _LISTS.get(text)
+    if found is None:
         raise Invalid("There is no such list of accounts.", field="only")
-    return text  # type: ignore[return-value]  # checked above
+    return found
 
 
 def _added(at: OperatorPage, sent: Fields) -> Account:

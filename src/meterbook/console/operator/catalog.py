@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, UploadFile
+from fastapi import APIRouter, Query, UploadFile
 from fastapi.responses import Response
 
 from meterbook.accounts.queries import account_ids_in
@@ -30,10 +31,10 @@ LONGEST_FILE = 600_000  # characters of a file that is pasted here; the command 
 
 
 @router.get("/catalog")
-def show_catalog(at: AsOperator, past: str = "", format: str = "") -> Response:  # noqa: A002 - a field's name
+def show_catalog(at: AsOperator, past: str = "", form: Annotated[str, Query(alias="format")] = "") -> Response:
     """Show every product with its prices, past ones if asked for; with format=toml, as a file."""
     products = current_catalog(at.session)
-    if format == "toml":
+    if form == "toml":
         headers = {"content-disposition": 'attachment; filename="catalog.toml"', "cache-control": "no-store"}
         return Response(written(products), media_type="application/toml; charset=utf-8", headers=headers)
     shown = present_products(products, at.language, at.now, with_past=bool(past))

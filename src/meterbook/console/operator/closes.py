@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import get_args
+from typing import Final, get_args
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
@@ -34,6 +34,7 @@ router = APIRouter(include_in_schema=False)
 
 HERE = "closes"
 PATH = f"{HOME}/closes"
+_STATES: Final[dict[str, State]] = {each: each for each in get_args(State)}
 GROUPS_A_PAGE = 50  # projects of a draft
 MOST_CHOSEN = PAGE  # accounts that are confirmed by name, as many as a page shows
 
@@ -164,9 +165,9 @@ def _page(
     after: str = "",
     problem: MeterbookError | None = None,
 ) -> Response:
-    if state not in get_args(State):
+    chosen = _STATES.get(state)
+    if chosen is None:
         raise Invalid("There is no such state.", field="state")
-    chosen: State = state  # type: ignore[assignment]  # checked above
     rows = month_accounts(at.session, at.usage, month, at.now, state=chosen, search=q, after=after, limit=PAGE + 1)
     running = BillingMonth.of(at.now, UTC)
     run = last_run(at.session, month)
@@ -193,7 +194,7 @@ def _page(
         200 if problem is None else status_of(problem),
         page=page,
         path=PATH,
-        states={each: address_of(PATH, month=month, q=q, state=each) for each in get_args(State)},
+        states={each: address_of(PATH, month=month, q=q, state=each) for each in _STATES},
         months={each: address_of(PATH, month=each, state=state) for each in (page.previous, page.next) if each},
         key=secrets.token_urlsafe(16),
         problem=problem,
