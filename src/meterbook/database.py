@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import ClassVar, Final
+from functools import wraps
+from typing import ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
 from sqlalchemy import URL, DateTime, Engine, MetaData, create_engine, make_url, text
@@ -30,6 +31,10 @@ IDLE_TRANSACTION_SECONDS: Final = 300
 OLDEST_POSTGRESQL: Final = 15
 # Any constant: the key of the lock that two migrating processes queue on.
 _MIGRATION_LOCK: Final = 0x6D6574657262
+# What a session that reads one moment keeps of what was asked.
+_ASKED: Final = "asked"
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Base(DeclarativeBase):
@@ -61,8 +66,31 @@ def insert_rows(session: Session, table: type[Base], rows: Sequence[Mapping[str,
     )
 
 
+def asked_once(read: Callable[Concatenate[Session, P], T]) -> Callable[Concatenate[Session, P], T]:
+    """Let a question by ids be asked once in a session that reads one moment (`Database.reading`).
+
+    What it returns may be shared: nobody changes it.
+    """
+
+    @wraps(read)
+    def ask(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        asked: dict[Hashable, T] | None = session.info.get(_ASKED)
+        if asked is None:
+            return read(session, *args, **kwargs)
+        key = (read, *map(_hashable, args), *((name, _hashable(value)) for name, value in kwargs.items()))
+        if key not in asked:
+            asked[key] = read(session, *args, **kwargs)
+        return asked[key]
+
+    return ask
+
+
+def _hashable(value: object) -> Hashable:
+    return tuple(value) if isinstance(value, Collection) and not isinstance(value, str) else value
+
+
 class Database:
-    """Connections to the money store; `transaction()` is the way in.
+    """Connections to the money store; `transaction()` and `reading()` are the ways in.
 
     `embedded` is the server this process started or joined, None for the operator's own.
     """
@@ -100,6 +128,18 @@ class Database:
             raise Busy("All database connections are in use: try again shortly.") from error
         except OperationalError as error:
             raise Busy("The database cannot answer now: try again shortly.", "database-unavailable") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a transaction that reads one moment of the store and can write nothing.
+
+        What others commit meanwhile is not seen: figures that several statements tell agree. Raises `Busy` as
+        `transaction` does.
+        """
+        with self.transaction() as session:
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
+            session.info[_ASKED] = {}
+            yield session
 
     def dispose(self) -> None:
         """Close every connection, and stop the embedded server if no other process uses it."""

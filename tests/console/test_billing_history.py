@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from html import unescape
 
 import pytest
+from sqlalchemy import event
 
 from meterbook.database import Database
 from meterbook.house import House
@@ -81,6 +82,30 @@ def test_payments_say_what_they_paid_and_invoices_by_what(payer: Payer) -> None:
     )[:1]
     address, _, anchor = unescape(there).partition("#")
     assert f'<tr id="{anchor}">' in client.get(address).text
+
+
+def test_a_page_shows_one_moment_of_the_books(payer: Payer, house: House) -> None:
+    june, _ = e11(payer)
+    client = payer.sign_in()
+    paid: list[str] = []
+
+    def pay(*given: object) -> None:
+        if "FROM posting" in str(given[2]) and not paid:
+            paid.append(june)
+            payer.record("6019", "meanwhile")
+
+    event.listen(house.database.engine, "after_cursor_execute", pay)
+    try:
+        page = client.get(f"/billing-history?account={payer.code}")
+    finally:
+        event.remove(house.database.engine, "after_cursor_execute", pay)
+    assert paid
+    assert figures(page)["Unpaid"] == "₩72,038"
+    assert [row[6] for row in cells(page, "invoices")] == ["66,019", "6,019"]
+    assert "meanwhile" not in page.text
+    again = client.get(f"/billing-history?account={payer.code}")
+    assert figures(again)["Unpaid"] == "₩66,019"
+    assert [row[6] for row in cells(again, "invoices")] == ["66,019", "0"]
 
 
 def test_e12_credit_notes_and_what_they_took_off(payer: Payer) -> None:

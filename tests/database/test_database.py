@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
+from sqlalchemy.exc import InternalError
+from sqlalchemy.orm import Session
 
-from meterbook.database import Database, migrate, open_database
+from meterbook.database import Database, asked_once, migrate, open_database
 from meterbook.errors import Busy, Invalid, Refused
 from meterbook.settings import Settings, load_settings
 
@@ -29,6 +32,51 @@ def test_a_transaction_is_all_or_nothing(database: Database) -> None:
         fail_half_way()
     with database.transaction() as session:
         assert session.scalar(text("select to_regclass('gone')")) is None
+
+
+def test_a_reading_is_of_one_moment(database: Database) -> None:
+    with database.transaction() as session:
+        session.execute(text("create table told (value int)"))
+        session.execute(text("insert into told values (1)"))
+    total = text("select sum(value) from told")
+    with database.reading() as session:
+        assert session.scalar(total) == 1
+        with database.transaction() as other:
+            other.execute(text("insert into told values (2)"))
+        assert session.scalar(total) == 1
+    with database.reading() as session:
+        assert session.scalar(total) == 3
+    with database.transaction() as session:
+        assert session.scalar(text("show transaction_isolation")) == "read committed"
+        session.execute(text("drop table told"))
+
+
+def test_a_reading_writes_nothing(database: Database) -> None:
+    with pytest.raises(InternalError, match="read-only"), database.reading() as session:
+        session.execute(text("create table gone (value int)"))
+    with database.transaction() as session:
+        assert session.scalar(text("select to_regclass('gone')")) is None
+
+
+def test_a_question_is_asked_once_where_one_moment_is_read(database: Database) -> None:
+    asked: list[object] = []
+
+    @asked_once
+    def told(session: Session, ids: Sequence[int], limit: int = 2) -> int:
+        asked.append((ids, limit))
+        return session.scalar(text("select :count"), {"count": len(ids) * limit}) or 0
+
+    with database.transaction() as session:
+        assert (told(session, [1, 2]), told(session, [1, 2])) == (4, 4)
+    assert asked == [([1, 2], 2)] * 2
+    asked.clear()
+    with database.reading() as session:
+        answers = [told(session, [1, 2]), told(session, (1, 2)), told(session, [1]), told(session, [1], limit=3)]
+    assert answers == [4, 4, 2, 3]
+    assert asked == [([1, 2], 2), ([1], 2), ([1], 3)]
+    with database.reading() as session:
+        told(session, [1, 2])
+    assert len(asked) == 4
 
 
 def test_a_statement_over_its_time_is_busy(database: Database) -> None:

@@ -78,12 +78,13 @@ def _is_over(expires_at: datetime | None, revoked_at: datetime | None, now: date
 
 
 def _note_use(session: Session, key: ApiKey, now: datetime) -> None:
-    # Without waiting: another request of the same moment notes the same day.
+    # Apart, as a request that reads can write nothing, and without waiting: another of this moment notes the same day.
     free = select(ApiKey.id).where(ApiKey.id == key.id).with_for_update(skip_locked=True).scalar_subquery()
-    session.execute(
-        update(ApiKey).where(ApiKey.id == free).values(last_used_on=now.date()),
-        execution_options={"synchronize_session": False},
-    )
+    with Session(session.get_bind()) as apart, apart.begin():
+        apart.execute(
+            update(ApiKey).where(ApiKey.id == free).values(last_used_on=now.date()),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def _unproved() -> Denied:

@@ -13,14 +13,16 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
 from meterbook.accounts.access import ALL, Access, Projects
-from meterbook.accounts.tables import Account, ApiKey, Membership, PaymentInformation, Project, User
+from meterbook.accounts.tables import Account, ApiKey, Membership, PaymentInformation, Project, SeenProject, User
 from meterbook.core.money import Currency, Rounding, currency
 from meterbook.core.period import BillingZone, billing_zone
+from meterbook.database import asked_once
 from meterbook.errors import Invalid, NotFound
 
 Need = Literal["billing", "member"]
 PAGE: Final = 100
 LONGEST_PAGE: Final = 1_000
+_SEEN: Final = select(*(Project.__table__.c[name] for name in SeenProject._fields))
 
 
 class Place(NamedTuple):
@@ -46,6 +48,7 @@ def locked(session: Session, account_ids: Collection[int]) -> list[Account]:
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
+@asked_once
 def payment_information_of(session: Session, account_id: int) -> PaymentInformation | None:
     """Return how an account pays and where its invoices go, None while it has registered nothing."""
     return session.get(PaymentInformation, account_id)
@@ -57,10 +60,11 @@ def payment_informations(session: Session, account_ids: Collection[int]) -> dict
     return {row.account_id: row for row in rows}
 
 
-def all_projects(session: Session, account_ids: Collection[int]) -> dict[int, list[Project]]:
+def all_projects(session: Session, account_ids: Collection[int]) -> dict[int, list[SeenProject]]:
     """Return every project of the accounts, by account and in order of code; for acts that bill them."""
-    found: dict[int, list[Project]] = {account_id: [] for account_id in account_ids}
-    for project in session.scalars(select(Project).where(Project.account_id.in_(account_ids)).order_by(Project.code)):
+    found: dict[int, list[SeenProject]] = {account_id: [] for account_id in account_ids}
+    rows = session.execute(_SEEN.where(Project.account_id.in_(account_ids)).order_by(Project.code))
+    for project in map(SeenProject._make, rows):
         found[project.account_id].append(project)
     return found
 
@@ -120,16 +124,16 @@ def visible_accounts(session: Session, access: Access, *, after: str | None = No
     return list(session.scalars(query))
 
 
-def visible_projects(session: Session, account_id: int, access: Access, need: Need = "billing") -> list[Project]:
+def visible_projects(session: Session, account_id: int, access: Access, need: Need = "billing") -> list[SeenProject]:
     """Return the account's projects on which the access holds the billing permission, or takes part, by code.
 
     Deleted ones are among them: their usage is still billed. An account has at most 10,000 (add_project.py).
     """
-    query = select(Project).where(Project.account_id == account_id).order_by(Project.code)
+    query = _SEEN.where(Project.account_id == account_id).order_by(Project.code)
     allowed = _allowed(access, account_id, need)
     if allowed is not ALL:
         query = query.where(Project.id.in_(allowed))
-    return list(session.scalars(query))
+    return list(map(SeenProject._make, session.execute(query)))
 
 
 def projects_page(

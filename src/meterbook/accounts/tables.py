@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -90,6 +91,26 @@ class Project(Base):
     limited_for: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+
+
+class SeenProject(NamedTuple):
+    """A project as it is read to be shown or billed: a plain value, as an account may have thousands of them."""
+
+    id: int
+    account_id: int
+    code: str
+    name: str
+    labels: dict[str, str]
+    plan: str
+    trial_until: datetime | None
+    limited_at: datetime | None
+    created_at: datetime
+    deleted_at: datetime | None
+
+    @classmethod
+    def of(cls, project: Project) -> SeenProject:
+        """Return what is seen of a row."""
+        return cls._make(getattr(project, name) for name in cls._fields)
 
 
 class User(Base):

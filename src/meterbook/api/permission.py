@@ -56,8 +56,9 @@ async def moment(request: Request) -> datetime:
 
 
 def transaction(request: Request) -> Iterator[Session]:
-    """Open the request's one transaction; it is committed before the answer leaves."""
-    with database_of(request).transaction() as session:
+    """Open the request's one transaction, of one moment where it only reads; it is over before the answer leaves."""
+    database = database_of(request)
+    with database.reading() if request.method in ("GET", "HEAD") else database.transaction() as session:
         yield session
 
 

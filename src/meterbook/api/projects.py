@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from meterbook.accounts.add_project import add_project
 from meterbook.accounts.change_project import change_project
 from meterbook.accounts.queries import account_by_code, account_of, project_by_code, visible_projects
-from meterbook.accounts.tables import Project
+from meterbook.accounts.tables import Project, SeenProject
 from meterbook.accounts.unchanged import SAME
 from meterbook.api.paging import Cursor, Limit, after, page
 from meterbook.api.permission import Now, Operator, Reader, Transaction
@@ -104,7 +104,7 @@ def patch_project(code: str, body: ProjectChange, session: Transaction, access: 
     return answer(_shape(project, account.code, now))
 
 
-def _shape(project: Project, account: str, now: datetime) -> Json:
+def _shape(project: Project | SeenProject, account: str, now: datetime) -> Json:
     return {
         "account": account,
         "code": project.code,

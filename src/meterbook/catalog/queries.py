@@ -14,8 +14,10 @@ from meterbook.catalog.tables import Product as ProductRow
 from meterbook.catalog.tables import ProductPrice
 from meterbook.core.metering import Hourly, Meter, MeterKind
 from meterbook.core.pricing import FreeUnit, Per, Price, PriceModel, Product, Tier
+from meterbook.database import asked_once
 
 
+@asked_once
 def current_catalog(session: Session) -> tuple[Product, ...]:
     """Return every product in the order of the catalog file, with all its prices by currency and time."""
     rows = session.scalars(select(ProductRow).order_by(ProductRow.position, ProductRow.code))
@@ -24,8 +26,7 @@ def current_catalog(session: Session) -> tuple[Product, ...]:
 
 def product_positions(session: Session) -> dict[str, int]:
     """Return the place of each product, by code, in the catalog's order, from 0."""
-    codes = session.scalars(select(ProductRow.code).order_by(ProductRow.position, ProductRow.code))
-    return {code: position for position, code in enumerate(codes)}
+    return {product.code: position for position, product in enumerate(current_catalog(session))}
 
 
 def digest_of(products: Sequence[Product]) -> str:

@@ -21,7 +21,7 @@ from meterbook.accounts.queries import (
     visible_projects,
     zone_of,
 )
-from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.tables import Account, SeenProject
 from meterbook.console.address import address_of
 from meterbook.console.pages import render
 from meterbook.console.protection import form_token
@@ -102,7 +102,7 @@ class AccountPage:
         """Whether the reader holds the account's billing: its books, and every project."""
         return self.reader.access.has_account_billing(self.account.id)
 
-    def projects(self, need: Need = "billing") -> list[Project]:
+    def projects(self, need: Need = "billing") -> list[SeenProject]:
         """Return the projects the reader may see billing of, or takes part in, by code."""
         return visible_projects(self.session, self.account.id, self.reader.access, need=need)
 

@@ -19,9 +19,11 @@ from meterbook.errors import Denied, NotFound
 
 
 def transaction(request: Request) -> Iterator[Session]:
-    """Open the request's one transaction; it is over before the answer leaves."""
+    """Open the request's one transaction, of one moment where it only reads; it is over before the answer leaves."""
     database: Database = request.app.state.database
-    with database.transaction() as session:
+    is_tried = request.url.path.startswith("/operator/")  # an act is done and undone to show what it would come to
+    reads = request.method in ("GET", "HEAD") and not is_tried
+    with database.reading() if reads else database.transaction() as session:
         yield session
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import all_projects, currency_of, zone_of
-from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.tables import Account, SeenProject
 from meterbook.catalog.queries import current_catalog
 from meterbook.core import invoice
 from meterbook.core.invoice import Adjustment, InvoiceDraft
@@ -80,7 +80,7 @@ def issued_terms(session: Session, issued: Invoice, account: Account) -> Terms:
     )
 
 
-def _terms_then(project: Project, issued: Invoice, frame: Frame) -> ProjectTerms:
+def _terms_then(project: SeenProject, issued: Invoice, frame: Frame) -> ProjectTerms:
     """Return a project's terms as the invoice froze them; of one that is younger, those of today."""
     if project.created_at > issued.drafted_at and project.trial_until is not None:
         return ProjectTerms(project.code, project.name, min(project.trial_until, frame.ends_at))

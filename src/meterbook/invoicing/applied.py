@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import all_projects, currency_of, zone_of
-from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.tables import Account, SeenProject
 from meterbook.core.discounts import PromotionKind
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
@@ -36,7 +36,7 @@ class AppliedPromotion:
     starts_at: datetime
     ends_at: datetime | None
     standing: Standing
-    projects: tuple[Project, ...]
+    projects: tuple[SeenProject, ...]
     saved: Money
     left: Money | None
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 
-from meterbook.accounts.tables import Project
+from meterbook.accounts.tables import SeenProject
 from meterbook.core.daily import DailyCosts, Together, daily_costs
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.metering import Meter
@@ -119,7 +119,7 @@ class _Reading:
         return self._read(meters, None, together=True)
 
     def by_project(
-        self, products: Sequence[Product], projects: Sequence[Project], terms: Mapping[str, ProjectTerms]
+        self, products: Sequence[Product], projects: Sequence[SeenProject], terms: Mapping[str, ProjectTerms]
     ) -> list[Use]:
         """Return what each of the projects used of products; `terms` are those with lines, by code."""
         found = self._read({product.meter for product in products}, [project.id for project in projects])

@@ -10,7 +10,7 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import currency_of, zone_of
-from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.tables import Account, SeenProject
 from meterbook.catalog.queries import current_catalog
 from meterbook.core import invoice
 from meterbook.core.credits import Books
@@ -32,7 +32,7 @@ class Payer:
     """An account and those of its projects to draft for; `whole` when they are all and the account's books are open."""
 
     account: Account
-    projects: Sequence[Project]
+    projects: Sequence[SeenProject]
     whole: bool
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -39,7 +39,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class _Books:
-    unpaid: dict[int, int]
+    unpaid: Mapping[int, int]
     balance: int
     credit: int
     limited: int

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.tables import Project
+from meterbook.accounts.tables import SeenProject
 from meterbook.core.invoice import Group, GroupBy, InvoiceDraft, Line
 from meterbook.core.period import BillingMonth
 from meterbook.invoicing.draft import Payer
@@ -65,7 +65,7 @@ def project_use(
     session: Session,
     usage: UsageStore,
     payer: Payer,
-    projects: Sequence[Project],
+    projects: Sequence[SeenProject],
     month: BillingMonth,
     at: datetime,
     remembered: RememberedMonths | None = None,

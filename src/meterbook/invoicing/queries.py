@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.core.rating import Charge, Frame, Waiver
 from meterbook.core.tax import TaxLine
 from meterbook.core.terms import ProjectTerms
+from meterbook.database import asked_once
 from meterbook.errors import NotFound
 from meterbook.invoicing.tables import CreditNote, Invoice, InvoiceLine
 from meterbook.invoicing.terms import (
@@ -106,7 +107,8 @@ def drafts_with_lines(session: Session, account_ids: Collection[int], month: Bil
     return {row.account_id: row for row in rows}
 
 
-def invoices_by_id(session: Session, ids: Collection[int]) -> dict[int, Invoice]:
+@asked_once
+def invoices_by_id(session: Session, ids: Collection[int]) -> Mapping[int, Invoice]:
     """Return invoices by id."""
     if not ids:
         return {}

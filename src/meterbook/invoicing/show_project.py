@@ -15,7 +15,7 @@ from itertools import pairwise
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.tables import Account, Project, SeenProject
 from meterbook.core.daily import DailyCosts, daily_costs
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
@@ -44,7 +44,7 @@ def show_project(
     every reader of the project; sums and settlement are not this project's.
     """
     if issued is None:
-        return draft_month(session, usage, Payer(account, [project], whole=False), month, at)
+        return draft_month(session, usage, Payer(account, [SeenProject.of(project)], whole=False), month, at)
     invoice = session.get_one(Invoice, issued.invoice_id)
     rows = session.scalars(
         select(InvoiceLine)

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import currency_of, zone_of
-from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.tables import Account, Project, SeenProject
 from meterbook.core.metering import Meter
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.core.pricing import Product
@@ -194,7 +194,7 @@ def parts_of_month(
             if starts_at is not None and ends_at is not None
         ]
     frame = Frame(month, zone_of(account))
-    terms = project_terms(project, frame)
+    terms = project_terms(SeenProject.of(project), frame)
     free_until = terms.free_until or frame.starts_at
     cuts = price_boundaries(product, currency_of(account), frame)
     if frame.starts_at < free_until < frame.ends_at:

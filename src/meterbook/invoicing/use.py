@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
-from meterbook.accounts.tables import Project
+from meterbook.accounts.tables import SeenProject
 from meterbook.core.discounts import Promotion
 from meterbook.core.metering import Meter
 from meterbook.core.period import HOUR, day_starts, hour_ceil, hour_count
@@ -40,7 +40,7 @@ class Used:
     data_through: datetime | None
 
 
-def project_terms(project: Project, frame: Frame) -> ProjectTerms:
+def project_terms(project: SeenProject, frame: Frame) -> ProjectTerms:
     """Return a project's terms as they hold today."""
     if project.plan == "free":
         return ProjectTerms(project.code, project.name, frame.ends_at, Waiver.free)

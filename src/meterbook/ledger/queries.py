@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,6 +11,7 @@ from sqlalchemy import Label, func, or_, select
 from sqlalchemy.orm import Session
 
 from meterbook.core.journal import LedgerAccount, Reason
+from meterbook.database import asked_once
 from meterbook.ledger.tables import JournalEntry, PostingRow, Prepayment
 
 PAGE: Final = 100
@@ -60,7 +61,8 @@ class BalanceMovement:
     credit_after: int
 
 
-def unpaid_by_invoice(session: Session, account_ids: Collection[int]) -> dict[int, int]:
+@asked_once
+def unpaid_by_invoice(session: Session, account_ids: Collection[int]) -> Mapping[int, int]:
     """Return what is unpaid of each invoice of the accounts, in minor units; fully paid ones are left out."""
     amount = func.sum(PostingRow.amount_minor)
     rows = session.execute(
@@ -124,7 +126,8 @@ def prepayments_left(session: Session, account_ids: Collection[int]) -> dict[int
     return left
 
 
-def credits_left(session: Session, account_ids: Collection[int]) -> dict[int, int]:
+@asked_once
+def credits_left(session: Session, account_ids: Collection[int]) -> Mapping[int, int]:
     """Return what is left of each credit of the accounts, in minor units; those used up are left out."""
     amount = -func.sum(PostingRow.amount_minor)
     rows = session.execute(

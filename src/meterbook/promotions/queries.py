@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.tables import Account
+from meterbook.database import asked_once
 from meterbook.errors import NotFound
 from meterbook.promotions.add_promotion import promotion_code
 from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption
@@ -64,7 +65,8 @@ def redemption_counts(session: Session, promotion_ids: Collection[int]) -> dict[
     return {promotion_id: count for promotion_id, count in rows}  # noqa: C416 - rows are no pairs to the type checker
 
 
-def redeemed(session: Session, account_ids: Collection[int]) -> dict[int, list[tuple[Redemption, PromotionRow]]]:
+@asked_once
+def redeemed(session: Session, account_ids: Collection[int]) -> Mapping[int, Sequence[tuple[Redemption, PromotionRow]]]:
     """Return what each account registered, in the order it did."""
     found: dict[int, list[tuple[Redemption, PromotionRow]]] = {}
     rows = session.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -90,7 +91,7 @@ def _check(session: Session, now: datetime, account: Account, promotion: Promoti
         raise Refused(f"{code} has been used up: it was registered as often as it may be.", "promotion-used-up")
 
 
-def _check_combination(now: datetime, promotion: PromotionRow, held: list[tuple[Redemption, PromotionRow]]) -> None:
+def _check_combination(now: datetime, promotion: PromotionRow, held: Sequence[tuple[Redemption, PromotionRow]]) -> None:
     running = [other for _, other in held if other.ends_at is None or other.ends_at > now]
     clash = next((other for other in running if not (promotion.stackable and other.stackable)), None)
     if clash is not None:

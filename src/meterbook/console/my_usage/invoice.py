@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from meterbook.accounts.queries import payment_information_of
-from meterbook.catalog.queries import current_catalog
+from meterbook.catalog.queries import product_positions
 from meterbook.console.address import grouping_in, opened_in
 from meterbook.console.languages import translations
 from meterbook.console.my_usage.money_words import money_words
@@ -172,7 +172,7 @@ def _groups(of: InvoicePage, state: InvoiceState, draft: InvoiceDraft) -> tuple[
     keys = [group.key for group in groups if is_open(state, group.key)]
     inside = (state.page - 1) * LONGEST_GROUP if state.only else 0
     lines = lines_of_groups(session, of.invoice, state.by, keys, skip=inside) if keys else {}
-    positions = {product.code: position for position, product in enumerate(current_catalog(session))}
+    positions = product_positions(session)
     rows = group_rows(groups, lines, state, draft, of.at.language, positions)
     if state.only:
         return rows, pager(state, len(rows[0].lines), groups[0].line_count, LONGEST_GROUP)

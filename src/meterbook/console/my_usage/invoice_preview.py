@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from meterbook.accounts.tables import Project
+from meterbook.accounts.tables import SeenProject
 from meterbook.catalog.queries import product_positions
 from meterbook.console.account_page import AccountPage, OfAccount
 from meterbook.console.address import PREVIEW, PreviewState, grouping_in, opened_in
@@ -79,7 +79,7 @@ def bill_sheet(at: AccountPage, table: BillTable, name: str) -> Response:
     return sheet(f"{name}-{at.account.code}-{table.state.month}.csv", columns, bill_rows(table, _))
 
 
-def _shown(at: AccountPage, projects: Sequence[Project], state: PreviewState, *, by_day: bool) -> ShownMonth:
+def _shown(at: AccountPage, projects: Sequence[SeenProject], state: PreviewState, *, by_day: bool) -> ShownMonth:
     usage, remembered = at.request.app.state.usage, at.request.app.state.remembered
     shown: ShownMonth = remembered.show(
         at.session, usage, Payer(at.account, projects, at.sees_account), state.month, at.now, by_day=by_day

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import RedirectResponse, Response
 
 from meterbook.accounts.queries import payment_information_of
-from meterbook.accounts.tables import PaymentInformation, Project
+from meterbook.accounts.tables import PaymentInformation, SeenProject
 from meterbook.catalog.queries import current_catalog
 from meterbook.console.account_page import AccountPage, OfBilledAccount
 from meterbook.console.apart import Apart, PostedApart
@@ -217,7 +217,7 @@ def _information(
 
 
 def _promotions(
-    at: AccountPage, projects: list[Project], is_open: bool, typed: str, refusal: str, new_code: str
+    at: AccountPage, projects: list[SeenProject], is_open: bool, typed: str, refusal: str, new_code: str
 ) -> PromotionsView:
     applied = applied_promotions(at.session, at.account, at.now)
     return promotions_view(
@@ -235,7 +235,7 @@ def _promotions(
     )
 
 
-def _preview(at: AccountPage, projects: list[Project], applied: list[AppliedPromotion]) -> InvoiceDraft | None:
+def _preview(at: AccountPage, projects: list[SeenProject], applied: list[AppliedPromotion]) -> InvoiceDraft | None:
     """Return the running month's draft, if a promotion may take something off it."""
     if all(each.promotion.kind == PromotionKind.credit or each.standing == "upcoming" for each in applied):
         return None

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from meterbook.accounts.tables import Project
+from meterbook.accounts.tables import SeenProject
 from meterbook.console.address import PreviewState
 from meterbook.console.chart import colour_of
 from meterbook.console.my_usage.metering_state import metering_href
@@ -285,7 +285,7 @@ class BillTable:
         return metering_href(self.state.account, line.project.code, product, self.state.month, part=part)
 
 
-def labels_of(projects: Sequence[Project]) -> dict[str, str]:
+def labels_of(projects: Sequence[SeenProject]) -> dict[str, str]:
     """Return the words that projects are found by beside name and code, by code: "team=web env=prod"."""
     return {project.code: " ".join(f"{name}={value}" for name, value in project.labels.items()) for project in projects}
 

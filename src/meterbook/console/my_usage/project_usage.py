@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from meterbook.accounts.tables import Project
+from meterbook.accounts.tables import SeenProject
 from meterbook.catalog.queries import product_positions
 from meterbook.console.account_page import AccountPage, OfAccount
 from meterbook.console.address import PROJECT_USAGE
@@ -71,7 +71,7 @@ def _month(year: int | None, month: str) -> str:
     return str(BillingMonth(year, int(month)))
 
 
-def _use(at: AccountPage, projects: Sequence[Project], month: BillingMonth) -> ProjectUse:
+def _use(at: AccountPage, projects: Sequence[SeenProject], month: BillingMonth) -> ProjectUse:
     return project_use(
         at.session,
         at.request.app.state.usage,
