@@ -28,6 +28,7 @@ from sqlalchemy import text
 from bench.figures import SMALL, Figure, say
 from bench.furnish import ROWS, arrow_stream, pour, repeated, roll_up
 from bench.load import CATALOG, TYPES, event, fresh, percentile_ms, post, serving_as_it_is
+from bench.machine import await_rest
 from meterbook.accounts.add_member import add_member
 from meterbook.accounts.add_user import add_user
 from meterbook.accounts.prove import prove_local
@@ -62,6 +63,7 @@ def run(folder: Path) -> list[Figure]:
     command = [sys.executable, "-m", "bench.console", str(folder)]
     subprocess.run(command, check=True)
     with serving_as_it_is(folder) as (host, port, token, _):
+        await_rest()
         everything = _Reader(host, port, ALL)
         addresses = _pages(everything.newest_invoice())
         pages = {name: everything.measure(path) for name, path in addresses.items()}

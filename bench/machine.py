@@ -17,6 +17,7 @@ import meterbook
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEASURED = ("src", "bench", "examples", "pyproject.toml", "requirements.lock", ":!bench/history")
 BUSY_PERCENT_MAX = 10
+REST_SECONDS_MAX = 60
 
 
 def machine() -> dict[str, object]:
@@ -50,6 +51,13 @@ def busy_percent(seconds: float = 1.0) -> float:
     after = _jiffies()
     spent = [now - then for then, now in zip(before, after, strict=True)]
     return round(100 * (1 - (spent[3] + spent[4]) / max(1, sum(spent))), 1)
+
+
+def await_rest() -> None:
+    """Wait until nothing computes: a server that was just started reads the known identities beside what it answers."""
+    latest = time.monotonic() + REST_SECONDS_MAX
+    while busy_percent() > BUSY_PERCENT_MAX and time.monotonic() < latest:
+        pass
 
 
 def warn_if_busy(busy: float) -> None:

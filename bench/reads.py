@@ -24,6 +24,7 @@ from sqlalchemy import select, text
 from bench.figures import SMALL, Figure, say
 from bench.furnish import ROWS, add_accounts, arrow_stream, pour, repeated, roll_up
 from bench.load import CATALOG, TYPES, percentile_ms, serving_as_it_is
+from bench.machine import await_rest
 from meterbook.accounts.queries import all_projects
 from meterbook.accounts.tables import Account
 from meterbook.catalog.apply import apply_catalog
@@ -120,6 +121,7 @@ def _measured(folder: Path, accounts: int) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     say(f"{told['events']:,} events in the store after {time.perf_counter() - begun:.0f} s")
     with serving_as_it_is(folder, keeping=False) as (host, port, token, _):
+        await_rest()
         return told | _over_http(_Client(host, port, token))
 
 
