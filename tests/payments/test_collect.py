@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from meterbook.accounts.queries import all_projects
+from meterbook.accounts.tables import Project
 from meterbook.core.money import Money
 from meterbook.database import Database
 from meterbook.errors import Denied, Refused
@@ -52,8 +52,7 @@ def tries(office: Office, invoice: Invoice) -> list[tuple[int, str]]:
 
 def limited(office: Office, code: str) -> list[str | None]:
     with office.database.transaction() as session:
-        account_id = office.row(code).id
-        return [project.limited_for for project in all_projects(session, [account_id])[account_id]]
+        return list(session.scalars(select(Project.limited_for).where(Project.account_id == office.row(code).id)))
 
 
 def test_a_card_is_charged_on_the_due_date(office: Office) -> None:
