@@ -8,7 +8,7 @@ from datetime import UTC
 from decimal import Decimal
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from meterbook.catalog.tables import Product as ProductRow
 from meterbook.catalog.tables import ProductPrice
@@ -20,8 +20,8 @@ from meterbook.database import asked_once
 @asked_once
 def current_catalog(session: Session) -> tuple[Product, ...]:
     """Return every product in the order of the catalog file, with all its prices by currency and time."""
-    rows = session.scalars(select(ProductRow).order_by(ProductRow.position, ProductRow.code))
-    return tuple(_product(row) for row in rows)
+    query = select(ProductRow).order_by(ProductRow.position, ProductRow.code).options(joinedload(ProductRow.prices))
+    return tuple(_product(row) for row in session.scalars(query).unique())
 
 
 def product_positions(session: Session) -> dict[str, int]:

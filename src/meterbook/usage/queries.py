@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import pairwise
-from operator import itemgetter
+from operator import itemgetter, lt
 from string import Template
 from typing import Final, NamedTuple
 
@@ -214,9 +214,9 @@ def is_metered(
 
 def _bounded(asked: Question) -> Question | None:
     """Return a question that ends with its last boundary, None when it can have no answer."""
-    boundaries, zone = asked.boundaries, asked.zone
-    assert all(starts_at < ends_at for starts_at, ends_at in pairwise(boundaries)), "boundaries ascend"
-    assert all(hour_floor(boundary, zone) == boundary for boundary in boundaries), "boundaries are hours of the zone"
+    boundaries, first_hour = asked.boundaries, _EPOCH + asked.zone.hour_offset
+    assert all(map(lt, boundaries, boundaries[1:])), "boundaries ascend"
+    assert not any((boundary - first_hour) % HOUR for boundary in boundaries), "boundaries are hours of the zone"
     until = min(boundaries[-1], asked.until)
     if not asked.meters or until <= boundaries[0] or (asked.project_ids is not None and not asked.project_ids):
         return None
