@@ -28,6 +28,7 @@ from meterbook.jobs.workplace import Workplace
 from meterbook.mail import open_mailer
 from meterbook.payments.gateways.open import takes_fake_cards
 from meterbook.promotions.guesses import Guesses
+from meterbook.tries import Tries
 
 
 @contextmanager
@@ -73,11 +74,11 @@ def begin(app: FastAPI, house: House, clock: Clock = system_clock) -> None:
     app.state.settings, app.state.database, app.state.usage = house.settings, house.database, house.usage
     app.state.clock = clock
     app.state.proofs, app.state.places = ProofCache(), Places(house.database)
-    app.state.guesses = Guesses()
+    app.state.guesses = Guesses(Tries(house.database))
     # decoding holds the interpreter's lock: a second reader at once would only take turns with the first
     app.state.reading = CapacityLimiter(1)
     app.state.local_token = LOCAL_PREFIX + secrets.token_urlsafe(32)
-    remember_nothing(app)
+    remember_nothing(app, house.database)
 
 
 def _answer_errors(app: FastAPI) -> None:

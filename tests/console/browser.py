@@ -12,9 +12,11 @@ from typing import Any
 import httpx
 from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
+from sqlalchemy import delete
 
 from meterbook.house import House
 from meterbook.main import begin, create_app
+from meterbook.tries import RecentTry
 
 PASSWORD = "correct horse battery"
 # Applications that nobody browses: building one takes longer than most of what is asked of it.
@@ -49,7 +51,12 @@ class Browser:
 
 @contextmanager
 def browsing(house: House, now: datetime) -> Iterator[Browser]:
-    """Give a browser that nobody has used yet, before a server that was just started at a moment that stays."""
+    """Give a browser that nobody has used yet, before a server that was just started at a moment that stays.
+
+    Nobody tried anything lately.
+    """
+    with house.database.transaction() as session:
+        session.execute(delete(RecentTry))
     if _idle:
         begin(app := _idle.pop(), house, lambda: now)
     else:

@@ -17,6 +17,7 @@ import meterbook.ledger.tables
 import meterbook.payments.gateways.fake_tables
 import meterbook.payments.tables
 import meterbook.promotions.tables
+import meterbook.tries
 import meterbook.usage.tables  # noqa: F401 - all are part of what is compared
 from meterbook import migrations
 from meterbook.database import Base, Database, migrate, open_database

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, text
 from meterbook.errors import Refused
 
 COMPRESSION: Final = "zstd"
-# What names this version's form, and how far the processes on the server are that is left behind.
-_NOT_CARRIED: Final = frozenset({"schema_version", "usage_turn"})
+# What names this version's form, how far the processes on the server are that is left behind, and what was tried there.
+_NOT_CARRIED: Final = frozenset({"schema_version", "usage_turn", "recent_try"})
 _REFERENCES: Final = text("""
     select
         child.relname as child,

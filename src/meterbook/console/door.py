@@ -12,7 +12,9 @@ from meterbook.console.pages import STATIC_PATH, render, static_files
 from meterbook.console.person import routes as person
 from meterbook.console.person.attempts import Attempts, LettersAsked
 from meterbook.console.protection import PageHeaders, form_token
+from meterbook.database import Database
 from meterbook.invoicing.remembered import RememberedMonths
+from meterbook.tries import Tries
 
 
 def mount(app: FastAPI) -> None:
@@ -34,7 +36,8 @@ def mount(app: FastAPI) -> None:
         return render(request, "my_usage/no_account.html", reader.language, reader=heading)
 
 
-def remember_nothing(app: FastAPI) -> None:
+def remember_nothing(app: FastAPI, database: Database) -> None:
     """Begin with nothing in mind of earlier requests."""
-    app.state.sign_in_attempts, app.state.letters_asked = Attempts(), LettersAsked()
+    tries = Tries(database)
+    app.state.sign_in_attempts, app.state.letters_asked = Attempts(tries), LettersAsked(tries)
     app.state.remembered = RememberedMonths()

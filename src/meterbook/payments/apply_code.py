@@ -30,12 +30,12 @@ def apply_code(
     `at` replays a moment. Raises what `redeem` does, each reason under its own slug, and `Busy` ("too-many-guesses")
     after too many codes that do not exist.
     """
-    guesses.check(account.code)
+    guesses.check(now, account.code)
     moment = at or now
     try:
         redemption, _ = redeem(session, moment, account=account, code=code, by=by)
     except NotFound:
-        guesses.note(account.code)
+        guesses.note(now, account.code)
         raise
     # of a discount there is nothing to settle
     settle_account(session, moment, account, f"redemption:{redemption.id}")

@@ -1,71 +1,68 @@
-"""How often a visitor may try: to sign in, and to have letters sent; counted in this process."""
+"""How often a visitor may try: to sign in, and to have letters sent."""
 
 from __future__ import annotations
 
 import ipaddress
+from datetime import datetime, timedelta
 from typing import Final
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from meterbook.tries import Limit, Tries
 
 # Attempts that failed: for one person from one address, and from one address for everybody.
-_OF_A_PERSON: Final = parse("10 per 5 minutes")
-_OF_AN_ADDRESS: Final = parse("60 per 5 minutes")
+_OF_A_PERSON: Final = Limit("sign-in", 10, timedelta(minutes=5))
+_OF_AN_ADDRESS: Final = Limit("sign-in from", 60, timedelta(minutes=5))
 # Letters that were asked for: for one person from one address, for one person from everywhere, from one address.
-_LETTERS_OF_A_PERSON: Final = parse("3 per 15 minutes")
-_LETTERS_FOR_A_PERSON: Final = parse("12 per 1 hour")
-_LETTERS_OF_AN_ADDRESS: Final = parse("30 per 15 minutes")
+_LETTERS_OF_A_PERSON: Final = Limit("letter from", 3, timedelta(minutes=15))
+_LETTERS_FOR_A_PERSON: Final = Limit("letter for", 12, timedelta(hours=1))
+_LETTERS_OF_AN_ADDRESS: Final = Limit("letters from", 30, timedelta(minutes=15))
 # Invitations one person sends.
-_INVITATIONS: Final = parse("60 per 1 hour")
+_INVITATIONS: Final = Limit("invitation", 60, timedelta(hours=1))
 _IPV6_SUBSCRIBER: Final = 64  # bits of an IPv6 address that one subscriber cannot change
 
 
 class Attempts:
-    """How often signing in failed lately, in this process."""
+    """How often signing in failed lately."""
 
-    def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+    def __init__(self, tries: Tries) -> None:
+        self._tries = tries
 
-    def begin(self, address: str, email: str) -> bool:
+    def begin(self, now: datetime, address: str, email: str) -> bool:
         """Count an attempt of a person, before the password is looked at; whether it may go ahead."""
         network = _network(address)
-        return self._limiter.test(_OF_AN_ADDRESS, network) and self._limiter.hit(
-            _OF_A_PERSON, network, _one_person(email)
+        return self._tries.may(now, _OF_AN_ADDRESS, network) and self._tries.take(
+            now, _OF_A_PERSON, network, _one_person(email)
         )
 
-    def failed(self, address: str) -> None:
+    def failed(self, now: datetime, address: str) -> None:
         """Count a failure against the address it came from."""
-        self._limiter.hit(_OF_AN_ADDRESS, _network(address))
+        self._tries.take(now, _OF_AN_ADDRESS, _network(address))
 
     def succeeded(self, address: str, email: str) -> None:
         """Forget the person's failures: whoever knows the password is not guessing it."""
-        self._limiter.clear(_OF_A_PERSON, _network(address), _one_person(email))
+        self._tries.forget(_OF_A_PERSON, _network(address), _one_person(email))
 
 
 class LettersAsked:
-    """How many letters were asked for lately, in this process."""
+    """How many letters were asked for lately."""
 
-    def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+    def __init__(self, tries: Tries) -> None:
+        self._tries = tries
 
-    def may_ask(self, address: str, email: str) -> bool:
+    def may_ask(self, now: datetime, address: str, email: str) -> bool:
         """Count a visitor's wish for a letter to a person, whoever that is; whether it may be sent."""
         network, person = _network(address), _one_person(email)
-        return self._all(
+        limits = (
             (_LETTERS_OF_AN_ADDRESS, (network,)),
             (_LETTERS_OF_A_PERSON, (network, person)),
-            (_LETTERS_FOR_A_PERSON, ("", person)),
+            (_LETTERS_FOR_A_PERSON, (person,)),
+        )
+        return all(self._tries.may(now, limit, *who) for limit, who in limits) and all(
+            self._tries.take(now, limit, *who) for limit, who in limits
         )
 
-    def may_invite(self, inviter: str) -> bool:
+    def may_invite(self, now: datetime, inviter: str) -> bool:
         """Count an invitation that somebody sends; whether it may be."""
-        return self._limiter.hit(_INVITATIONS, inviter)
-
-    def _all(self, *limits: tuple[RateLimitItem, tuple[str, ...]]) -> bool:
-        return all(self._limiter.test(limit, *who) for limit, who in limits) and all(
-            self._limiter.hit(limit, *who) for limit, who in limits
-        )
+        return self._tries.take(now, _INVITATIONS, inviter)
 
 
 def _one_person(email: str) -> str:

@@ -70,7 +70,7 @@ def new_password(
     user, address = at.user, address_of_visitor(at.request)
     typed = {"name": user.name, "language": user.language or at.language, "theme": user.theme or THEMES[0]}
     attempts: Attempts = at.request.app.state.sign_in_attempts
-    if not attempts.begin(address, user.email):
+    if not attempts.begin(at.now, address, user.email):
         return _page(at, typed, 429, RETRY_AFTER, problem=too_many("password", at.language))
     try:
         change_password(
@@ -84,7 +84,7 @@ def new_password(
         )
     except Invalid as error:
         if error.details.get("field") == "present_password":
-            attempts.failed(address)
+            attempts.failed(at.now, address)
         return _page(at, typed, 422, problem=problem_of(error, "password", at.language))
     attempts.succeeded(address, user.email)
     return RedirectResponse(_done(at, "password"), 303)

@@ -34,6 +34,7 @@ def forgotten_password(request: Request, done: str = "") -> Response:
 def ask(
     request: Request,
     session: Books,
+    now: Now,
     email: Annotated[str, Form()] = "",
     form_token: Annotated[str, Form()] = "",
 ) -> Response:
@@ -42,7 +43,7 @@ def ask(
     if not is_genuine(request, form_token):
         return _again(request, email, words.gettext("This form was out of date. Please send it again."), 403)
     asked: LettersAsked = request.app.state.letters_asked
-    if not asked.may_ask(address_of_visitor(request), email):
+    if not asked.may_ask(now, address_of_visitor(request), email):
         return _again(
             request, email, words.gettext("Too many letters were asked for. Wait a while, then try again."), 429
         )

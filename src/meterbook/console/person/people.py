@@ -166,7 +166,7 @@ def _untyped(edited: MemberRow | None, places: Places) -> Typed:
 
 def _has_too_many(at: ManagedPage) -> bool:
     asked: LettersAsked = at.request.app.state.letters_asked
-    return not asked.may_invite(at.reader.access.subject)
+    return not asked.may_invite(at.now, at.reader.access.subject)
 
 
 def _too_many(at: ManagedPage, typed: Typed | None = None) -> Response:

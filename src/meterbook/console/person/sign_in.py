@@ -53,14 +53,14 @@ def sign_in(
         return _form(request, next, email, words.gettext("This form was out of date. Please send it again."), 403)
     attempts: Attempts = request.app.state.sign_in_attempts
     address = address_of_visitor(request)
-    if not attempts.begin(address, email):
+    if not attempts.begin(now, address, email):
         message = words.gettext("Too many attempts. Wait five minutes, then try again.")
         return _form(request, next, email, message, 429)
     hours: int = request.app.state.settings.session_hours
     try:
         token = sign_ins.sign_in(session, email, password, now, hours, browser_of(request))
     except Denied:
-        attempts.failed(address)
+        attempts.failed(now, address)
         return _form(request, next, email, words.gettext("The email or the password is wrong."), 401)
     attempts.succeeded(address, email)
     return go_in(request, way_back(next), token)
