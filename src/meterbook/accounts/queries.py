@@ -124,12 +124,23 @@ def visible_accounts(session: Session, access: Access, *, after: str | None = No
     return list(session.scalars(query))
 
 
-def visible_projects(session: Session, account_id: int, access: Access, need: Need = "billing") -> list[SeenProject]:
+def visible_projects(
+    session: Session,
+    account_id: int,
+    access: Access,
+    need: Need = "billing",
+    *,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[SeenProject]:
     """Return the account's projects on which the access holds the billing permission, or takes part, by code.
 
-    Deleted ones are among them: their usage is still billed. An account has at most 10,000 (add_project.py).
+    Of all, those `after` a code, at most `limit`. Deleted ones are among them: their usage is still billed. An account
+    has at most 10,000 (add_project.py).
     """
-    query = _SEEN.where(Project.account_id == account_id).order_by(Project.code)
+    query = _SEEN.where(Project.account_id == account_id).order_by(Project.code).limit(limit)
+    if after is not None:
+        query = query.where(Project.code > check.comparable(after))
     allowed = _allowed(access, account_id, need)
     if allowed is not ALL:
         query = query.where(Project.id.in_(allowed))

@@ -78,10 +78,9 @@ def get_projects(
 ) -> Response:
     """List the projects of an account that the caller takes part in, by code."""
     payer = account_of_caller(session, access, account)
-    begin = after(cursor)
-    rows = [p for p in visible_projects(session, payer.id, access, need="member") if begin is None or p.code > begin]
+    rows = visible_projects(session, payer.id, access, need="member", after=after(cursor), limit=limit + 1)
     shape = partial(_shape, account=payer.code, now=now)
-    return answer(page(rows[: limit + 1], limit, shape, lambda project: project.code))
+    return answer(page(rows, limit, shape, lambda project: project.code))
 
 
 @router.patch("/projects/{code}", summary="Change a project")
