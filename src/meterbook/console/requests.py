@@ -21,9 +21,9 @@ from meterbook.errors import Denied, NotFound
 def transaction(request: Request) -> Iterator[Session]:
     """Open the request's one transaction, of one moment where it only reads; it is over before the answer leaves."""
     database: Database = request.app.state.database
-    is_tried = request.url.path.startswith("/operator/")  # an act is done and undone to show what it would come to
-    reads = request.method in ("GET", "HEAD") and not is_tried
-    with database.reading() if reads else database.transaction() as session:
+    # staff's pages do an act and undo it, to show what it would come to
+    only_reads = request.method in ("GET", "HEAD") and not request.url.path.startswith("/operator/")
+    with database.reading() if only_reads else database.transaction() as session:
         yield session
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from meterbook.core.ahead import Ahead
 from meterbook.core.average import average_cost
@@ -24,6 +24,7 @@ from meterbook.core.tax import TaxLine, tax_on
 from meterbook.core.terms import AccountTerms, ProjectTerms, Use
 
 GroupBy = Literal["project", "product"]
+_NOTHING_OPEN: Final = Books()
 
 
 class Line(NamedTuple):
@@ -164,7 +165,7 @@ def draft(
     data_through: datetime | None,
     promotions: Sequence[Promotion] = (),
     adjustments: Sequence[Adjustment] = (),
-    books: Books = Books(),  # noqa: B008 - a frozen value
+    books: Books = _NOTHING_OPEN,
 ) -> InvoiceDraft:
     """Draft the invoice of `frame.month` for what was used from its start until `until`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from meterbook.accounts import sign_in as sign_ins
@@ -24,7 +24,9 @@ RETRY_AFTER: Final = {"retry-after": "300"}
 
 
 @router.get("/sign-in")
-def show_form(request: Request, session: Books, now: Now, next: str = "", done: str = "") -> Response:  # noqa: A002 - a field's name
+def show_form(
+    request: Request, session: Books, now: Now, wanted: Annotated[str, Query(alias="next")] = "", done: str = ""
+) -> Response:
     """Show the form, or go on at once when the reader is signed in; `done` says what led here."""
     token = read_cookie(request, SESSION_COOKIE)
     if token is not None:
@@ -33,8 +35,8 @@ def show_form(request: Request, session: Books, now: Now, next: str = "", done: 
         except Denied:
             pass
         else:
-            return RedirectResponse(way_back(next), 303)
-    return _form(request, next, done=done)
+            return RedirectResponse(way_back(wanted), 303)
+    return _form(request, wanted, done=done)
 
 
 @router.post("/sign-in")
@@ -45,25 +47,25 @@ def sign_in(
     email: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     form_token: Annotated[str, Form()] = "",
-    next: Annotated[str, Form()] = "",  # noqa: A002 - a field's name
+    wanted: Annotated[str, Form(alias="next")] = "",
 ) -> Response:
     """Sign in and go to the page that was asked for, or show the form again with what was wrong."""
     words = translations(language_of(request))
     if not is_genuine(request, form_token):
-        return _form(request, next, email, words.gettext("This form was out of date. Please send it again."), 403)
+        return _form(request, wanted, email, words.gettext("This form was out of date. Please send it again."), 403)
     attempts: Attempts = request.app.state.sign_in_attempts
     address = address_of_visitor(request)
     if not attempts.begin(now, address, email):
         message = words.gettext("Too many attempts. Wait five minutes, then try again.")
-        return _form(request, next, email, message, 429)
+        return _form(request, wanted, email, message, 429)
     hours: int = request.app.state.settings.session_hours
     try:
         token = sign_ins.sign_in(session, email, password, now, hours, browser_of(request))
     except Denied:
         attempts.failed(now, address)
-        return _form(request, next, email, words.gettext("The email or the password is wrong."), 401)
+        return _form(request, wanted, email, words.gettext("The email or the password is wrong."), 401)
     attempts.succeeded(address, email)
-    return go_in(request, way_back(next), token)
+    return go_in(request, way_back(wanted), token)
 
 
 @router.post("/sign-out")
