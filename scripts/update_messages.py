@@ -10,14 +10,25 @@ import re
 import sys
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-CONSOLE = Path(__file__).resolve().parent.parent / "src/meterbook/console"
-METHODS = [("templates/**.html", "jinja2"), ("**.py", "python")]
+PACKAGE = Path(__file__).resolve().parent.parent / "src/meterbook"
+CONSOLE = PACKAGE / "console"
+# Rooms whose acts are refused in sentences that a page shows.
+ROOMS = ("core", "accounts", "catalog", "invoicing", "promotions", "payments")
+# Where a refusal's sentence stands among the arguments.
+REFUSALS = {"say": None, "Invalid": None, "Refused": None, "NotFound": None, "_wrong": (2,)}
+METHODS = [
+    ("templates/**.html", "jinja2"),
+    ("gateway.py", "ignore"),
+    ("gateways/**.py", "ignore"),
+    ("**.py", "python"),
+]
 OPTIONS = {"templates/**.html": {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}}
 LANGUAGES = ("en", "ko", "ja")
 # Header lines that would change with every run, or name nobody.
@@ -30,7 +41,9 @@ PLACEHOLDER = re.compile(r"%\(\w+\)s")
 def extracted() -> Catalog:
     """Return every text of the console that is shown in the reader's language."""
     catalog = Catalog()
-    for file, line, message, comments, context in extract_from_dir(CONSOLE, METHODS, OPTIONS):
+    found = [extract_from_dir(CONSOLE, METHODS, OPTIONS, DEFAULT_KEYWORDS | REFUSALS)]
+    found += [extract_from_dir(PACKAGE / room, METHODS, {}, REFUSALS) for room in ROOMS]
+    for file, line, message, comments, context in chain.from_iterable(found):
         catalog.add(message, None, [(file, line)], auto_comments=comments, context=context)
     return catalog
 

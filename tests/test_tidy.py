@@ -45,6 +45,9 @@ MONEY = (
     "console/formats.py",
     "api",
 )
+# Rooms whose refusals a page shows in the reader's language, and where their sentence stands among the arguments.
+SPEAKING = {"core", "accounts", "catalog", "invoicing", "promotions", "payments", "console"}
+REFUSALS = {"Invalid": 0, "Refused": 0, "NotFound": 0, "ZoneRefused": 0, "_wrong": 1}
 CLOCKS = {
     ("datetime", "now"),
     ("datetime", "today"),
@@ -185,6 +188,16 @@ def dodged_tests(tree: ast.Module) -> list[int]:
     return dodged + [1 for name in imported(tree) if name.endswith("mock")]
 
 
+def unsaid_refusals(tree: ast.Module) -> list[int]:
+    """Return the lines on which an act is refused in a text that no catalog of translations can know."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in REFUSALS:
+            texts = node.args[REFUSALS[node.func.id] : REFUSALS[node.func.id] + 1]
+            found += [text.lineno for text in texts if isinstance(text, ast.JoinedStr | ast.BinOp)]
+    return found
+
+
 def of_all(rule: Callable[[ast.Module], object], paths: list[Path]) -> dict[str, object]:
     """Return the faults of every module that has some."""
     faults = {name_of(path): rule(ast.parse(path.read_text(encoding="utf-8"))) for path in paths}
@@ -244,6 +257,13 @@ def test_core_imports_the_standard_library_only() -> None:
     assert of_all(strangers_of_core, sorted((PACKAGE / "core").rglob("*.py"))) == {}
 
 
+def test_refusals_can_be_translated() -> None:
+    speaking = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in SPEAKING]
+    # customers read what a gateway refuses in the console's own words
+    gateways = PACKAGE / "payments/gateway"
+    assert of_all(unsaid_refusals, [path for path in speaking if not str(path).startswith(str(gateways))]) == {}
+
+
 def test_only_the_command_line_prints() -> None:
     outside = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] != "cli"]
     assert of_all(prints, outside) == {}
@@ -287,6 +307,8 @@ def test_no_test_is_skipped_or_mocked() -> None:
         (clock_reads, "datetime.datetime.utcnow()", "clock.now()"),
         (clock_reads, "time.time()", "time.monotonic()"),
         (prints, "print(1)", "console.print(1)"),
+        (unsaid_refusals, 'Refused(f"{x} is there")', 'Refused(say("%(x)s is there", x=x))'),
+        (unsaid_refusals, '_wrong("code", "a" + x)', '_wrong("code", "It is not allowed.")'),
         (strangers_of_core, "from sqlalchemy import text", "from meterbook.core.money import Money\nimport re"),
         (strangers_of_core, "from meterbook.usage import store", "from decimal import Decimal"),
         (loud_sql, 'text("SELECT 1")', 'text("select 1")'),

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts import check
 from meterbook.accounts.repeat import same_or_refused
 from meterbook.accounts.tables import Account
+from meterbook.core.sentence import say
 from meterbook.core.terms import TaxClass
 
 
@@ -49,5 +50,5 @@ def add_account(
     }
     session.execute(insert(Account).values(**wanted, created_at=now).on_conflict_do_nothing(index_elements=["code"]))
     account = session.scalars(select(Account).where(Account.code == code)).one()
-    same_or_refused(f"The account {code}", account, wanted)
+    same_or_refused(say("The account %(code)s", code=code), account, wanted)
     return account

@@ -12,6 +12,7 @@ from meterbook.accounts import check
 from meterbook.accounts.repeat import same_or_refused
 from meterbook.accounts.tables import Account, Membership, Project, User
 from meterbook.core.roles import Role
+from meterbook.core.sentence import say
 
 
 def add_member(
@@ -41,8 +42,11 @@ def add_member(
             Membership.project_id.is_not_distinct_from(where["project_id"]),
         )
     ).one()
-    place = f"the account {account.code}" if project is None else f"the project {project.code}"
-    same_or_refused(f"The membership of {user.email} in {place}", membership, wanted)
+    if project is None:
+        what = say("The membership of %(email)s in the account %(code)s", email=user.email, code=account.code)
+    else:
+        what = say("The membership of %(email)s in the project %(code)s", email=user.email, code=project.code)
+    same_or_refused(what, membership, wanted)
     return membership
 
 

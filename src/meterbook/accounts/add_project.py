@@ -15,6 +15,7 @@ from meterbook.accounts.queries import zone_of
 from meterbook.accounts.repeat import same_or_refused
 from meterbook.accounts.tables import Account, Project
 from meterbook.core.roles import Plan
+from meterbook.core.sentence import say
 from meterbook.errors import Refused
 
 MOST_PROJECTS: Final = 10_000  # of one account
@@ -49,9 +50,11 @@ def add_project(
     ).scalar_one_or_none()
     project = session.scalars(select(Project).where(Project.code == code)).one()
     if project.account_id != account.id:
-        raise Refused(f"The project code {code} is taken: choose another.", "exists", differs=["account"])
+        raise Refused(
+            say("The project code %(code)s is taken: choose another.", code=code), "exists", differs=["account"]
+        )
     if added is None:
-        same_or_refused(f"The project {code}", project, wanted)
+        same_or_refused(say("The project %(code)s", code=code), project, wanted)
     elif session.scalars(select(func.count()).where(Project.account_id == account.id)).one() > MOST_PROJECTS:
-        raise Refused(f"An account has at most {MOST_PROJECTS} projects.", "too-many")
+        raise Refused(say("An account has at most %(most)s projects.", most=MOST_PROJECTS), "too-many")
     return project

@@ -13,6 +13,7 @@ from meterbook.accounts.prove import hashed
 from meterbook.accounts.repeat import same_or_refused
 from meterbook.accounts.sign_in import password_fits, password_hash
 from meterbook.accounts.tables import OneTimeLink, SignIn, User
+from meterbook.core.sentence import say
 from meterbook.errors import Refused
 
 
@@ -47,9 +48,13 @@ def add_user(
     ).scalar_one_or_none()
     user = session.scalars(select(User).where(User.email == address)).one()
     if added is None:
-        same_or_refused(f"The user {address}", user, wanted)
+        same_or_refused(say("The user %(address)s", address=address), user, wanted)
         if password is not None and not password_fits(password, user.password_hash):
-            raise Refused(f"The user {address} exists already with another password.", "exists", differs=["password"])
+            raise Refused(
+                say("The user %(address)s exists already with another password.", address=address),
+                "exists",
+                differs=["password"],
+            )
     return user
 
 

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from meterbook.core.money import Rounding, UnknownCurrency
 from meterbook.core.money import currency as known_currency
 from meterbook.core.period import BillingZone, ZoneRefused, billing_zone, hour_floor
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid
 
 LANGUAGES: Final = ("en", "ko", "ja")
@@ -24,6 +25,13 @@ MOST_LABELS: Final = 50
 TAX_DECIMALS: Final = 4
 # Not the whole of RFC 5322: what mail systems give to people, in one line, without quotes and spaces.
 _EMAIL: Final = re.compile(r"[^\s@\"'<>(),;:\\\[\]]{1,64}@[^\s@.\"'<>(),;:\\\[\]]+(\.[^\s@.\"'<>(),;:\\\[\]]+)+")
+_NAMES: Final = {
+    "name": say("name"),
+    "company": say("company"),
+    "registration_number": say("registration number"),
+    "recipient": say("recipient"),
+    "label": say("label"),
+}
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -32,8 +40,12 @@ def code(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", value):
         raise _wrong(
             "code",
-            f"The code {shown(value)} is not allowed: 1 to {LONGEST_CODE} lower-case letters, digits, dashes, "
-            "underscores and dots, beginning with a letter or a digit.",
+            say(
+                "The code %(value)s is not allowed: 1 to %(most)s lower-case letters, digits, dashes, "
+                "underscores and dots, beginning with a letter or a digit.",
+                value=shown(value),
+                most=LONGEST_CODE,
+            ),
         )
     return value
 
@@ -42,9 +54,11 @@ def name(value: str, field: str = "name", longest: int = LONGEST_NAME) -> str:
     """Return a name without the space around it, composed (NFC): 1 to 200 characters, none that controls or hides."""
     value = unicodedata.normalize("NFC", value).strip()
     if not 0 < len(value) <= longest:
-        raise _wrong(field, f"The {field} has to have 1 to {longest} characters.")
+        raise _wrong(
+            field, say("The %(field)s has to have 1 to %(most)s characters.", field=_NAMES[field], most=longest)
+        )
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in value):
-        raise _wrong(field, f"The {field} may not have line breaks or control characters.")
+        raise _wrong(field, say("The %(field)s may not have line breaks or control characters.", field=_NAMES[field]))
     return value
 
 
@@ -52,7 +66,7 @@ def email(value: str, field: str = "email") -> str:
     """Return an e-mail address in lower case, as it is compared and stored."""
     value = address(value)
     if len(value) > LONGEST_EMAIL or not value.isprintable() or not _EMAIL.fullmatch(value) or ".." in value:
-        raise _wrong(field, f"{shown(value)} is not an e-mail address such as ann@example.com.")
+        raise _wrong(field, say("%(value)s is not an e-mail address such as ann@example.com.", value=shown(value)))
     return value
 
 
@@ -69,7 +83,7 @@ def comparable(value: str) -> str:
 def labels(value: Mapping[str, str]) -> dict[str, str]:
     """Return a project's labels: names of 1 to 64 characters with texts of up to 200, at most 50."""
     if len(value) > MOST_LABELS:
-        raise _wrong("labels", f"A project has at most {MOST_LABELS} labels.")
+        raise _wrong("labels", say("A project has at most %(most)s labels.", most=MOST_LABELS))
     checked = {name(key, "label", LONGEST_CODE): _label_text(text) for key, text in value.items()}
     if len(checked) < len(value):
         raise _wrong("labels", "Two labels have the same name.")
@@ -79,7 +93,12 @@ def labels(value: Mapping[str, str]) -> dict[str, str]:
 def language(value: str) -> str:
     """Return a language of the product: en, ko or ja."""
     if value not in LANGUAGES:
-        raise _wrong("language", f"The language {shown(value)} is unknown: use {', '.join(LANGUAGES)}.")
+        raise _wrong(
+            "language",
+            say(
+                "The language %(value)s is unknown: use %(choices)s.", value=shown(value), choices=", ".join(LANGUAGES)
+            ),
+        )
     return value
 
 
@@ -89,7 +108,7 @@ def currency(value: str) -> str:
         return known_currency(value).code
     except UnknownCurrency:
         raise Invalid(
-            f"{shown(value)} is not an ISO 4217 currency code such as USD, KRW or JPY.",
+            say("%(value)s is not an ISO 4217 currency code such as USD, KRW or JPY.", value=shown(value)),
             "unknown-currency",
             field="currency",
         ) from None
@@ -105,13 +124,15 @@ def time_zone(value: str, dst_zones: bool) -> str:
     try:
         return billing_zone(value[:LONGEST_CODE], dst_zones).name
     except ZoneRefused as refused:
-        raise Invalid(f"{refused}.", "wrong-time-zone", field="time_zone") from None
+        raise Invalid(say("%(what)s.", what=refused.args[0]), "wrong-time-zone", field="time_zone") from None
 
 
 def tax_percent(value: Decimal) -> Decimal:
     """Return a tax rate in percent: 0 to 100 with at most 4 decimals."""
     if not value.is_finite() or not 0 <= value <= 100 or value != round(value, TAX_DECIMALS):
-        raise _wrong("tax_percent", f"The tax percent has to be 0 to 100 with at most {TAX_DECIMALS} decimals.")
+        raise _wrong(
+            "tax_percent", say("The tax percent has to be 0 to 100 with at most %(most)s decimals.", most=TAX_DECIMALS)
+        )
     return round(value, TAX_DECIMALS)
 
 
@@ -122,7 +143,7 @@ def trial_until(value: datetime | None, zone: BillingZone) -> datetime | None:
     if value.tzinfo is None:
         raise _wrong("trial_until", "The end of the trial needs a zone, as in 2026-06-20T10:00:00+09:00.")
     if hour_floor(value, zone) != value:
-        raise _wrong("trial_until", f"The trial has to end at the start of an hour in {zone.name}.")
+        raise _wrong("trial_until", say("The trial has to end at the start of an hour in %(zone)s.", zone=zone.name))
     return value
 
 
@@ -131,7 +152,15 @@ def choice(of: type[_Choice], value: str, field: str) -> _Choice:
     try:
         return of(value)
     except ValueError:
-        raise _wrong(field, f"The {field} {shown(value)} is unknown: use {', '.join(of)}.") from None
+        raise _wrong(
+            field,
+            say(
+                "The %(field)s %(value)s is unknown: use %(choices)s.",
+                field=field,
+                value=shown(value),
+                choices=", ".join(of),
+            ),
+        ) from None
 
 
 def shown(value: str) -> str:

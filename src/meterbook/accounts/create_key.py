@@ -14,6 +14,7 @@ from meterbook.accounts import check
 from meterbook.accounts.prove import KEY_FORM, hashed
 from meterbook.accounts.tables import Account, ApiKey, Project
 from meterbook.core.roles import Scope
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid
 
 _PREFIX_LETTERS: Final = string.ascii_lowercase + "234567"
@@ -50,7 +51,9 @@ def create_key(
     if wanted is Scope.operator and (account is not None or project is not None):
         raise Invalid("An operator key is for everything: give it no account and no project.", "wrong-scope")
     if wanted is not Scope.operator and account is None:
-        raise Invalid(f"A key of scope {wanted} needs the account it is for.", "wrong-scope", field="account")
+        raise Invalid(
+            say("A key of scope %(wanted)s needs the account it is for.", wanted=wanted), "wrong-scope", field="account"
+        )
     assert project is None or (account is not None and project.account_id == account.id), "a project of the account"
     if expires_at is not None and expires_at <= now:
         raise Invalid("The key would have expired already.", "wrong-expires-at", field="expires_at")

@@ -15,6 +15,7 @@ from meterbook.accounts.one_time_link import Purpose, holder_of, use_up
 from meterbook.accounts.sign_in import check_password
 from meterbook.accounts.tables import Account, Membership, Project, User
 from meterbook.core.roles import Role
+from meterbook.core.sentence import say
 from meterbook.errors import NotFound, Refused
 from meterbook.outbox import defer
 
@@ -39,7 +40,7 @@ def invite(
     """
     place = None if project is None else project.id
     if not by.may_administer(account.id, place):
-        raise NotFound(f"There is no account {check.shown(account.code)}.", "unknown-account")
+        raise NotFound(say("There is no account %(code)s.", code=check.shown(account.code)), "unknown-account")
     check_billing(by, account.id, place, billing)
     address, known_role = check.email(email), check.choice(Role, role, "role")
     user = session.scalars(select(User).where(User.email == address)).one_or_none()

@@ -12,6 +12,7 @@ from meterbook.accounts.create_key import NewKey, create_key, revoke_key
 from meterbook.accounts.queries import key_by_prefix
 from meterbook.accounts.tables import Account, ApiKey, Project
 from meterbook.core.roles import Scope
+from meterbook.core.sentence import say
 from meterbook.errors import NotFound, Refused
 from meterbook.idempotency import Answer, once
 
@@ -52,6 +53,6 @@ def end_key(session: Session, now: datetime, *, by: Access, account: Account, pr
     """End a key of an account; raises `NotFound` for one that the caller does not manage, as for one of nobody."""
     key = key_by_prefix(session, prefix)
     if key.account_id != account.id or not by.may_end_key(Scope(key.scope), key.account_id, key.project_id):
-        raise NotFound(f"There is no key {check.shown(prefix[:16])}.", "unknown-key")
+        raise NotFound(say("There is no key %(key)s.", key=check.shown(prefix[:16])), "unknown-key")
     revoke_key(session, now, key=key)
     return key

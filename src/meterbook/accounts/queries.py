@@ -16,6 +16,7 @@ from meterbook.accounts.access import ALL, Access, Projects
 from meterbook.accounts.tables import Account, ApiKey, Membership, PaymentInformation, Project, SeenProject, User
 from meterbook.core.money import Currency, Rounding, currency
 from meterbook.core.period import BillingZone, billing_zone
+from meterbook.core.sentence import say
 from meterbook.database import asked_once
 from meterbook.errors import Invalid, NotFound
 
@@ -73,7 +74,7 @@ def account_by_code(session: Session, code: str, access: Access) -> Account:
     """Return a visible account; raises `NotFound`."""
     account = session.scalars(select(Account).where(Account.code == check.comparable(code))).one_or_none()
     if account is None or not access.sees_account(account.id):
-        raise NotFound(f"There is no account {check.shown(code)}.", "unknown-account")
+        raise NotFound(say("There is no account %(code)s.", code=check.shown(code)), "unknown-account")
     return account
 
 
@@ -178,7 +179,7 @@ def project_by_code(session: Session, code: str, access: Access, need: Need = "b
         allowed = _allowed(access, project.account_id, need)
         if allowed is ALL or project.id in allowed:
             return project
-    raise NotFound(f"There is no project {check.shown(code)}.", "unknown-project")
+    raise NotFound(say("There is no project %(code)s.", code=check.shown(code)), "unknown-project")
 
 
 def projects_by_codes(session: Session, codes: Collection[str]) -> dict[str, Place]:
@@ -199,7 +200,7 @@ def user_by_email(session: Session, email: str) -> User:
     """Return a user; for the operator's acts, not for sign-in. Raises `NotFound`."""
     user = session.scalars(select(User).where(User.email == check.comparable(check.address(email)))).one_or_none()
     if user is None:
-        raise NotFound(f"There is no user {check.shown(email)}.", "unknown-user")
+        raise NotFound(say("There is no user %(email)s.", email=check.shown(email)), "unknown-user")
     return user
 
 
@@ -219,7 +220,7 @@ def membership_of(session: Session, user: User, account_id: int, project_id: int
         )
     ).one_or_none()
     if membership is None:
-        raise NotFound(f"{user.email} is no member there.", "unknown-member")
+        raise NotFound(say("%(email)s is no member there.", email=user.email), "unknown-member")
     return membership
 
 
@@ -239,7 +240,7 @@ def key_by_prefix(session: Session, prefix: str) -> ApiKey:
     """Return a key by its prefix, which is no secret ("mbk_e_abcdefghij"); raises `NotFound`."""
     key = session.scalars(select(ApiKey).where(ApiKey.prefix == check.comparable(prefix))).one_or_none()
     if key is None:
-        raise NotFound(f"There is no key {check.shown(prefix[:16])}.", "unknown-key")
+        raise NotFound(say("There is no key %(key)s.", key=check.shown(prefix[:16])), "unknown-key")
     return key
 
 

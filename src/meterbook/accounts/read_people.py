@@ -15,6 +15,7 @@ from meterbook.accounts.access import ALL, NONE, Access
 from meterbook.accounts.queries import LONGEST_PAGE, PAGE, visible_accounts
 from meterbook.accounts.tables import Account, ApiKey, Membership, Project, User
 from meterbook.core.roles import Scope
+from meterbook.core.sentence import say
 from meterbook.errors import NotFound
 
 
@@ -46,7 +47,7 @@ def administered_project(session: Session, access: Access, account_id: int, code
         select(Project).where(Project.code == check.comparable(code), Project.deleted_at.is_(None))
     ).one_or_none()
     if found is None or found.account_id != account_id or not access.may_administer(account_id, found.id):
-        raise NotFound(f"There is no project {check.shown(code)}.", "unknown-project", field="project")
+        raise NotFound(say("There is no project %(code)s.", code=check.shown(code)), "unknown-project", field="project")
     return found
 
 

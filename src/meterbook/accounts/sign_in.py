@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts import check
 from meterbook.accounts.prove import hashed
 from meterbook.accounts.tables import SignIn, User
+from meterbook.core.sentence import say
 from meterbook.errors import Denied, Invalid
 
 SHORTEST_PASSWORD: Final = 8  # NIST SP 800-63B, 5.1.1.1
@@ -68,7 +69,13 @@ def check_password(password: str) -> None:
     """Raise `Invalid` when a password is under 8 or over 1,000 characters."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise Invalid(
-            f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.", "wrong-password", field="password"
+            say(
+                "A password has %(shortest)s to %(longest)s characters.",
+                shortest=SHORTEST_PASSWORD,
+                longest=LONGEST_PASSWORD,
+            ),
+            "wrong-password",
+            field="password",
         )
 
 

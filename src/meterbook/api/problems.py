@@ -71,7 +71,7 @@ def problem(status: int, slug: str, detail: str, **details: object) -> Response:
 
 def problem_of(error: MeterbookError) -> Response:
     """Build the problem document of an error of the world."""
-    return problem(status_of(error), error.slug, error.message, **error.details)
+    return problem(status_of(error), error.slug, str(error.message), **error.details)
 
 
 def of_http(error: HTTPException) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import partial, reduce
 from itertools import pairwise
 from typing import Final
 
@@ -18,6 +18,7 @@ from meterbook.catalog.queries import current_catalog, digest_of, price_of
 from meterbook.catalog.tables import Product as ProductRow
 from meterbook.catalog.tables import ProductPrice
 from meterbook.core.pricing import Price, Product
+from meterbook.core.sentence import Sentence, say
 from meterbook.errors import Refused
 
 IsMetered = Callable[[str, str, datetime, datetime | None], bool]
@@ -34,7 +35,7 @@ class Refusal:
     """Why a catalog may not be applied: of a product, or of its price that begins in `currency` at `effective_from`."""
 
     product: str
-    text: str
+    text: Sentence
     currency: str | None = None
     effective_from: datetime | None = None
 
@@ -64,7 +65,8 @@ def apply_catalog(
         return []
     reasons = [each.text for each in refusals(current, catalog, is_metered, issued_until)]
     if reasons:
-        raise Refused("The catalog was not applied.\n" + "\n".join(reasons), "in-use", reasons=reasons)
+        told = reduce(_line, reasons, say("The catalog was not applied."))
+        raise Refused(told, "in-use", reasons=[str(reason) for reason in reasons])
     _write(session, catalog, now)
     return changes
 
@@ -93,12 +95,13 @@ def _reaching_back(
                 continue
             new = (product.code, price.currency, price.effective_from) not in known
             if new and is_metered(product.meter.type, price.currency, price.effective_from, issued):
-                yield _refusal(
-                    product,
-                    price,
-                    "cannot be added: it reaches into months that are issued. Let it begin "
-                    f"at {issued:%Y-%m-%dT%H:%M:%SZ} or later.",
+                words = say(
+                    "%(price)s cannot be added: it reaches into months that are issued. Let it begin at %(at)s or "
+                    "later.",
+                    price=_named(product, price),
+                    at=_written(issued),
                 )
+                yield Refusal(product.code, words, price.currency, price.effective_from)
 
 
 def _reasons(current: Product, wanted: Product | None, is_metered: IsMetered) -> Iterator[Refusal]:
@@ -108,12 +111,20 @@ def _reasons(current: Product, wanted: Product | None, is_metered: IsMetered) ->
     is_used = partial(_is_used, current, is_metered, {})
     if wanted is None or wanted.meter != current.meter:
         if any(is_used(price) for price in current.prices):
-            deed = "removed" if wanted is None else "metered otherwise"
-            yield Refusal(
-                current.code,
-                f"product {current.code} cannot be {deed}: usage was counted by it. Keep it, and add another "
-                "product beside it.",
+            words = (
+                say(
+                    "product %(code)s cannot be removed: usage was counted by it. Keep it, and add another product "
+                    "beside it.",
+                    code=current.code,
+                )
+                if wanted is None
+                else say(
+                    "product %(code)s cannot be metered otherwise: usage was counted by it. Keep it, and add another "
+                    "product beside it.",
+                    code=current.code,
+                )
             )
+            yield Refusal(current.code, words)
         return
     yield from _price_reasons(current, wanted, is_used)
 
@@ -123,16 +134,29 @@ def _price_reasons(current: Product, wanted: Product, is_used: _IsUsed) -> Itera
     before = {(price.currency, price.effective_from): price for price in current.prices}
     for key, price in before.items():
         if after.get(key) != price and is_used(price):
-            deed = "changed" if key in after else "removed"
-            words = f"cannot be {deed}: usage was priced by it. Keep it, and let another price follow it."
-            yield _refusal(current, price, words)
+            named = _named(current, price)
+            words = (
+                say(
+                    "%(price)s cannot be changed: usage was priced by it. Keep it, and let another price follow it.",
+                    price=named,
+                )
+                if key in after
+                else say(
+                    "%(price)s cannot be removed: usage was priced by it. Keep it, and let another price follow it.",
+                    price=named,
+                )
+            )
+            yield Refusal(current.code, words, price.currency, price.effective_from)
     for key, price in after.items():
         later = [each for each in current.prices_in(price.currency) if each.effective_from > price.effective_from]
         if key not in before and any(is_used(each) for each in later):
-            words = (
-                f"cannot be added: usage was priced by a later price in {price.currency}. Let it begin after that one."
+            words = say(
+                "%(price)s cannot be added: usage was priced by a later price in %(currency)s. Let it begin after that "
+                "one.",
+                price=_named(current, price),
+                currency=price.currency,
             )
-            yield _refusal(current, price, words)
+            yield Refusal(current.code, words, price.currency, price.effective_from)
 
 
 def _is_used(product: Product, is_metered: IsMetered, known: dict[tuple[str, datetime], bool], price: Price) -> bool:
@@ -145,9 +169,21 @@ def _is_used(product: Product, is_metered: IsMetered, known: dict[tuple[str, dat
     return known[key]
 
 
-def _refusal(product: Product, price: Price, words: str) -> Refusal:
-    named = f"the price of {product.code} in {price.currency} from {price.effective_from:%Y-%m-%dT%H:%M:%SZ}"
-    return Refusal(product.code, f"{named} {words}", price.currency, price.effective_from)
+def _named(product: Product, price: Price) -> Sentence:
+    return say(
+        "the price of %(product)s in %(currency)s from %(at)s",
+        product=product.code,
+        currency=price.currency,
+        at=_written(price.effective_from),
+    )
+
+
+def _line(told: Sentence, reason: Sentence) -> Sentence:
+    return say("%(told)s\n%(reason)s", told=told, reason=reason)
+
+
+def _written(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _write(session: Session, catalog: Catalog, now: datetime) -> None:

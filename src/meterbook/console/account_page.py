@@ -28,6 +28,7 @@ from meterbook.console.protection import form_token
 from meterbook.console.requests import Books, Now, Reader, SignedIn
 from meterbook.core.money import Currency
 from meterbook.core.period import BillingMonth, BillingZone
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, NotFound
 
 ACCOUNTS_IN_SWITCHER_MAX: Final = 100
@@ -115,7 +116,7 @@ class AccountPage:
         try:
             return BillingMonth.parse(text) if text else self.this_month()
         except ValueError as error:
-            raise Invalid(str(error), field="month") from None
+            raise Invalid(say("%(what)s.", what=error.args[0]), field="month") from None
 
     def href(self, path: str, **state: object) -> str:
         """Return the address of a page of this account in a state; empty values are left out."""
@@ -154,7 +155,7 @@ OfAccount = Annotated[AccountPage, Depends(_account_page, scope="function")]
 def _billed_account_page(page: OfAccount) -> AccountPage:
     """Refuse whoever does not hold the account's billing, as if there were no such account."""
     if not page.sees_account:
-        raise NotFound(f"There is no account {check.shown(page.account.code)}.", "unknown-account")
+        raise NotFound(say("There is no account %(code)s.", code=check.shown(page.account.code)), "unknown-account")
     return page
 
 

@@ -8,6 +8,9 @@ from typing import Final
 
 from meterbook import formats as written
 from meterbook.console.languages import translations
+from meterbook.core.money import Money
+from meterbook.core.period import BillingMonth
+from meterbook.core.sentence import Sentence
 
 NOTHING: Final = written.NOTHING
 
@@ -32,6 +35,20 @@ class Formats(written.Formats):
     def hours(self, quantity: Fraction | None) -> str:
         """Write unit-hours: "2,232 h"."""
         return NOTHING if quantity is None else self._hours % {"hours": self.number(quantity)}
+
+    def said(self, text: str) -> str:
+        """Say a sentence of an act in the language, its amounts and months as the language writes them."""
+        _ = translations(self.language).gettext
+        if not isinstance(text, Sentence):
+            return _(text) if text else ""
+        return _(text.pattern) % {name: self._value(value) for name, value in text.values.items()}
+
+    def _value(self, value: object) -> str:
+        if isinstance(value, Money):
+            return self.amount(value)
+        if isinstance(value, BillingMonth):
+            return self.month(value)
+        return self.said(value) if isinstance(value, Sentence) else str(value)
 
     def more(self, count: int) -> str:
         """Say how many a list leaves out: "+9 more"."""

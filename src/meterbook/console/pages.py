@@ -44,6 +44,7 @@ _FILTERS: Final = (
     "number",
     "percent",
     "plural",
+    "said",
     "weekday",
     "zone",
 )

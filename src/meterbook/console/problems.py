@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
+from meterbook.console.formats import formats
 from meterbook.console.languages import translations
 from meterbook.console.pages import language_of, render
 
@@ -21,7 +22,7 @@ def page_of(request: Request, status: int, message: str = "") -> Response:
     language = language_of(request)
     title, general = _words(language, status)
     # What may not be seen and what broke inside is described in general words alone.
-    text = message if message and status in (400, 409, 413, 422) else general
+    text = formats(language).said(message) if message and status in (400, 409, 413, 422) else general
     return render(request, "problem.html", language, status, code=status, title=title, message=text)
 
 

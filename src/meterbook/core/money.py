@@ -8,6 +8,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
+from meterbook.core.sentence import say
+
 
 class UnknownCurrency(ValueError):
     """The code is not an ISO 4217 currency this list knows."""
@@ -58,7 +60,7 @@ def currency(code: str, rounding: Rounding | None = None) -> Currency:
     Raises `UnknownCurrency` for a code that is not in ISO 4217.
     """
     if code not in _DIGITS_OF:
-        raise UnknownCurrency(f"{code!r} is not an ISO 4217 currency code such as USD, KRW or JPY")
+        raise UnknownCurrency(say("%(code)s is not an ISO 4217 currency code such as USD, KRW or JPY", code=repr(code)))
     if rounding is None:
         rounding = Rounding.down if code in _DOWN_BY_CUSTOM else Rounding.half_up
     return Currency(code, _DIGITS_OF[code], rounding)
@@ -82,9 +84,18 @@ class Money:
         try:
             scaled = Decimal(text).scaleb(currency.digits)
         except ArithmeticError:
-            raise ValueError(f"{text!r} is not an amount such as {Money(1204, currency)}") from None
+            raise ValueError(
+                say("%(text)s is not an amount such as %(example)s", text=repr(text), example=Money(1204, currency))
+            ) from None
         if not scaled.is_finite() or abs(scaled) > _LARGEST or scaled != scaled.to_integral_value():
-            raise ValueError(f"{text!r} is not an amount of {currency.code}, which has {currency.digits} decimals")
+            raise ValueError(
+                say(
+                    "%(text)s is not an amount of %(currency)s, which has %(digits)s decimals",
+                    text=repr(text),
+                    currency=currency.code,
+                    digits=currency.digits,
+                )
+            )
         return cls(int(scaled), currency)
 
     def __add__(self, other: Money) -> Money:

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from meterbook.core.sentence import say
+
 HOUR: Final = timedelta(hours=1)
 # A zone counts as fixed when its offset did not move in these years: older rules do not touch usage that can be billed.
 _FIXED_FROM, _FIXED_UNTIL = 2010, 2040
@@ -60,7 +62,10 @@ def billing_zone(name: str, allow_dst: bool = False) -> BillingZone:
         zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ZoneRefused(
-            f"{name!r} is not a time zone: use an IANA name such as Asia/Seoul, UTC, or an offset such as +05:30"
+            say(
+                "%(name)s is not a time zone: use an IANA name such as Asia/Seoul, UTC, or an offset such as +05:30",
+                name=repr(name),
+            )
         ) from None
     offsets = {
         datetime(year, month, 1, tzinfo=UTC).astimezone(zone).utcoffset()
@@ -71,11 +76,17 @@ def billing_zone(name: str, allow_dst: bool = False) -> BillingZone:
         return BillingZone(name, tzinfo=zone, hour_offset=_hour_offset(zone))
     if not allow_dst:
         raise ZoneRefused(
-            f"{name} changes its clocks, which makes hours of a month uneven: use UTC or a fixed-offset zone "
-            "such as Asia/Seoul, or have the operator enable zones with daylight saving time"
+            say(
+                "%(name)s changes its clocks, which makes hours of a month uneven: use UTC or a "
+                "fixed-offset zone such as Asia/Seoul, or have the operator enable zones with "
+                "daylight saving time",
+                name=name,
+            )
         )
     if len({(offset or timedelta()) % HOUR for offset in offsets}) > 1:
-        raise ZoneRefused(f"{name} changes its clocks by a part of an hour, so its hours cannot be metered: use UTC")
+        raise ZoneRefused(
+            say("%(name)s changes its clocks by a part of an hour, so its hours cannot be metered: use UTC", name=name)
+        )
     return BillingZone(name, has_dst=True, tzinfo=zone, hour_offset=_hour_offset(zone))
 
 
@@ -92,7 +103,7 @@ def _utc_offset(zone: tzinfo) -> timedelta:
 def _fixed(name: str, sign: str, hours: str, minutes: str) -> timezone:
     offset = timedelta(hours=int(hours), minutes=int(minutes))
     if int(minutes) > 59 or offset > timedelta(hours=14):
-        raise ZoneRefused(f"{name!r} is not an offset between -14:00 and +14:00")
+        raise ZoneRefused(say("%(name)s is not an offset between -14:00 and +14:00", name=repr(name)))
     return timezone(-offset if sign == "-" else offset)
 
 
@@ -108,7 +119,7 @@ class BillingMonth:
         """Read "2014-02"; raises `ValueError` with a message for anything else."""
         match = re.fullmatch(r"(\d{4})-(\d{2})", text, re.ASCII)
         if not match or not 1 <= int(match[2]) <= 12 or not 1970 <= int(match[1]) <= 9998:
-            raise ValueError(f"{text!r} is not a month such as 2014-02")
+            raise ValueError(say("%(text)s is not a month such as 2014-02", text=repr(text)))
         return cls(int(match[1]), int(match[2]))
 
     @classmethod

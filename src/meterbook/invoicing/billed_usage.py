@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.tables import Account, Project
 from meterbook.core.period import BillingMonth
+from meterbook.core.sentence import say
 from meterbook.core.windows import Window, window_starts
 from meterbook.errors import NotFound
 from meterbook.invoicing.queries import frame_of_invoice
@@ -32,7 +33,9 @@ def billed_usage(
     """
     line = session.get(InvoiceLine, (invoice.id, position))
     if line is None:
-        raise NotFound(f"{invoice.number} has no line {position}.", "unknown-line")
+        raise NotFound(
+            say("%(invoice)s has no line %(place)s.", invoice=invoice.number, place=position), "unknown-line"
+        )
     zone, month = frame_of_invoice(invoice).zone, BillingMonth.parse(line.adjusts_month or invoice.month)
     starts_at, ends_at = line.starts_at, line.ends_at
     if line.adjusts_month is not None:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.queries import all_projects, locked
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth, billing_zone
+from meterbook.core.sentence import say
 from meterbook.errors import Refused
 from meterbook.invoicing.draft import Payer, draft_months
 from meterbook.invoicing.issue import discard_later, issue
@@ -116,7 +117,12 @@ def refuse_running(session: Session, account_ids: Sequence[int] | None, month: B
     ends = [month.ends_at(billing_zone(name, True)) for name in session.scalars(query)]
     if ends and all(at < end for end in ends):
         raise Refused(
-            f"{month} is still running: it can be closed from {min(ends):%Y-%m-%dT%H:%M:%SZ} on.", "month-running"
+            say(
+                "%(month)s is still running: it can be closed from %(at)s on.",
+                month=month,
+                at=f"{min(ends):%Y-%m-%dT%H:%M:%SZ}",
+            ),
+            "month-running",
         )
 
 
@@ -140,7 +146,8 @@ def _draft_group(
         if account.id in obstacles:
             if alone:
                 reason = str(obstacles[account.id])
-                raise Refused(f"{reason[0].upper()}{reason[1:]}.", "month-out-of-order")
+                told = f"{reason[0].upper()}{reason[1:]}."
+                raise Refused(told, "month-out-of-order")
             closed.skipped.append(Skipped(account.code, obstacles[account.id]))
     ready = [account for account in wanted if account.id not in obstacles]
     if not ready:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from meterbook import outbox
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth
+from meterbook.core.sentence import say
 from meterbook.errors import Busy, MeterbookError, Refused
 from meterbook.invoicing.close import Skipped, Transactions, close_month, refuse_running
 from meterbook.invoicing.tables import CloseRun
@@ -100,7 +101,7 @@ def do_close(
     except Busy:
         raise
     except MeterbookError as refused:
-        error = refused.message
+        error = str(refused.message)
     with transactions() as session:
         run = session.get_one(CloseRun, run_id)
         run.ended_at = run.moved_at = clock()
@@ -133,4 +134,6 @@ def _one_at_a_time(session: Session, now: datetime, month: BillingMonth) -> None
 
 
 def _under_way(month: BillingMonth) -> Refused:
-    return Refused(f"{month} is being closed just now: wait until that has ended.", "close-under-way")
+    return Refused(
+        say("%(month)s is being closed just now: wait until that has ended.", month=month), "close-under-way"
+    )

@@ -13,6 +13,7 @@ from meterbook.accounts.queries import locked, payment_information_of
 from meterbook.accounts.tables import Account
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
+from meterbook.core.sentence import say
 from meterbook.core.tax import tax_on
 from meterbook.errors import Invalid, Refused
 from meterbook.invoicing.issue import parties
@@ -47,12 +48,16 @@ def credit(
     """
     text = reason.strip()
     if not 0 < len(text) <= LONGEST_REASON or not text.isprintable():
-        raise Invalid(f"Give the reason, in 1 to {LONGEST_REASON} characters.", "wrong-reason", field="reason")
+        raise Invalid(
+            say("Give the reason, in 1 to %(most)s characters.", most=LONGEST_REASON), "wrong-reason", field="reason"
+        )
     if not nets:
         raise Invalid("Name at least one line and what of its net is given back.", "wrong-lines", field="lines")
     locked(session, [account.id])
     if is_written_off(session, invoice.id):
-        raise Refused(f"{invoice.number} is written off: nothing is owed for it any more.", "written-off")
+        raise Refused(
+            say("%(invoice)s is written off: nothing is owed for it any more.", invoice=invoice.number), "written-off"
+        )
     before = credit_notes_of(session, [invoice.id]).get(invoice.id, [])
     rows = _checked(invoice, before, nets)
     taxes = _taxes(rows, before, nets)
@@ -100,13 +105,22 @@ def _checked(invoice: Invoice, before: Sequence[CreditNote], nets: Mapping[int, 
     left = left_to_credit(invoice, before)
     for place, net in nets.items():
         if place not in rows:
-            raise Invalid(f"{invoice.number} has no line {place}.", "wrong-lines", field="lines")
+            raise Invalid(
+                say("%(invoice)s has no line %(place)s.", invoice=invoice.number, place=place),
+                "wrong-lines",
+                field="lines",
+            )
         if net.minor <= 0:
-            raise Invalid(f"What line {place} gets back has to be above zero.", "wrong-lines", field="lines")
+            raise Invalid(
+                say("What line %(place)s gets back has to be above zero.", place=place), "wrong-lines", field="lines"
+            )
         if net.minor > left[place]:
             rest = Money(max(0, left[place]), net.currency)
             raise Refused(
-                f"Line {place} has {rest} left to credit, not {net}.", "over-credited", line=place, left=str(rest)
+                say("Line %(place)s has %(rest)s left to credit, not %(net)s.", place=place, rest=rest, net=net),
+                "over-credited",
+                line=place,
+                left=str(rest),
             )
     return rows
 
@@ -115,7 +129,14 @@ def _check_total(invoice: Invoice, before: Sequence[CreditNote], total: Money) -
     left = Money(invoice.total_minor - sum(note.total_minor for note in before), total.currency)
     if total.minor > left.minor:
         raise Refused(
-            f"{invoice.number} has {left} left to credit, with tax, not {total}.", "over-credited", left=str(left)
+            say(
+                "%(invoice)s has %(left)s left to credit, with tax, not %(total)s.",
+                invoice=invoice.number,
+                left=left,
+                total=total,
+            ),
+            "over-credited",
+            left=str(left),
         )
 
 

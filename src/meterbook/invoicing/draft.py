@@ -19,6 +19,7 @@ from meterbook.core.invoice import Adjustment, InvoiceDraft
 from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Frame
+from meterbook.core.sentence import say
 from meterbook.core.terms import AccountTerms, ProjectTerms, TaxClass, Use
 from meterbook.errors import Invalid
 from meterbook.invoicing.adjust import adjustments_of
@@ -89,7 +90,7 @@ def begin_drafts(
     """
     frame = Frame(month, zone_of(payers[0].account))
     if at <= frame.starts_at:
-        raise Invalid(f"{month} has not begun yet: ask for a month up to now", "month-not-begun")
+        raise Invalid(say("%(month)s has not begun yet: ask for a month up to now.", month=month), "month-not-begun")
     products = current_catalog(session) if products is None else products
     accounts = [payer.account for payer in payers]
     promotions = promotions_in_force(session, accounts, month)

@@ -21,6 +21,7 @@ from meterbook.core.invoice import Adjustment, InvoiceDraft, Line
 from meterbook.core.money import Currency, Money, Rounding, currency
 from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.core.rating import Charge, Frame, Waiver
+from meterbook.core.sentence import say
 from meterbook.core.tax import TaxLine
 from meterbook.core.terms import ProjectTerms
 from meterbook.database import asked_once
@@ -45,7 +46,7 @@ def invoice_by_number(session: Session, number: str, access: Access) -> tuple[In
         select(Invoice, Account).join(Account, Account.id == Invoice.account_id).where(Invoice.number == wanted)
     ).one_or_none()
     if row is None or not access.has_account_billing(row.Account.id):
-        raise NotFound(f"There is no invoice {check.shown(number)}.", "unknown-invoice")
+        raise NotFound(say("There is no invoice %(number)s.", number=check.shown(number)), "unknown-invoice")
     return row.Invoice, row.Account
 
 
@@ -58,7 +59,7 @@ def credit_note_by_number(session: Session, number: str, access: Access) -> tupl
         .where(CreditNote.number == check.comparable(number).upper())
     ).one_or_none()
     if row is None or not access.has_account_billing(row.Account.id):
-        raise NotFound(f"There is no credit note {check.shown(number)}.", "unknown-credit-note")
+        raise NotFound(say("There is no credit note %(number)s.", number=check.shown(number)), "unknown-credit-note")
     return row.CreditNote, row.Invoice, row.Account
 
 

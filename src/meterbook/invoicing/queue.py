@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from meterbook import outbox
 from meterbook.accounts.tables import Account, PaymentInformation
+from meterbook.core.sentence import say
 from meterbook.errors import Refused
 from meterbook.invoicing.tables import CreditNote, Delivery, Invoice
 from meterbook.settings import Settings
@@ -70,7 +71,10 @@ def queue_again(session: Session, account: Account, information: PaymentInformat
     letter.recipient = information.email if information else account.billing_email
     letter.cc = information.cc if information else []
     if letter.recipient is None:
-        raise Refused(f"There is no address to send letters of {account.code} to: register one first.", "no-recipient")
+        raise Refused(
+            say("There is no address to send letters of %(account)s to: register one first.", account=account.code),
+            "no-recipient",
+        )
     letter.error = None
     session.flush()
     outbox.defer(session, "deliver", queueing_lock=f"deliver/{letter.id}", delivery_id=letter.id)

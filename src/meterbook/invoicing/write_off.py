@@ -10,6 +10,7 @@ from meterbook.accounts.queries import locked
 from meterbook.accounts.tables import Account
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
+from meterbook.core.sentence import say
 from meterbook.errors import Refused
 from meterbook.invoicing.queries import currency_of_invoice
 from meterbook.invoicing.tables import Invoice
@@ -22,7 +23,7 @@ def write_off(session: Session, now: datetime, *, account: Account, invoice: Inv
     locked(session, [account.id])
     unpaid = Money(unpaid_of(session, invoice.id, account.id), currency_of_invoice(invoice))
     if not unpaid.minor:
-        raise Refused(f"Nothing of {invoice.number} is unpaid.", "nothing-unpaid")
+        raise Refused(say("Nothing of %(invoice)s is unpaid.", invoice=invoice.number), "nothing-unpaid")
     post(
         session,
         now,

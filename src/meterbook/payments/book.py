@@ -12,6 +12,7 @@ from meterbook.accounts.queries import currency_of, zone_of
 from meterbook.accounts.tables import Account, Project
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, Refused
 from meterbook.invoicing.facts import open_items
 from meterbook.invoicing.queries import invoices_by_id
@@ -27,12 +28,17 @@ def amount_of(account: Account, text: str, currency: str | None = None) -> Money
     """Read an amount above zero in the account's currency; raises `Invalid`, or `Refused` ("wrong-currency")."""
     if currency not in (None, account.currency):
         raise Refused(
-            f"The account {account.code} is billed in {account.currency}: give the amount in it.", "wrong-currency"
+            say(
+                "The account %(account)s is billed in %(currency)s: give the amount in it.",
+                account=account.code,
+                currency=account.currency,
+            ),
+            "wrong-currency",
         )
     try:
         amount = Money.parse(text, currency_of(account))
     except ValueError as error:
-        raise Invalid(f"{error}.", "wrong-amount", field="amount") from None
+        raise Invalid(say("%(what)s.", what=error.args[0]), "wrong-amount", field="amount") from None
     if amount.minor <= 0:
         raise Invalid("The amount has to be above zero.", "wrong-amount", field="amount")
     return amount
@@ -43,7 +49,9 @@ def reference_of(text: str) -> str:
     reference = text.strip()
     if len(reference) > LONGEST_REFERENCE or not (reference.isprintable() or not reference):
         raise Invalid(
-            f"The reference has {LONGEST_REFERENCE} characters at most.", "wrong-reference", field="reference"
+            say("The reference has %(most)s characters at most.", most=LONGEST_REFERENCE),
+            "wrong-reference",
+            field="reference",
         )
     return reference
 

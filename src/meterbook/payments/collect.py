@@ -18,6 +18,7 @@ from meterbook import outbox
 from meterbook.accounts.queries import locked, payment_information_of, zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.money import Money
+from meterbook.core.sentence import say
 from meterbook.errors import Refused
 from meterbook.invoicing.close import Transactions
 from meterbook.invoicing.queries import currency_of_invoice
@@ -125,7 +126,7 @@ def _begin(
     unpaid = unpaid_of(session, invoice.id, account.id)
     if not unpaid:
         if by_hand:
-            raise Refused(f"Nothing of {invoice.number} is unpaid.", "nothing-unpaid")
+            raise Refused(say("Nothing of %(invoice)s is unpaid.", invoice=invoice.number), "nothing-unpaid")
         return None
     under_way = select(PaymentAttempt).where(
         PaymentAttempt.invoice_id == invoice.id, PaymentAttempt.status == ChargeStatus.pending

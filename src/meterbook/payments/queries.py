@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.access import Access
 from meterbook.accounts.tables import Account
 from meterbook.core.journal import LedgerAccount
+from meterbook.core.sentence import say
 from meterbook.errors import NotFound
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.tables import PostingRow
@@ -45,7 +46,7 @@ def payment_by_id(session: Session, payment_id: int, access: Access) -> tuple[Pa
         select(Payment, Account).join(Account, Account.id == Payment.account_id).where(Payment.id == payment_id)
     ).one_or_none()
     if row is None or not access.has_account_billing(row.Account.id):
-        raise NotFound(f"There is no payment {payment_id}.", "unknown-payment")
+        raise NotFound(say("There is no payment %(payment)s.", payment=payment_id), "unknown-payment")
     return row.Payment, row.Account
 
 

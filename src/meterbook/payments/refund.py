@@ -14,6 +14,7 @@ from meterbook.accounts.queries import currency_of, locked
 from meterbook.accounts.tables import Account
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, Refused
 from meterbook.invoicing.close import Transactions
 from meterbook.invoicing.settle import settle_account
@@ -37,7 +38,9 @@ def refund(
     """
     text = reason.strip()
     if len(text) > LONGEST_REASON or not (text.isprintable() or not text):
-        raise Invalid(f"The reason has {LONGEST_REASON} characters at most.", "wrong-reason", field="reason")
+        raise Invalid(
+            say("The reason has %(most)s characters at most.", most=LONGEST_REASON), "wrong-reason", field="reason"
+        )
     locked(session, [account.id])
     _check(session, account, payment, amount)
     row = Refund(
@@ -116,8 +119,12 @@ def _check(session: Session, account: Account, payment: Payment, amount: Money) 
     most = Money(min(of_payment, cash), amount.currency)
     if amount.minor > most.minor:
         raise Refused(
-            f"{most} can be refunded of this payment: no more than it brought in, and than there is cash in the "
-            "balance. To give back what paid an invoice, issue a credit note for it first.",
+            say(
+                "%(most)s can be refunded of this payment: no more than it brought in, and than there "
+                "is cash in the balance. To give back what paid an invoice, issue a credit note for "
+                "it first.",
+                most=most,
+            ),
             "over-refunded",
             refundable=str(most),
         )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts import check
 from meterbook.accounts.queries import payment_information_of
 from meterbook.accounts.tables import Account, PaymentInformation
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid
 from meterbook.payments.gateway import Method
 from meterbook.payments.tables import CardSetup
@@ -102,7 +103,9 @@ def looked_over(
 
 def _method(method: str) -> str:
     if method not in METHODS:
-        raise Invalid(f"The method is one of {', '.join(METHODS)}.", "wrong-method", field="method")
+        raise Invalid(
+            say("The method is one of %(choices)s.", choices=", ".join(METHODS)), "wrong-method", field="method"
+        )
     return method
 
 
@@ -114,7 +117,7 @@ def _email(address: str | None) -> str:
 
 def _copies(cc: Sequence[str]) -> tuple[str, ...]:
     if len(cc) > MOST_CC:
-        raise Invalid(f"Invoices are copied to {MOST_CC} addresses at most.", "wrong-cc", field="cc")
+        raise Invalid(say("Invoices are copied to %(most)s addresses at most.", most=MOST_CC), "wrong-cc", field="cc")
     return tuple(check.email(each, "cc") for each in cc)
 
 

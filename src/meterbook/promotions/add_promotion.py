@@ -16,6 +16,7 @@ from meterbook.core.discounts import AppliesTo, PromotionKind
 from meterbook.core.money import Money, UnknownCurrency
 from meterbook.core.money import currency as known_currency
 from meterbook.core.pricing import FreeUnit
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, Refused
 from meterbook.promotions.tables import PromotionRow
 
@@ -84,7 +85,11 @@ def add_promotion(
     differs = sorted(field for field, given in compared.items() if getattr(stored, field) != given)
     if differs:
         raise Refused(
-            f"The code {stored.code} is there already with another {', '.join(differs)}: choose another code.",
+            say(
+                "The code %(code)s is there already with another %(differs)s: choose another code.",
+                code=stored.code,
+                differs=", ".join(differs),
+            ),
             "exists",
             differs=differs,
         )
@@ -102,14 +107,16 @@ def _kind(text: str) -> PromotionKind:
     try:
         return PromotionKind(text)
     except ValueError:
-        raise _wrong("kind", f"A promotion is one of {', '.join(PromotionKind)}.") from None
+        raise _wrong("kind", say("A promotion is one of %(choices)s.", choices=", ".join(PromotionKind))) from None
 
 
 def _free_unit(text: str) -> FreeUnit:
     try:
         return FreeUnit(text)
     except ValueError:
-        raise _wrong("free_unit", f"A free quantity is counted in {' or '.join(FreeUnit)}.") from None
+        raise _wrong(
+            "free_unit", say("A free quantity is counted in %(choices)s.", choices=" or ".join(FreeUnit))
+        ) from None
 
 
 def _applies_to(kind: PromotionKind, text: str | None, is_narrow: bool) -> AppliesTo:
@@ -119,7 +126,7 @@ def _applies_to(kind: PromotionKind, text: str | None, is_narrow: bool) -> Appli
         raise _wrong("applies_to", "A promotion applies to a line or to an invoice.") from None
     if kind in (PromotionKind.fixed_price, PromotionKind.free_quantity):
         if asked is AppliesTo.invoice and text is not None:
-            raise _wrong("applies_to", f"A {kind} promotion applies to lines.")
+            raise _wrong("applies_to", say("A %(kind)s promotion applies to lines.", kind=kind))
         return AppliesTo.line
     return asked or (AppliesTo.line if is_narrow else AppliesTo.invoice)
 
@@ -133,38 +140,38 @@ def _value(kind: PromotionKind, value: Decimal, currency: str | None) -> Decimal
         try:
             Money.parse(f"{value:f}", known_currency(currency))
         except ValueError as error:
-            raise _wrong("value", f"{error}.") from None
+            raise _wrong("value", say("%(what)s.", what=error.args[0])) from None
     return value
 
 
 def _currency(kind: PromotionKind, currency: str | None) -> str | None:
     if currency is None:
         if kind in _NEEDS_CURRENCY:
-            raise _wrong("currency", f"A {kind} promotion needs its currency.")
+            raise _wrong("currency", say("A %(kind)s promotion needs its currency.", kind=kind))
         return None
     try:
         return known_currency(currency).code
     except UnknownCurrency as error:
-        raise Invalid(f"{error}.", "unknown-currency", field="currency") from None
+        raise Invalid(say("%(what)s.", what=error.args[0]), "unknown-currency", field="currency") from None
 
 
 def _named(field: str, codes: Sequence[str]) -> list[str]:
     named = sorted(set(codes))
     if len(named) > MOST_NAMED or any(not 0 < len(code) <= 64 or not code.isprintable() for code in named):
-        raise _wrong(field, f"{field.title()} are named by their codes, {MOST_NAMED:,} at most.")
+        raise _wrong(field, say("Name products and projects by their codes, %(most)s at most.", most=f"{MOST_NAMED:,}"))
     return named
 
 
 def _count(field: str, count: int | None, most: int) -> int | None:
     if count is not None and not 1 <= count <= most:
-        raise _wrong(field, f"{field} is a whole number of 1 to {most:,}.")
+        raise _wrong(field, say("%(field)s is a whole number of 1 to %(most)s.", field=field, most=f"{most:,}"))
     return count
 
 
 def _name(text: str) -> str:
     name = text.strip()
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise _wrong("name", f"The name has 1 to {LONGEST_NAME} characters, without line breaks.")
+        raise _wrong("name", say("The name has 1 to %(most)s characters, without line breaks.", most=LONGEST_NAME))
     return name
 
 

@@ -14,6 +14,7 @@ from meterbook.core.discounts import PromotionKind
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
+from meterbook.core.sentence import say
 from meterbook.errors import NotFound, Refused
 from meterbook.ledger.post import post
 from meterbook.promotions.add_promotion import promotion_code
@@ -63,32 +64,39 @@ def _check(session: Session, now: datetime, account: Account, promotion: Promoti
     code = promotion.code
     held = redeemed(session, [account.id]).get(account.id, [])
     if any(other.id == promotion.id for _, other in held):
-        raise Refused(f"{code} is registered already.", "promotion-already-used")
+        raise Refused(say("%(code)s is registered already.", code=code), "promotion-already-used")
     if now < promotion.starts_at:
         raise Refused(
-            f"{code} is not valid before {_written(promotion.starts_at)}.",
+            say("%(code)s is not valid before %(at)s.", code=code, at=_written(promotion.starts_at)),
             "promotion-not-yet-valid",
             valid_from=promotion.starts_at.isoformat(),
         )
     if promotion.ends_at is not None and promotion.ends_at <= now:
         raise Refused(
-            f"{code} expired at {_written(promotion.ends_at)}.",
+            say("%(code)s expired at %(at)s.", code=code, at=_written(promotion.ends_at)),
             "promotion-expired",
             expired_at=promotion.ends_at.isoformat(),
         )
     if promotion.currency not in (None, account.currency):
         raise Refused(
-            f"{code} is in {promotion.currency}, and this account is billed in {account.currency}.",
+            say(
+                "%(code)s is in %(other)s, and this account is billed in %(currency)s.",
+                code=code,
+                other=promotion.currency,
+                currency=account.currency,
+            ),
             "promotion-wrong-currency",
             currency=promotion.currency,
         )
     own = {project.code for project in all_projects(session, [account.id])[account.id]}
     if promotion.projects and not own.intersection(promotion.projects):
-        raise Refused(f"{code} is for none of your projects.", "promotion-not-applicable")
+        raise Refused(say("%(code)s is for none of your projects.", code=code), "promotion-not-applicable")
     _check_combination(now, promotion, held)
     uses = session.scalar(select(func.count()).where(Redemption.promotion_id == promotion.id)) or 0
     if promotion.redemptions_max is not None and uses >= promotion.redemptions_max:
-        raise Refused(f"{code} has been used up: it was registered as often as it may be.", "promotion-used-up")
+        raise Refused(
+            say("%(code)s has been used up: it was registered as often as it may be.", code=code), "promotion-used-up"
+        )
 
 
 def _check_combination(now: datetime, promotion: PromotionRow, held: Sequence[tuple[Redemption, PromotionRow]]) -> None:
@@ -96,7 +104,11 @@ def _check_combination(now: datetime, promotion: PromotionRow, held: Sequence[tu
     clash = next((other for other in running if not (promotion.stackable and other.stackable)), None)
     if clash is not None:
         raise Refused(
-            f"{promotion.code} cannot be combined with {clash.code}, which is registered.",
+            say(
+                "%(code)s cannot be combined with %(other)s, which is registered.",
+                code=promotion.code,
+                other=clash.code,
+            ),
             "promotion-not-combinable",
             registered=clash.code,
         )

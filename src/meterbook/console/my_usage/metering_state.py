@@ -12,6 +12,7 @@ from fastapi import Query
 
 from meterbook.console.address import EVERYTHING, address_of, opened_in
 from meterbook.core.period import BillingMonth
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid
 
 METERING: Final = "/metering"
@@ -135,10 +136,10 @@ def day_in(text: str, field: str) -> date | None:
             raise ValueError(text)
         day = date.fromisoformat(text)
     except ValueError:
-        raise Invalid(f"{text!r} is not a day such as 2026-10-09", field=field) from None
+        raise Invalid(say("%(text)s is not a day such as 2026-10-09.", text=repr(text)), field=field) from None
     # beyond these years the calendar's arithmetic overflows
     if not 1970 <= day.year <= 2199:
-        raise Invalid(f"{text!r} is not a day of the years 1970 to 2199", field=field)
+        raise Invalid(say("%(text)s is not a day of the years 1970 to 2199.", text=repr(text)), field=field)
     return day
 
 
@@ -156,4 +157,4 @@ def hour_in(text: str, field: str) -> datetime | None:
             raise ValueError(text)
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Invalid(f"{text!r} is not an hour such as 2026-10-09T14:00Z", field=field) from None
+        raise Invalid(say("%(text)s is not an hour such as 2026-10-09T14:00Z.", text=repr(text)), field=field) from None

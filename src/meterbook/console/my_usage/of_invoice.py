@@ -13,6 +13,7 @@ from meterbook.accounts.tables import Account
 from meterbook.console.account_page import AccountPage
 from meterbook.console.apart import Apart
 from meterbook.console.requests import Books, Now, Reader, SignedIn, posted, signed_in
+from meterbook.core.sentence import say
 from meterbook.errors import NotFound
 from meterbook.invoicing.queries import invoice_by_number
 from meterbook.invoicing.tables import Invoice
@@ -37,7 +38,7 @@ def _found(session: Session, reader: Reader, number: str, account: str) -> tuple
     """Find an invoice that the reader may see; one of another account than the address names is not there."""
     invoice, payer = invoice_by_number(session, number, reader.access)
     if account and check.comparable(account) != payer.code:
-        raise NotFound(f"There is no invoice {check.shown(number)}.", "unknown-invoice")
+        raise NotFound(say("There is no invoice %(number)s.", number=check.shown(number)), "unknown-invoice")
     return invoice, payer
 
 

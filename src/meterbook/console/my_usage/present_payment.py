@@ -172,7 +172,7 @@ def fault_text(error: MeterbookError, language: str) -> str:
         ),
         "idempotency-key-reused": _("This form was sent before with something else in it. Please send it again."),
     }
-    return known.get(error.slug, error.message)
+    return known.get(error.slug) or formats(language).said(error.message)
 
 
 def refusal_text(error: MeterbookError, language: str, currency: str, day: date | None) -> str:
@@ -194,7 +194,7 @@ def refusal_text(error: MeterbookError, language: str, currency: str, day: date 
         "too-many-guesses": _("Too many codes that do not exist were tried. Wait ten minutes, then try again."),
         "promotion-code-missing": _("Enter a promotion code."),
     }
-    return known.get(error.slug, error.message)
+    return known.get(error.slug) or formats(language).said(error.message)
 
 
 def _registered(information: PaymentInformation, language: str) -> Registered:

@@ -29,6 +29,7 @@ from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, day_starts
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Waiver
+from meterbook.core.sentence import say
 from meterbook.core.windows import Window
 from meterbook.errors import Invalid, NotFound
 from meterbook.invoicing.billed_usage import billed_usage
@@ -114,11 +115,13 @@ def of_month(
         raise Invalid("Metering information is of one project and one product: name both.", field="product")
     metered = project_by_code(at.session, project, at.reader.access)
     if metered.account_id != at.account.id:
-        raise NotFound(f"There is no project {check.shown(project)}.", "unknown-project")
+        raise NotFound(say("There is no project %(code)s.", code=check.shown(project)), "unknown-project")
     sold, of = _product(at, product), at.month(month)
     starts_at, ends_at = of.starts_at(at.zone), of.ends_at(at.zone)
     if at.now <= starts_at:
-        raise Invalid(f"{of} has not begun yet: ask for a month up to now", "month-not-begun", field="month")
+        raise Invalid(
+            say("%(month)s has not begun yet: ask for a month up to now.", month=of), "month-not-begun", field="month"
+        )
     issued = issued_among(at.session, at.account, [of], at.now)
     own = issued.get(of)
     parts = parts_of_month(at.session, at.account, metered, sold, of, own)
@@ -127,7 +130,7 @@ def of_month(
     if begins is not None:
         parts = [each for each in parts if each.starts_at == begins]
         if not parts:
-            raise NotFound(f"No part of {of} begins then: it is not divided there any more.")
+            raise NotFound(say("No part of %(month)s begins then: it is not divided there any more.", month=of))
         starts_at, ends_at = parts[0].starts_at, parts[0].ends_at
         about["part"] = written_hour(begins)
     cuts = {cut for part in parts for cut in (part.starts_at, part.ends_at)}
@@ -209,7 +212,7 @@ def _figure(
 def _product(at: AccountPage, code: str) -> Product:
     product = next((each for each in current_catalog(at.session) if each.code == code), None)
     if product is None:
-        raise NotFound(f"There is no product {check.shown(code)}.", "unknown-product")
+        raise NotFound(say("There is no product %(code)s.", code=check.shown(code)), "unknown-product")
     return product
 
 

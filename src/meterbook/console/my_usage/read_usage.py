@@ -26,6 +26,7 @@ from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, day_starts
 from meterbook.core.pricing import Product
 from meterbook.core.rating import Waiver
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, NotFound
 from meterbook.invoicing.show_project import amounts_billed, costs_of_days, quantities_billed, show_project
 from meterbook.invoicing.usage_shown import IssuedMonth, adjusting_invoices, issued_among, late_months, usage_shown
@@ -145,7 +146,7 @@ def chosen(looked: Looked, projects: Listed | None = None) -> Project | None:
     if code:
         project = project_by_code(at.session, code, at.reader.access)
         if project.account_id != at.account.id:
-            raise NotFound(f"There is no project {check.shown(code)}.", "unknown-project")
+            raise NotFound(say("There is no project %(code)s.", code=check.shown(code)), "unknown-project")
         return project
     if projects is None:
         return next(iter(find_projects(at.session, at.account.id, at.reader.access, limit=1)[0]), None)

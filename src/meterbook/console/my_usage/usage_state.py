@@ -13,6 +13,7 @@ from meterbook.console.account_page import AccountPage
 from meterbook.console.address import EVERYTHING, address_of, opened_in
 from meterbook.console.my_usage.metering_state import LONGEST_LIST, day_in
 from meterbook.core.period import BillingMonth
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid
 
 USAGE: Final = "/usage"
@@ -210,7 +211,7 @@ def _custom(first: date, last: date, today: date) -> Period:
     if first > today:
         raise Invalid("The first day is still to come.", "not-begun", field="from")
     if (last.year - first.year) * 12 + last.month - first.month >= MONTHS_MAX + (last.day < first.day):
-        raise Invalid(f"These are more than {MONTHS_MAX} months.", "too-long", field="until")
+        raise Invalid(say("These are more than %(most)s months.", most=MONTHS_MAX), "too-long", field="until")
     return Period("custom", first, last, today)
 
 

@@ -19,6 +19,7 @@ from meterbook.console.operator.operator_page import HOME, UTC, AsOperator, Oper
 from meterbook.console.operator.present_catalog import present_changes, present_products
 from meterbook.console.requests import Posted
 from meterbook.core.period import BillingMonth
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, MeterbookError
 from meterbook.invoicing.queries import issued_until
 from meterbook.usage.queries import is_metered
@@ -99,7 +100,9 @@ def _looked_at(at: OperatorPage, text: str, problem: MeterbookError | None = Non
         lambda type_, currency, since, until: _is_metered(at, type_, currency, since, until),
         lambda currency: issued_until(at.session, currency),
     )
-    changes = present_changes(diff(current, catalog.products), refused, lines_of(text), current, catalog.products)
+    changes = present_changes(
+        diff(current, catalog.products), refused, lines_of(text), current, catalog.products, at.language
+    )
     return at.show(
         "catalog_changes.html",
         HERE,
@@ -119,7 +122,9 @@ def _text(sent: Fields) -> str:
 
 def _read(text: str) -> Catalog:
     if len(text) > LONGEST_FILE:
-        raise Invalid(f"A file may have {LONGEST_FILE:,} characters here: use the command for a longer one.")
+        raise Invalid(
+            say("A file may have %(most)s characters here: use the command for a longer one.", most=f"{LONGEST_FILE:,}")
+        )
     return parse_catalog(text)
 
 

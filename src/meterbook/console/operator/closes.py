@@ -16,6 +16,7 @@ from meterbook.console.operator.operator_page import HOME, UTC, AsOperator, Oper
 from meterbook.console.operator.present_close import ClosePage, present_row, present_run
 from meterbook.console.requests import Posted
 from meterbook.core.period import BillingMonth
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, MeterbookError, NotFound, Refused
 from meterbook.idempotency import Answer, once
 from meterbook.invoicing.attention import month_sums
@@ -73,7 +74,7 @@ def post_confirm(at: AsOperator, _posted: Posted, sent: Sent) -> Response:
     def begin() -> int:
         ids, seen = drafts_seen(at.session, month, codes)
         if seen != sent.text("seen", 100):
-            raise Refused(at.gettext("The drafts changed meanwhile: review their sums now, and confirm again."))
+            raise Refused("The drafts changed meanwhile: review their sums now, and confirm again.")
         return begin_close(at.session, at.now, month=month, account_ids=ids, confirm=True, by=at.by).id
 
     return _begun(at, month, sent, begin, codes)
@@ -133,7 +134,7 @@ def _begun(
 def _chosen(fields: Fields) -> tuple[str, ...] | None:
     codes = fields.all("account")
     if len(codes) > MOST_CHOSEN:
-        raise Invalid(f"Choose {MOST_CHOSEN} accounts at most, or all.", field="account")
+        raise Invalid(say("Choose %(most)s accounts at most, or all.", most=MOST_CHOSEN), field="account")
     return codes or None
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from meterbook.core.period import BillingZone
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, MeterbookError
 
 LONGEST: Final = 2_000  # characters of any field but one that says otherwise
@@ -28,7 +29,7 @@ class Fields:
         """Return a field without the space around it, nothing where it was left out. Raises `Invalid`."""
         value = self.values.get(name, ("",))[0]
         if len(value) > longest:
-            raise Invalid(f"This may have {longest:,} characters at most.", field=name)
+            raise Invalid(say("This may have %(most)s characters at most.", most=f"{longest:,}"), field=name)
         return value.strip()
 
     def all(self, name: str) -> tuple[str, ...]:

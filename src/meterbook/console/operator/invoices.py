@@ -18,6 +18,7 @@ from meterbook.console.operator.present_credit import LINE, LINES_A_PAGE, Credit
 from meterbook.console.requests import Posted
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, NotFound, Refused
 from meterbook.invoicing.correct import credit, left_to_credit
 from meterbook.invoicing.effect import with_effect
@@ -195,7 +196,7 @@ def _nets(fields: Fields, invoice: Invoice) -> dict[int, Money]:
         try:
             nets[int(place)] = Money.parse(text, currency_of_invoice(invoice))
         except ValueError as error:
-            raise Invalid(f"{error}.", field=name) from None
+            raise Invalid(say("%(what)s.", what=error.args[0]), field=name) from None
     return nets
 
 

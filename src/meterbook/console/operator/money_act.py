@@ -78,7 +78,7 @@ def carry_out(at: OperatorPage, act: MoneyAct, sent: Fields) -> Response:
     def answer() -> Answer:
         outcome = act.deed(sent)
         if outcome.seen != sent.text("seen", 100):
-            raise Refused(at.gettext("Something changed meanwhile: review what it comes to now, and confirm again."))
+            raise Refused("Something changed meanwhile: review what it comes to now, and confirm again.")
         return Answer(303, outcome.to.encode())
 
     try:

@@ -21,6 +21,7 @@ from meterbook.console.pages import render
 from meterbook.console.protection import form_token
 from meterbook.console.requests import Books, Now, OfOperator, Reader
 from meterbook.core.period import BillingMonth, billing_zone
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, MeterbookError, NotFound, Refused
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore
@@ -83,7 +84,7 @@ class OperatorPage:
         try:
             return BillingMonth.parse(text) if text else BillingMonth.of(self.now, UTC).previous()
         except ValueError as error:
-            raise Invalid(str(error), field="month") from None
+            raise Invalid(say("%(what)s.", what=error.args[0]), field="month") from None
 
     def attempt(self, act: Callable[[], Result]) -> Result:
         """Return what an act returns; one that is refused leaves nothing behind, and the page can still be shown."""

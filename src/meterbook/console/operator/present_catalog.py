@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from meterbook.catalog.apply import Refusal
 from meterbook.catalog.diff import Change
+from meterbook.console.formats import formats
 from meterbook.core.metering import Meter
 from meterbook.core.pricing import Price, Product
 
@@ -87,12 +88,14 @@ def present_changes(
     lines: Mapping[Place, int],
     before: Sequence[Product],
     after: Sequence[Product],
+    language: str,
 ) -> tuple[ShownChange, ...]:
     """Present what a file changes, and what of it is refused; a refusal that is about none of the changes is a row."""
     reasons: dict[Place, str] = {}
     for each in refused:
         place = (each.product, each.currency, each.effective_from)
-        reasons[place] = f"{reasons[place]} {each.text}" if place in reasons else each.text
+        said = formats(language).said(each.text)
+        reasons[place] = f"{reasons[place]} {said}" if place in reasons else said
     prices = _prices(before) | _prices(after)
     rows = []
     for change in changes:

@@ -14,6 +14,7 @@ from meterbook.console.operator.fields import Fields, Form, Sent, fields_of
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to, status_of
 from meterbook.console.requests import Posted
 from meterbook.core.roles import Plan, project_status
+from meterbook.core.sentence import say
 from meterbook.errors import Invalid, NotFound
 
 router = APIRouter(include_in_schema=False)
@@ -67,7 +68,7 @@ def labels_in(text: str) -> dict[str, str]:
         if not equals or not name.strip():
             raise Invalid("Write one label a line, such as team = web.", field="labels")
         if name.strip() in found:
-            raise Invalid(f"The label {name.strip()} is there twice.", field="labels")
+            raise Invalid(say("The label %(name)s is there twice.", name=name.strip()), field="labels")
         found[name.strip()] = value.strip()
     return found
 

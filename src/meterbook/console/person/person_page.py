@@ -22,6 +22,7 @@ from meterbook.console.operator.operator_page import MENU
 from meterbook.console.pages import render
 from meterbook.console.requests import Books, Now, Reader, SignedIn
 from meterbook.core.period import BillingZone
+from meterbook.core.sentence import say
 from meterbook.errors import NotFound
 
 OWN: Final = "account"
@@ -136,7 +137,7 @@ def _managed_page(
     if account:
         found = account_by_code(session, account, reader.access)
         if reader.access.administered_projects(found.id) == NONE:
-            raise NotFound(f"There is no account {check.shown(account)}.", "unknown-account")
+            raise NotFound(say("There is no account %(code)s.", code=check.shown(account)), "unknown-account")
     else:
         held = administered_accounts(session, reader.access)
         if not held:
