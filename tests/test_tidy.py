@@ -39,6 +39,7 @@ MONEY = (
     "payments",
     "promotions",
     "demo",
+    "exports",
     "console/my_usage",
     "console/operator",
     "console/sheet.py",

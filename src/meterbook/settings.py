@@ -14,6 +14,27 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from meterbook.errors import Invalid
 
 ENV_PREFIX = "METERBOOK_"
+ServiceCategory = Literal[
+    "AI and Machine Learning",
+    "Analytics",
+    "Business Applications",
+    "Compute",
+    "Databases",
+    "Developer Tools",
+    "Identity",
+    "Integration",
+    "Internet of Things",
+    "Management and Governance",
+    "Media",
+    "Migration",
+    "Mobile",
+    "Multicloud",
+    "Networking",
+    "Security",
+    "Storage",
+    "Web",
+    "Other",
+]
 _NUMBER_PREFIX = r"^[A-Z0-9]{1,10}$"
 _DATABASE_SCHEMES = ("postgres://", "postgresql://", "postgresql+psycopg://")
 _CLICKHOUSE_SCHEMES = ("http", "https")
@@ -95,6 +116,9 @@ class Settings(BaseSettings):
     )
     legal_entity_registration_number: str | None = Field(
         default=None, max_length=100, description="The issuer's registration or tax number, as printed on invoices."
+    )
+    focus_service_category: ServiceCategory = Field(
+        default="Other", description="What is sold, by the categories of FOCUS: Management and Governance, Compute, ..."
     )
     number_prefix_invoice: str = Field(
         default="INV", pattern=_NUMBER_PREFIX, description="What invoice numbers begin with: INV-2026-000001."

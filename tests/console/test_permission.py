@@ -14,7 +14,14 @@ from tests.console.browser import Browser
 from tests.console.shop import HIDDEN, PROJECTS, Shop, figures, furnished, plain, rows
 from tests.console.test_sums import amount, charted, sheet_of
 
-BILLED = ("/overview", "/usage", "/invoice-preview", "/invoice-preview?by=product", "/invoice-preview.csv")
+BILLED = (
+    "/overview",
+    "/usage",
+    "/invoice-preview",
+    "/invoice-preview?by=product",
+    "/invoice-preview.csv",
+    "/focus.csv",
+)
 # what only those who hold the whole account may open
 BOOKS = ("/billing-history", "/balance", "/payment-information")
 
@@ -71,6 +78,18 @@ def test_sums_are_those_of_the_two_alone(client: Browser, shop: Shop) -> None:
     assert [row["Project code"] for row in sheet_of(client.get("/invoice-preview.csv"))] == (
         [line["project"] for code in ("shop", "web") for line in own[code]["lines"]]
     )
+
+
+def test_the_rows_of_focus_are_those_of_the_two_alone(client: Browser, shop: Shop) -> None:
+    preview = client.get(address("/invoice-preview"))
+    link = re.search(r'href="(/focus\.csv\?[^"]+)"', preview.text)
+    assert link
+    rows = sheet_of(client.get(link[1].replace("&amp;", "&")))
+    usage = [row for row in rows if row["ChargeCategory"] == "Usage"]
+    assert {row["SubAccountId"] for row in usage} == {"web", "shop"}
+    told = {group["project"]: Decimal(group["total_cost"]) for group in shop.told("/invoices/preview")["groups"]}
+    assert sum(Decimal(row["ListCost"]) for row in usage) == told["web"] + told["shop"]
+    assert {row["InvoiceId"] for row in rows} == {""}
 
 
 def test_project_usage_shows_use_of_all_and_amounts_of_two(client: Browser, shop: Shop) -> None:

@@ -115,6 +115,7 @@ SAMPLES = {
     ("POST", "/invoices/{number}/payments"): Sample("/invoices/INVOICE/payments", body={}, only_once=True),
     ("GET", "/credit-notes/{number}"): Sample("/credit-notes/NOTE"),
     ("GET", "/credit-notes/{number}/pdf"): Sample("/credit-notes/NOTE/pdf"),
+    ("GET", "/exports/focus"): Sample("/exports/focus", JUNE),
     ("POST", "/closes"): Sample("/closes", body={"month": "2026-05", "account": "access"}),
     ("POST", "/verifications"): Sample("/verifications", body={}),
     ("POST", "/archives"): Sample("/archives", body={"name": "walked"}, only_once=True),
@@ -403,8 +404,9 @@ def test_usage_goes_only_where_the_key_may_send(served: Served, keys: Keys) -> N
 def test_only_the_operator_replays_a_moment(served: Served, keys: Keys) -> None:
     query = JUNE | {"at": "2026-06-10T10:00:00Z"}
     for key in (keys.account, keys.narrowed):
-        answer = served.api("GET", "/invoices/preview", key, params=query)
-        assert (answer.status_code, answer.json()["type"]) == (403, "urn:meterbook:problem:forbidden")
+        for path in ("/invoices/preview", "/exports/focus"):
+            answer = served.api("GET", path, key, params=query)
+            assert (answer.status_code, answer.json()["type"]) == (403, "urn:meterbook:problem:forbidden")
     assert served.get("/invoices/preview", keys.operator, **query)["total"] == "0.00"
 
 

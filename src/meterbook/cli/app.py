@@ -7,7 +7,7 @@ import sys
 import typer
 
 from meterbook import __version__
-from meterbook.cli import accounts, catalog, demo, importing, keys, money, moving, reading, server, working
+from meterbook.cli import accounts, catalog, demo, exporting, importing, keys, money, moving, reading, server, working
 from meterbook.errors import MeterbookError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("import")(importing.import_files)
 app.command("export")(moving.export)
 app.command("usage")(reading.usage)
 app.command("preview")(reading.preview)
+app.command("focus")(exporting.focus)
 app.command("close")(money.close)
 app.add_typer(money.invoice, name="invoice")
 app.add_typer(money.promotion, name="promotion")

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import typer
 
-from meterbook.cli.options import AsJson, DataDir, print_json
+from meterbook.cli.options import AsJson, DataDir, print_json, written
 
 if TYPE_CHECKING:
     from meterbook.cli.client import Client
@@ -78,16 +78,10 @@ def save_pdf(
 ) -> None:
     """Save an invoice's or a credit note's PDF."""
     from meterbook.cli.client import connected
-    from meterbook.errors import Invalid
 
     with connected(data_dir) as client:
         content = _paper(client, number)
-    path = output or Path(f"{number}.pdf")
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise Invalid(f"Cannot write {path}: {error.strerror}.", "unwritable-file") from error
-    typer.echo(str(path))
+    typer.echo(str(written(output or Path(f"{number}.pdf"), content)))
 
 
 @invoice.command("credit")

@@ -15,6 +15,17 @@ DataDir = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def written(path: Path, content: bytes) -> Path:
+    """Write a file and return where it is. Raises `Invalid` for a place that cannot be written to."""
+    from meterbook.errors import Invalid
+
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise Invalid(f"Cannot write {path}: {error.strerror}.", "unwritable-file") from error
+    return path
+
+
 def print_json(body: Any) -> None:
     """Print an answer as JSON on standard output."""
     typer.echo(json.dumps(body, ensure_ascii=False, indent=2))

@@ -14,6 +14,7 @@ from meterbook.errors import Invalid
 HOME: Final = "/"
 PREVIEW: Final = "/invoice-preview"
 PROJECT_USAGE: Final = "/project-usage"
+FOCUS: Final = "/focus.csv"
 EVERYTHING: Final = "*"
 _GROUPINGS: Final[dict[str, GroupBy]] = {"project": "project", "product": "product"}
 _LONGEST: Final = 2_000  # characters of a way back
@@ -50,6 +51,10 @@ class PreviewState:
     def csv_href(self) -> str:
         """Return the address of the sheet of this state, which has every page with all groups open."""
         return replace(self, path=f"{self.path}.csv", opened=frozenset(), page=1).href()
+
+    def focus_href(self) -> str:
+        """Return the address of the month's charges in the columns of FOCUS."""
+        return address_of(FOCUS, account=self.account, month=self.month)
 
     @property
     def opened_text(self) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from meterbook.console.address import EVERYTHING, address_of
+from meterbook.console.address import EVERYTHING, FOCUS, address_of
 from meterbook.console.chart import colour_of
 from meterbook.console.my_usage.present_billing import CreditNoteRow, HowToPay, InvoiceRow
 from meterbook.console.my_usage.present_preview import Step
@@ -188,6 +188,11 @@ class InvoiceDetail:
     timeline: tuple[Happening, ...]
     how_to_pay: HowToPay
     last_attempt: PaymentAttempt | None
+
+    @property
+    def focus_href(self) -> str:
+        """The address of the month's charges in the columns of FOCUS."""
+        return address_of(FOCUS, account=self.state.account, month=self.row.month)
 
     @property
     def all_open(self) -> bool:

@@ -1,0 +1,62 @@
+"""Rows of FOCUS as a file: CSV for whatever reads text, Parquet for what would rather have types."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from io import BytesIO, StringIO
+from typing import Final
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from meterbook.core.money import plain
+from meterbook.exports.focus import QUANTITY_DECIMALS, Cell, Kind, Row, Version, columns
+
+ROWS_A_PART: Final = 1_000
+_TYPES: Final = {
+    Kind.text: pa.string(),
+    Kind.amount: pa.decimal128(38, 4),
+    Kind.quantity: pa.decimal128(38, QUANTITY_DECIMALS),
+    Kind.instant: pa.timestamp("us", "UTC"),
+}
+
+
+def focus_csv(rows: Iterable[Row], version: Version) -> Iterator[str]:
+    """Yield a CSV file of UTF-8 in parts: instants as ISO 8601 in UTC, nulls empty."""
+    kinds = columns(version)
+    part = StringIO()
+    writer = csv.writer(part, lineterminator="\n")
+    writer.writerow(kinds)
+    for number, row in enumerate(rows, start=1):
+        writer.writerow([_written(row.get(name), kind) for name, kind in kinds.items()])
+        if number % ROWS_A_PART == 0:
+            yield part.getvalue()
+            part.seek(0)
+            part.truncate()
+    yield part.getvalue()
+
+
+def focus_parquet(rows: Iterable[Row], version: Version) -> bytes:
+    """Return a Parquet file: costs and quantities as decimals, instants as timestamps in UTC."""
+    kinds = columns(version)
+    schema = pa.schema([(name, _TYPES[kind]) for name, kind in kinds.items()])
+    found = list(rows)
+    values = {name: [row.get(name) for row in found] for name in kinds}
+    out = BytesIO()
+    parquet.write_table(pa.table(values, schema=schema), out, compression="zstd")
+    return out.getvalue()
+
+
+def _written(cell: Cell, kind: Kind) -> str:
+    match cell:
+        case None:
+            return ""
+        case Decimal():
+            return plain(cell) if kind is Kind.quantity else f"{cell:f}"
+        case datetime():
+            return f"{cell.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        case _:
+            return cell
