@@ -146,6 +146,7 @@ def _pages(invoice: str | None) -> dict[str, str]:
             "invoice": f"/invoices/{invoice}",
             "invoice, by product": f"/invoices/{invoice}?by=product",
             "balance": address("/balance"),
+            "budget": address("/budget"),
             "payment information": address("/payment-information"),
         }
     return pages

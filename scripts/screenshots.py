@@ -42,6 +42,7 @@ class Picture:
 PICTURES = (
     Picture("overview", "/overview?account=acme"),
     Picture("overview-dark", "/overview?account=acme", theme="dark"),
+    Picture("budget", "/budget?account=acme"),
     Picture("usage", "/usage?account=acme&project=shop&open=2026-11-19"),
     Picture("usage-narrow", "/usage?account=saebom&project=saebom-game", language="ko", width=390),
     Picture("project-usage", "/project-usage?account=acme"),

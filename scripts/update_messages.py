@@ -20,7 +20,7 @@ from babel.messages.pofile import read_po, write_po
 PACKAGE = Path(__file__).resolve().parent.parent / "src/meterbook"
 CONSOLE = PACKAGE / "console"
 # Rooms whose acts are refused in sentences that a page shows.
-ROOMS = ("core", "accounts", "catalog", "invoicing", "promotions", "payments")
+ROOMS = ("core", "accounts", "budgets", "catalog", "invoicing", "promotions", "payments")
 # Where a refusal's sentence stands among the arguments.
 REFUSALS = {"say": None, "Invalid": None, "Refused": None, "NotFound": None, "_wrong": (2,)}
 METHODS = [

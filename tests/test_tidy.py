@@ -40,6 +40,7 @@ MONEY = (
     "promotions",
     "demo",
     "exports",
+    "budgets",
     "console/my_usage",
     "console/operator",
     "console/sheet.py",
@@ -47,7 +48,7 @@ MONEY = (
     "api",
 )
 # Rooms whose refusals a page shows in the reader's language, and where their sentence stands among the arguments.
-SPEAKING = {"core", "accounts", "catalog", "invoicing", "promotions", "payments", "console"}
+SPEAKING = {"core", "accounts", "budgets", "catalog", "invoicing", "promotions", "payments", "console"}
 REFUSALS = {"Invalid": 0, "Refused": 0, "NotFound": 0, "ZoneRefused": 0, "_wrong": 1}
 CLOCKS = {
     ("datetime", "now"),

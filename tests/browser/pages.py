@@ -15,6 +15,8 @@ Pages = dict[str, tuple[str | None, str]]
 MY_USAGE: Final[Pages] = {
     "overview": (FINANCE, "/overview?account=acme"),
     "overview of a month that is over": (FINANCE, "/overview?account=saebom&month=2026-10"),
+    "budget": (FINANCE, "/budget?account=acme"),
+    "budget that is not set": (FINANCE, "/budget?account=saebom"),
     "usage": (FINANCE, "/usage?account=acme"),
     "usage of a project": (FINANCE, "/usage?account=acme&project=shop&open=2026-11-18"),
     "usage that is found": (DEVELOPER, "/usage?account=acme&q=prod"),

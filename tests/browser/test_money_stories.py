@@ -49,6 +49,27 @@ def test_a_promotion_code_needs_payment_information_first(desk: Desk, demo: Demo
         expect(page.locator(f"#code-{CODE}")).to_contain_text(_("active"))
 
 
+@EVERY_VIEW
+def test_a_budget_is_set_from_the_overview(desk: Desk, demo: Demo, view: View) -> None:
+    _ = view.words
+    customer = demo.customer(language=view.language)
+    with desk.fresh_page(customer.email, view, "/overview") as page:
+        page.get_by_role("link", name=_("Set a budget")).click()
+        page.fill("#amount", "0")
+        page.get_by_role("button", name=_("Save"), exact=True).click()
+        expect(page.get_by_role("alert")).to_have_text(_("The amount has to be above zero."))
+        expect(page.locator("#amount")).to_be_focused()
+        page.fill("#amount", "1000000")
+        page.get_by_role("button", name=_("Save"), exact=True).click()
+        expect(page.get_by_role("status")).to_have_text(_("The budget is saved."))
+        expect(page.get_by_role("progressbar", name=_("Budget used"))).to_be_visible()
+        page.locator(".page-head").get_by_role("button", name=_("Overview")).click()
+        expect(page.get_by_role("progressbar", name=_("Budget used"))).to_be_visible()
+        page.get_by_role("link", name=_("Change"), exact=True).click()
+        page.get_by_role("button", name=_("Remove the budget")).click()
+        expect(page.get_by_role("status")).to_have_text(_("The budget is removed."))
+
+
 @FEW_VIEWS
 def test_a_card_is_entered_at_the_gateway_and_pays(desk: Desk, demo: Demo, view: View) -> None:
     _ = view.words

@@ -23,7 +23,7 @@ BILLED = (
     "/focus.csv",
 )
 # what only those who hold the whole account may open
-BOOKS = ("/billing-history", "/balance", "/payment-information")
+BOOKS = ("/billing-history", "/balance", "/budget", "/payment-information")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_sums_are_those_of_the_two_alone(client: Browser, shop: Shop) -> None:
     assert amount(rows(preview)[-1][-1]) == subtotal
     assert figures(overview)[:2] == figures(preview)[:2]
     assert len(figures(overview)) == 3
-    for word in ("Unpaid", "Balance", "Next payment", "Newest invoice", "Promotions"):
+    for word in ("Unpaid", "Balance", "Next payment", "Newest invoice", "Budget", "Promotions"):
         assert f"<dt>{word}</dt>" not in overview.text
         assert f">{word}</h2>" not in overview.text
     assert [row["Project code"] for row in sheet_of(client.get("/invoice-preview.csv"))] == (

@@ -133,6 +133,9 @@ SAMPLES = {
     ("POST", "/balance/top-ups"): Sample("/balance/top-ups", body={**ACCOUNT, "amount": "0.01"}),
     ("GET", "/balance"): Sample("/balance", ACCOUNT),
     ("GET", "/billing-history"): Sample("/billing-history", ACCOUNT),
+    ("PUT", "/budget"): Sample("/budget", body={**ACCOUNT, "amount": "100.00"}),
+    ("GET", "/budget"): Sample("/budget", ACCOUNT),
+    ("DELETE", "/budget"): Sample("/budget", ACCOUNT),
 }
 # A gateway proves itself by its signature (tests/payments).
 SIGNED = "/gateways/{gateway}/events"
@@ -298,7 +301,7 @@ def test_every_route_by_every_scope(
                 assert answer.status_code in (200, 404), f"{method} {path} by {caller}: {answer.text}"
 
 
-BOOKS = ("billing-history", "balance", "payments", "payment-information", "promotions", "invoices")
+BOOKS = ("billing-history", "balance", "budget", "payments", "payment-information", "promotions", "invoices")
 PAPERS = (
     ("invoices/{}", "INVOICE"),
     ("invoices/{}/pdf", "INVOICE"),
@@ -316,6 +319,8 @@ def test_the_books_are_closed_to_a_key_of_one_project(served: Served, keys: Keys
             assert served.api("GET", f"/{page}", keys.narrowed).status_code == 404, page
     body = {"method": "send_invoice", "email": "mine@access.example"}
     assert served.api("PUT", "/payment-information", keys.narrowed, json=body).status_code == 404
+    assert served.api("PUT", "/budget", keys.narrowed, json={"amount": "1"}).status_code == 404
+    assert served.api("DELETE", "/budget", keys.narrowed).status_code == 404
     assert served.api("POST", "/promotions/redeem", keys.narrowed, json={"code": "ACCESS"}).status_code == 404
 
 

@@ -6,6 +6,7 @@ from meterbook.api import (
     accounts,
     archives,
     balance,
+    budgets,
     catalog,
     closes,
     events,
@@ -34,6 +35,7 @@ for module in (
     promotions,
     payments,
     balance,
+    budgets,
     archives,
 ):
     router.include_router(module.router)

@@ -7,7 +7,20 @@ import sys
 import typer
 
 from meterbook import __version__
-from meterbook.cli import accounts, catalog, demo, exporting, importing, keys, money, moving, reading, server, working
+from meterbook.cli import (
+    accounts,
+    budgets,
+    catalog,
+    demo,
+    exporting,
+    importing,
+    keys,
+    money,
+    moving,
+    reading,
+    server,
+    working,
+)
 from meterbook.errors import MeterbookError
 
 app = typer.Typer(
@@ -38,6 +51,7 @@ app.add_typer(money.invoice, name="invoice")
 app.add_typer(money.promotion, name="promotion")
 app.add_typer(money.payment, name="payment")
 app.add_typer(money.balance, name="balance")
+app.add_typer(budgets.commands, name="budget")
 app.command("verify")(money.verify)
 
 

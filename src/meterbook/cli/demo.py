@@ -129,12 +129,14 @@ def _import(client: Client, now: datetime) -> None:
 
 
 def _bill(client: Client, now: datetime) -> None:
-    """Register payment information and promotions, close the months that are over, and pay some of what is due."""
+    """Register how the accounts pay, their budgets and promotions, close the months that are over, and pay some."""
     from meterbook.demo.billing import demo_billing
 
     accounts = demo_billing(now)
     for account in accounts:
         client.put("/payment-information", account.information)
+        if account.budget is not None:
+            client.put("/budget", {"account": account.code, "amount": account.budget})
         for promotion in account.promotions:
             client.post("/promotion-codes", promotion)
             if promotion["code"] not in {known["code"] for known in _registered(client, account.code)}:

@@ -25,13 +25,14 @@ class DemoMonth:
 
 @dataclass(frozen=True, slots=True)
 class DemoBilling:
-    """An account's payment information and promotions (bodies of the API), closed months and prepaid amounts."""
+    """An account's payment information and promotions (bodies of the API), closed months, prepaid amounts, a budget."""
 
     code: str
     information: dict[str, Any]
     promotions: tuple[dict[str, Any], ...]
     months: tuple[DemoMonth, ...]
     top_ups: tuple[str, ...] = ()
+    budget: str | None = None
 
 
 def demo_billing(now: datetime) -> tuple[DemoBilling, ...]:
@@ -69,6 +70,7 @@ def demo_billing(now: datetime) -> tuple[DemoBilling, ...]:
                 },
             ),
             _months(now, "UTC", paid=2),
+            budget="5000.00",
         ),
         DemoBilling(
             GENERATED_WON,

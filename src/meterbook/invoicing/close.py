@@ -80,7 +80,7 @@ def close_month(
     closed = Closed()
     alone = account_ids is not None and len(account_ids) == 1 and not pass_over
     with transactions() as session:
-        groups = list(_groups(session, account_ids))
+        groups = list(groups_of_accounts(session, account_ids))
         refuse_running(session, account_ids, month, at)
     for ids in groups:
         with transactions() as session:
@@ -98,8 +98,8 @@ def close_month(
     return closed
 
 
-def _groups(session: Session, account_ids: Sequence[int] | None) -> Iterator[list[int]]:
-    """Yield accounts (ids) in groups of one time zone."""
+def groups_of_accounts(session: Session, account_ids: Sequence[int] | None) -> Iterator[list[int]]:
+    """Yield accounts (ids; None: all) in groups of one time zone, small enough for a transaction."""
     query = select(Account.id, Account.time_zone).order_by(Account.time_zone, Account.id)
     if account_ids is not None:
         query = query.where(Account.id.in_(account_ids))

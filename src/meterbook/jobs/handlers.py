@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import text
 
 from meterbook.accounts import send_letters
+from meterbook.budgets import tell, watch
 from meterbook.invoicing.close_run import do_close
 from meterbook.invoicing.deliver import deliver
 from meterbook.invoicing.schedule import close_due
@@ -121,6 +122,24 @@ def remind(place: Workplace, now: datetime) -> None:
         remind_overdue(session, now, place.settings)
 
 
+def watch_budgets(place: Workplace, now: datetime) -> None:
+    """Note which budgets the running months have come near to, or gone past."""
+    watch.watch_budgets(place.database.transaction, place.usage, now)
+
+
+def tell_budget(place: Workplace, _now: datetime, *, budget_id: int, month: str, percent: int) -> None:
+    """Tell by mail that so much of a budget is used."""
+    tell.tell_budget(
+        place.database.transaction,
+        place.mailer,
+        place.settings,
+        place.served_at,
+        budget_id=budget_id,
+        month=month,
+        percent=percent,
+    )
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "delete_finished_jobs": delete_finished_jobs,
     "deliver": deliver_letter,
@@ -132,4 +151,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "close_due": close_what_is_due,
     "close_month": close_as_asked,
     "remind_overdue": remind,
+    "watch_budgets": watch_budgets,
+    "tell_budget": tell_budget,
 }

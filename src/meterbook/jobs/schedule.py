@@ -22,4 +22,5 @@ SCHEDULE: Final = (
     Periodic("delete_finished_jobs", "17 3 * * *"),
     Periodic("close_due", "7 * * * *"),
     Periodic("remind_overdue", "37 8 * * *"),
+    Periodic("watch_budgets", "12 * * * *"),
 )

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from meterbook.accounts.access import NONE
 from meterbook.accounts.queries import payment_information_of
+from meterbook.budgets.queries import budget_standing
 from meterbook.catalog.queries import product_positions
 from meterbook.console.account_page import AccountPage, OfAccount, pages_open_to
 from meterbook.console.chart import chart_data
@@ -91,6 +92,7 @@ def _account(at: AccountPage, dues: Dues, draft: InvoiceDraft) -> AccountFigures
     return AccountFigures(
         dues=dues,
         balance=balance_standing(session, at.account, at.now),
+        budget=budget_standing(session, at.account, draft),
         promotions=promotions_of(applied_promotions(session, at.account, at.now), draft),
         newest=None if newest is None else newest_invoice(newest[0], standing_of(session, *newest, at.now)),
     )

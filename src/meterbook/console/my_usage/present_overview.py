@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from meterbook.budgets.queries import BudgetStanding
 from meterbook.console.account_page import AccountPage
 from meterbook.console.chart import Chart, colour_of, present_chart
 from meterbook.console.my_usage.present_bill import Scope
@@ -66,6 +67,7 @@ class AccountFigures:
 
     dues: Dues
     balance: BalanceStanding
+    budget: BudgetStanding | None
     promotions: tuple[OverviewPromotion, ...]
     newest: NewestInvoice | None
 

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from meterbook.console.my_usage import (
     balance,
     billing_history,
+    budget,
     card_form,
     focus,
     invoice,
@@ -20,6 +21,7 @@ from meterbook.console.my_usage import (
 router = APIRouter(include_in_schema=False)
 for module in (
     overview,
+    budget,
     usage,
     metering,
     project_usage,

@@ -1,0 +1,69 @@
+"""Watch budgets: compare what each account spent in its running month, and note what was reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from meterbook import outbox
+from meterbook.accounts.queries import all_projects, zone_of
+from meterbook.accounts.tables import Account
+from meterbook.budgets.tables import Budget, BudgetAlert
+from meterbook.core.budget import reached
+from meterbook.core.invoice import InvoiceDraft
+from meterbook.core.money import Money
+from meterbook.core.period import BillingMonth
+from meterbook.invoicing.close import Transactions, groups_of_accounts
+from meterbook.invoicing.draft import Payer, draft_months
+from meterbook.usage.store import UsageStore
+
+
+def watch_budgets(transactions: Transactions, usage: UsageStore, now: datetime) -> None:
+    """Note every threshold that a running month reached, and queue a letter of the highest; safe to repeat.
+
+    A month that goes past several at once gives one letter.
+    """
+    with transactions() as session:
+        groups = list(groups_of_accounts(session, session.scalars(select(Budget.account_id)).all()))
+    for group in groups:
+        with transactions() as session:
+            _watch(session, usage, now, group)
+
+
+def _watch(session: Session, usage: UsageStore, now: datetime, account_ids: Sequence[int]) -> None:
+    # a budget that is changed meanwhile waits, so that no alert is of an amount that no longer holds
+    held = session.scalars(select(Budget).where(Budget.account_id.in_(account_ids)).with_for_update())
+    budgets = {budget.account_id: budget for budget in held}
+    accounts = session.scalars(select(Account).where(Account.id.in_(budgets)).order_by(Account.id)).all()
+    if not accounts:
+        return
+    projects = all_projects(session, list(budgets))
+    month = BillingMonth.of(now, zone_of(accounts[0]))
+    payers = [Payer(account, projects[account.id], True) for account in accounts]
+    for drafted in draft_months(session, usage, payers, month, now):
+        _note(session, now, budgets[drafted.payer.account.id], drafted.draft)
+
+
+def _note(session: Session, now: datetime, budget: Budget, draft: InvoiceDraft) -> None:
+    month, amount = str(draft.frame.month), Money(budget.amount_minor, draft.currency)
+    rows = [
+        {
+            "budget_id": budget.id,
+            "month": month,
+            "percent": percent,
+            "reached_at": now,
+            "budget_minor": budget.amount_minor,
+            "spent_minor": draft.total.minor,
+            "forecast_minor": draft.forecast.minor,
+        }
+        for percent in reached(draft.total, amount)
+    ]
+    if not rows:
+        return
+    noted = insert(BudgetAlert).values(rows).on_conflict_do_nothing().returning(BudgetAlert.percent)
+    if new := session.scalars(noted).all():
+        outbox.defer(session, "tell_budget", budget_id=budget.id, month=month, percent=max(new))
