@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from meterbook.database import Database, migrate, open_database
 from meterbook.settings import Settings
+from meterbook.usage.store import UsageStore, open_usage
 from tests.server_process import ServerProcess
 
 
@@ -44,6 +45,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     process.start()
     yield process
     process.kill()
+
+
+@pytest.fixture(scope="module")
+def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
+    """A usage store for the tests of a module."""
+    store = open_usage(tmp_path_factory.mktemp("usage"))
+    yield store
+    store.close()
 
 
 @pytest.fixture

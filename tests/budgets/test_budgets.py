@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -20,17 +19,10 @@ from meterbook.database import Database
 from meterbook.errors import Invalid
 from meterbook.invoicing.draft import Payer, draft_month
 from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore
 from tests.office import Office, usd, utc
 
 JUNE = "2027-06-20T12:12:00Z"
-
-
-@pytest.fixture(scope="module")
-def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
-    store = open_usage(tmp_path_factory.mktemp("usage"))
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A company of people, new for each test that asks for it."""
+"""A company of people, new for each test that asks for it; and the staff's desk, which the tests of a module share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from meterbook.database import Database
 from meterbook.house import House
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore, open_usage
+from tests.conftest import emptied
+from tests.console.browser import Browser
 from tests.console.company import Company
+from tests.console.staff import at_the_desk, staffed
+from tests.office import Office
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -41,3 +45,21 @@ def company(database: Database, people_store: UsageStore, tmp_path: Path) -> Com
     company = Company(House(Settings(data_dir=tmp_path), database, people_store))
     company.furnish()
     return company
+
+
+@pytest.fixture(scope="module")
+def installation(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, House]]:
+    with staffed(emptied(migrated), tmp_path_factory.mktemp("staff")) as found:
+        yield found
+
+
+@pytest.fixture
+def office(installation: tuple[Office, House]) -> Office:
+    return installation[0]
+
+
+@pytest.fixture
+def staff(installation: tuple[Office, House]) -> Iterator[Browser]:
+    """A browser in which one of the staff is signed in."""
+    with at_the_desk(*installation) as browser:
+        yield browser

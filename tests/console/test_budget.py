@@ -8,25 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from meterbook.budgets.watch import watch_budgets
-from meterbook.database import Database
 from meterbook.house import House
-from tests.conftest import emptied
 from tests.console.browser import Browser
-from tests.console.staff import CUSTOMER, at_the_desk, customer_of, done, send, staffed, words
+from tests.console.staff import CUSTOMER, at_the_desk, customer_of, done, send, words
 from tests.office import Office
 
 MONTH = "2027-07-02T10:00:00Z"
-
-
-@pytest.fixture(scope="module")
-def installation(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, House]]:
-    with staffed(emptied(migrated), tmp_path_factory.mktemp("budget")) as found:
-        yield found
-
-
-@pytest.fixture
-def office(installation: tuple[Office, House]) -> Office:
-    return installation[0]
 
 
 @pytest.fixture

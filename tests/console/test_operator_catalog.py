@@ -17,7 +17,7 @@ from meterbook.house import House
 from meterbook.invoicing.simulate import newest_prices
 from tests.conftest import emptied
 from tests.console.browser import Browser
-from tests.console.staff import at_the_desk, done, form_of, send, staffed, words
+from tests.console.staff import done, form_of, send, staffed, words
 from tests.office import CATALOG, Office
 
 CHANGE = "/operator/catalog/change"
@@ -36,17 +36,6 @@ SCRIPT = "<script>alert(1)</script>"
 def installation(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, House]]:
     with staffed(emptied(migrated), tmp_path_factory.mktemp("catalog")) as found:
         yield found
-
-
-@pytest.fixture
-def office(installation: tuple[Office, House]) -> Office:
-    return installation[0]
-
-
-@pytest.fixture
-def staff(installation: tuple[Office, House]) -> Iterator[Browser]:
-    with at_the_desk(*installation) as browser:
-        yield browser
 
 
 def products(office: Office) -> object:

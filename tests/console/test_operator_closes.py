@@ -17,7 +17,7 @@ from meterbook.invoicing.queries import invoices_of_month
 from meterbook.invoicing.tables import Delivery
 from tests.conftest import emptied
 from tests.console.browser import Browser
-from tests.console.staff import at_the_desk, done, form_of, send, staffed, words
+from tests.console.staff import done, form_of, send, staffed, words
 from tests.office import Office
 
 JUNE = BillingMonth.parse("2027-06")
@@ -28,17 +28,6 @@ CLOSES = "/operator/closes?month=2027-06"
 def installation(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, House]]:
     with staffed(emptied(migrated), tmp_path_factory.mktemp("closes")) as found:
         yield found
-
-
-@pytest.fixture
-def office(installation: tuple[Office, House]) -> Office:
-    return installation[0]
-
-
-@pytest.fixture
-def staff(installation: tuple[Office, House]) -> Iterator[Browser]:
-    with at_the_desk(*installation) as browser:
-        yield browser
 
 
 def used(office: Office, *amounts: str) -> list[str]:

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from meterbook.database import Database
-from meterbook.house import House
 from meterbook.promotions.queries import promotion_by_code
-from tests.conftest import emptied
 from tests.console.browser import Browser
-from tests.console.staff import at_the_desk, done, send, staffed, words
+from tests.console.staff import done, send, words
 from tests.office import Office
 
 NEW = "/operator/new-promotion"
-
-
-@pytest.fixture(scope="module")
-def installation(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, House]]:
-    with staffed(emptied(migrated), tmp_path_factory.mktemp("promotions")) as found:
-        yield found
-
-
-@pytest.fixture
-def office(installation: tuple[Office, House]) -> Office:
-    return installation[0]
-
-
-@pytest.fixture
-def staff(installation: tuple[Office, House]) -> Iterator[Browser]:
-    with at_the_desk(*installation) as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
 from meterbook.accounts.tables import Account
-from meterbook.database import Database
-from meterbook.house import House
-from tests.conftest import emptied
 from tests.console.browser import Browser
-from tests.console.staff import at_the_desk, done, form_of, send, staffed, words
+from tests.console.staff import done, form_of, send, words
 from tests.office import Office
 
 SCRIPT = "<script>alert('account')</script>"
-
-
-@pytest.fixture(scope="module")
-def installation(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, House]]:
-    with staffed(emptied(migrated), tmp_path_factory.mktemp("staff")) as found:
-        yield found
-
-
-@pytest.fixture
-def office(installation: tuple[Office, House]) -> Office:
-    return installation[0]
-
-
-@pytest.fixture
-def staff(installation: tuple[Office, House]) -> Iterator[Browser]:
-    with at_the_desk(*installation) as browser:
-        yield browser
 
 
 def confirmed(staff: Browser, path: str, **asked: str) -> str:

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from meterbook.console.formats import formats
 from meterbook.core.money import Money, currency
 from meterbook.core.period import BillingMonth
 from meterbook.core.sentence import say
-from meterbook.database import Database
 from meterbook.house import House
-from tests.conftest import emptied
 from tests.console.browser import Browser
-from tests.console.staff import CUSTOMER, at_the_desk, customer_of, form_of, send, staffed, words
+from tests.console.staff import CUSTOMER, at_the_desk, customer_of, form_of, send, words
 from tests.office import Office
 
 CHANGE = "/operator/catalog/change"
-
-
-@pytest.fixture(scope="module")
-def installation(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, House]]:
-    with staffed(emptied(migrated), tmp_path_factory.mktemp("refusals")) as found:
-        yield found
-
-
-@pytest.fixture
-def office(installation: tuple[Office, House]) -> Office:
-    return installation[0]
-
-
-@pytest.fixture
-def staff(installation: tuple[Office, House]) -> Iterator[Browser]:
-    with at_the_desk(*installation) as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-from collections.abc import Iterator
 from decimal import Decimal
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -30,7 +29,7 @@ from meterbook.invoicing.tables import Invoice
 from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.redeem import redeem
 from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore
 from tests.office import CATALOG, Office, usd, utc
 
 TIERED = CATALOG.replace(
@@ -40,13 +39,6 @@ TIERED = CATALOG.replace(
     ' tiers = [{ up_to = "10", unit_price = "2" }, { unit_price = "0.333" }] }]',
 )
 Rows = list[dict[str, str]]
-
-
-@pytest.fixture(scope="module")
-def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
-    store = open_usage(tmp_path_factory.mktemp("usage"))
-    yield store
-    store.close()
 
 
 @pytest.fixture

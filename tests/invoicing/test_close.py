@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,20 +23,13 @@ from meterbook.ledger.queries import credits_left
 from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.redeem import redeem
 from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore
 from tests.office import CATALOG, Office, usd, utc
 
 VOLUME = CATALOG.replace(
     'model = "per_unit", per = "quantity", unit_price = "1"',
     'model = "volume", per = "quantity", tiers = [{ up_to = "10", unit_price = "2" }, { unit_price = "1" }]',
 )
-
-
-@pytest.fixture(scope="module")
-def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
-    store = open_usage(tmp_path_factory.mktemp("usage"))
-    yield store
-    store.close()
 
 
 @pytest.fixture

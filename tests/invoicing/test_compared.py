@@ -18,17 +18,10 @@ from meterbook.invoicing.remembered import RememberedMonths
 from meterbook.invoicing.same_hours import SameHours, same_hours
 from meterbook.invoicing.show import ShownMonth, show_month
 from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore
 from tests.office import Office, usd, utc
 
 MAY, JUNE = BillingMonth(2027, 5), BillingMonth(2027, 6)
-
-
-@pytest.fixture(scope="module")
-def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
-    store = open_usage(tmp_path_factory.mktemp("usage"))
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,20 +16,13 @@ from meterbook.invoicing.queue import deliveries_of
 from meterbook.invoicing.tables import Delivery, Invoice
 from meterbook.mail import SmtpMailer, SmtpServer
 from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore
 from tests.invoicing.reading import text_of, tight
 from tests.mail.conftest import Postbox, free_port, postbox, serve
 from tests.office import Office, usd
 
 # fixtures of the mail's tests
 FIXTURES = (postbox, serve)
-
-
-@pytest.fixture(scope="module")
-def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
-    store = open_usage(tmp_path_factory.mktemp("usage"))
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
@@ -68,7 +68,7 @@ from meterbook.promotions.tables import CreditRow
 from meterbook.settings import Settings
 from meterbook.usage.events import read_events
 from meterbook.usage.ingest import Destination, ingest
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore
 from tests.conftest import emptied
 from tests.invoicing.tally import Reading, Tally
 from tests.office import Office, utc
@@ -600,13 +600,6 @@ def told(draft: InvoiceDraft) -> Any:
     assert len(lines) == len(draft.lines), "no period of a project and a product is charged twice"
     discounts = [(each.promotion.code, each.amount, each.quantity) for each in draft.discounts]
     return lines, discounts, draft.subtotal, draft.net, draft.tax, draft.total
-
-
-@pytest.fixture(scope="module")
-def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
-    store = open_usage(tmp_path_factory.mktemp("usage"))
-    yield store
-    store.close()
 
 
 def test_any_life_of_an_account_keeps_the_books_right(

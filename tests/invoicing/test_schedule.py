@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,10 @@ from meterbook.errors import Refused
 from meterbook.invoicing.queries import invoices_of_month
 from meterbook.invoicing.schedule import close_due
 from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore
 from tests.office import Office, utc
 
 JUNE = BillingMonth(2027, 6)
-
-
-@pytest.fixture(scope="module")
-def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
-    store = open_usage(tmp_path_factory.mktemp("usage"))
-    yield store
-    store.close()
 
 
 def office_with(database: Database, usage: UsageStore, folder: Path, schedule: str) -> Office:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,9 @@ from meterbook.jobs.workplace import Workplace
 from meterbook.mail import FolderMailer
 from meterbook.outbox import defer
 from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore
 
 WAIT_SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
-    store = open_usage(tmp_path_factory.mktemp("usage"))
-    yield store
-    store.close()
 
 
 @pytest.fixture

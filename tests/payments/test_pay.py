@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,15 +19,8 @@ from meterbook.payments.gateways.fake import FakeGateway
 from meterbook.payments.pay import Wish, pay
 from meterbook.payments.tables import PaymentAttempt
 from meterbook.settings import Settings
-from meterbook.usage.store import UsageStore, open_usage
+from meterbook.usage.store import UsageStore
 from tests.office import Office
-
-
-@pytest.fixture(scope="module")
-def usage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsageStore]:
-    store = open_usage(tmp_path_factory.mktemp("usage"))
-    yield store
-    store.close()
 
 
 @pytest.fixture

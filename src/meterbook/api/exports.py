@@ -7,17 +7,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from meterbook.accounts.access import ALL
-from meterbook.accounts.queries import visible_projects
 from meterbook.api.invoices import At, Month
 from meterbook.api.permission import Config, Now, Reader, Transaction, Usage
-from meterbook.api.scope import AccountCode, account_of_caller
-from meterbook.api.times import instant_of, month_of
-from meterbook.errors import Denied
+from meterbook.api.scope import AccountCode, payer_of_caller
+from meterbook.api.times import moment_of, month_of
 from meterbook.exports.files import focus_csv, focus_parquet
 from meterbook.exports.focus import Version, focus_rows
 from meterbook.exports.month import billed
-from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.show import show_month
 
 router = APIRouter(tags=["exports"])
@@ -44,18 +40,13 @@ def get_focus(
 
     Of a month that is issued they are the invoice's, with the credit notes issued in the month; else the preview's.
     """
-    owner = account_of_caller(session, access, account)
-    moment = instant_of(at) if at else now
-    if at and not access.may_operate():
-        raise Denied("Replaying a moment with `at` needs a key with the scope operator.", "forbidden")
-    projects = visible_projects(session, owner.id, access, need="billing")
-    payer = Payer(owner, projects, access.billing_projects(owner.id) is ALL)
-    of = month_of(month, owner, moment)
+    payer, moment = payer_of_caller(session, access, account), moment_of(at, access, now)
+    of = month_of(month, payer.account, moment)
     shown = show_month(session, usage, payer, of, moment)
     rows = focus_rows(billed(session, settings, payer, shown))
     headers = {
         "Cache-Control": "no-store",
-        "Content-Disposition": f'attachment; filename="focus-{owner.code}-{of}.{kind}"',
+        "Content-Disposition": f'attachment; filename="focus-{payer.account.code}-{of}.{kind}"',
     }
     if kind == "parquet":
         return Response(focus_parquet(rows, version), 200, headers, PARQUET)

@@ -7,19 +7,18 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from meterbook.accounts.access import ALL
 from meterbook.accounts.queries import currency_of, visible_projects
 from meterbook.accounts.tables import Account
 from meterbook.api.paging import Cursor, Limit, after_number
 from meterbook.api.permission import Config, Now, Operator, Reader, Transaction, Usage
 from meterbook.api.repeat import Key, answered_once
-from meterbook.api.scope import AccountCode, account_of_caller
+from meterbook.api.scope import AccountCode, account_of_caller, payer_of_caller
 from meterbook.api.shapes import Json, answer, instant, preview, project_usage
 from meterbook.api.shapes_money import credit_note_shape, invoice_shape, listed_invoices
-from meterbook.api.times import instant_of, month_of
+from meterbook.api.times import moment_of, month_of
 from meterbook.core.money import Money
 from meterbook.core.windows import Window
-from meterbook.errors import Denied, Invalid
+from meterbook.errors import Invalid
 from meterbook.invoicing.billed_usage import billed_usage
 from meterbook.invoicing.correct import credit
 from meterbook.invoicing.draft import Payer
@@ -83,13 +82,8 @@ def get_preview(
     It covers the projects whose billing the caller may see. The very same draft is issued when the month closes; of a
     month that is issued, the invoice is shown as it is ("final").
     """
-    owner = account_of_caller(session, access, account)
-    moment = instant_of(at) if at else now
-    if at and not access.may_operate():
-        raise Denied("Replaying a moment with `at` needs a key with the scope operator.", "forbidden")
-    projects = visible_projects(session, owner.id, access, need="billing")
-    payer = Payer(owner, projects, access.billing_projects(owner.id) is ALL)
-    shown = show_month(session, usage, payer, month_of(month, owner, moment), moment)
+    payer, moment = payer_of_caller(session, access, account), moment_of(at, access, now)
+    shown = show_month(session, usage, payer, month_of(month, payer.account, moment), moment)
     body = preview(shown.draft, group_by)
     if shown.issued is not None:
         body |= {"status": "final", "number": shown.issued.number if payer.whole else None}

@@ -8,10 +8,11 @@ from fastapi import Query
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
-from meterbook.accounts.access import Access
-from meterbook.accounts.queries import account_by_code, sole_account
+from meterbook.accounts.access import ALL, Access
+from meterbook.accounts.queries import account_by_code, sole_account, visible_projects
 from meterbook.accounts.tables import Account
 from meterbook.errors import NotFound
+from meterbook.invoicing.draft import Payer
 
 AccountCode = Annotated[
     str | None, Query(max_length=64, description="The account's code; a key of one account may leave it out.")
@@ -24,6 +25,13 @@ def account_of_caller(session: Session, access: Access, code: str | None) -> Acc
     Raises `NotFound` for one it may not see, `Invalid` when none is named and there are many.
     """
     return sole_account(session, access) if code is None else account_by_code(session, code, access)
+
+
+def payer_of_caller(session: Session, access: Access, code: str | None) -> Payer:
+    """Return the account a request is about with the projects whose billing the caller may see; raises as above."""
+    owner = account_of_caller(session, access, code)
+    projects = visible_projects(session, owner.id, access, need="billing")
+    return Payer(owner, projects, access.billing_projects(owner.id) is ALL)
 
 
 def billed_account(session: Session, access: Access, code: str | None) -> Account:

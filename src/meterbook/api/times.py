@@ -8,10 +8,11 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime
 
+from meterbook.accounts.access import Access
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth, BillingZone
-from meterbook.errors import Invalid
+from meterbook.errors import Denied, Invalid
 
 # No clock here reaches other years: arithmetic at the ends of the calendar overflows, and its days count for minutes.
 _FIRST_YEAR: Final = 1970
@@ -31,6 +32,15 @@ def _in_utc(at: datetime) -> datetime:
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """An instant in a body, in UTC whatever offset it came with: the year of a number is that of UTC."""
+
+
+def moment_of(at: str | None, access: Access, now: datetime) -> datetime:
+    """Return the moment that a read replays, the present one for none; raises `Denied` for all but operators."""
+    if at is None:
+        return now
+    if not access.may_operate():
+        raise Denied("Replaying a moment with `at` needs a key with the scope operator.", "forbidden")
+    return instant_of(at)
 
 
 def month_of(text: str | None, account: Account, now: datetime) -> BillingMonth:
