@@ -49,7 +49,7 @@ def test_a_promotion_code_needs_payment_information_first(desk: Desk, demo: Demo
         expect(page.locator(f"#code-{CODE}")).to_contain_text(_("active"))
 
 
-@EVERY_VIEW
+@FEW_VIEWS
 def test_a_budget_is_set_from_the_overview(desk: Desk, demo: Demo, view: View) -> None:
     _ = view.words
     customer = demo.customer(language=view.language)

@@ -1,4 +1,4 @@
-"""Promotions through the pure core: the examples of DOMAIN 7, each kind with each price, and laws of any of them."""
+"""Promotions through the pure core: the examples of DOMAIN 7, and each kind with each price."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import groupby, pairwise
-from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -15,40 +13,22 @@ from hypothesis import strategies as st
 
 from meterbook.core.allocation import allocate
 from meterbook.core.discounts import Promotion
-from meterbook.core.invoice import Adjustment, InvoiceDraft
 from meterbook.core.metering import MeterKind
-from meterbook.core.money import Money, currency
-from meterbook.core.period import BillingMonth
+from meterbook.core.money import Money
 from meterbook.core.pricing import FreeUnit, Per, Price, PriceModel, Product
-from meterbook.core.terms import ProjectTerms
-from tests.core.months import Spell, drafted, frame_of, price, product, promotion, trial, utc
-
-JUNE = frame_of("2026-06")
-MIDDLE = utc("2026-06-16T00:00+00:00")  # after 360 of the 720 hours
-USD = currency("USD")
-SERVER = product("server", price("12.00"), price("14000", currency="KRW"), price("1500", currency="JPY"))
-APM = product("apm", price("40.00"), kind=MeterKind.gauge)
-TIERS = [("10", "5"), ("50", "4"), (None, "3")]
-
-
-def all_june(code: str, units: str, project: str = "web") -> Spell:
-    return (project, code, JUNE.starts_at, JUNE.ends_at, Decimal(units))
-
-
-def counted(code: str, amount: str, at: datetime = JUNE.starts_at, project: str = "web") -> Spell:
-    return (project, code, at, JUNE.ends_at, Decimal(amount))
-
-
-def bill(*promotions: Promotion, spells: list[Spell], products: Any = (SERVER, APM), **more: Any) -> InvoiceDraft:
-    return drafted(JUNE, list(products), spells, promotions=promotions, **more)
-
-
-def took(draft: InvoiceDraft) -> list[str]:
-    return [str(discount.amount) for discount in draft.discounts]
-
-
-def nets(draft: InvoiceDraft) -> list[str]:
-    return [str(line.net) for line in draft.lines]
+from tests.core.june import (
+    JUNE,
+    MIDDLE,
+    SERVER,
+    TIERS,
+    USD,
+    all_june,
+    bill,
+    counted,
+    nets,
+    took,
+)
+from tests.core.months import price, product, promotion, trial, utc
 
 
 def test_e07_percents_on_lines_then_on_the_invoice_then_an_amount() -> None:
@@ -314,213 +294,3 @@ def test_no_part_is_above_its_most(weights: list[Fraction]) -> None:
         parts = allocate(Money(minor, USD), weights, most)
         assert sum(part.minor for part in parts) == minor or not total
         assert all(part.minor <= limit for part, limit in zip(parts, most, strict=True))
-
-
-def catalog(code: str) -> list[Product]:
-    """One product of each price model, in a currency."""
-
-    def per(unit_price: str | None = None, **more: Any) -> Price:
-        return price(unit_price, currency=code, **more)
-
-    allowed = {"free_quantity": Decimal(1000), "free_unit": FreeUnit.unit_hours}
-    sessions = {"model": PriceModel.package, "per": Per.quantity, "package_size": Decimal(1000)}
-    return [
-        product("server", per("12.00"), per("15.00", since=MIDDLE)),
-        product("requests", per("0.007", per=Per.quantity), kind=MeterKind.counter),
-        product("log", per(model=PriceModel.volume, tiers=TIERS), kind=MeterKind.stock),
-        product("cpu", per(model=PriceModel.graduated, tiers=TIERS), kind=MeterKind.gauge),
-        product("aid", per("15.00", model=PriceModel.flat)),
-        product("disk", per("9.00", minimum_amount=Decimal(40)), kind=MeterKind.gauge),
-        product("cache", per("12.00", **allowed), kind=MeterKind.gauge),
-        product("sessions", per("0.90", **sessions), kind=MeterKind.counter),
-    ]
-
-
-PRODUCTS = {code: catalog(code) for code in ("USD", "KRW", "JPY")}
-CODES = [item.code for item in PRODUCTS["USD"]]
-PROJECTS = ["shop", "web"]
-
-
-@st.composite
-def promotions(draw: st.DrawFn) -> list[Promotion]:
-    made = []
-    for key in range(1, draw(st.integers(0, 6)) + 1):
-        period = draw(st.none() | st.tuples(st.integers(-10, 29 * 24), st.integers(1, 20 * 24)))
-        starts: datetime | None = None
-        ends: datetime | None = None
-        if period is not None:
-            starts = JUNE.starts_at + timedelta(hours=period[0])
-            ends = starts + timedelta(hours=period[1])
-        made.append(
-            promotion(
-                draw(st.sampled_from(["percent", "amount", "fixed_price", "free_quantity"])),
-                str(draw(st.just(100) | st.decimals("0.01", "100", places=2))),
-                key,
-                applies_to=draw(st.sampled_from(["line", "invoice"])),
-                starts_at=starts,
-                ends_at=ends,
-                products=frozenset(draw(st.sets(st.sampled_from(CODES), max_size=2))),
-                projects=frozenset(draw(st.sets(st.sampled_from(PROJECTS), max_size=1))),
-                priority=draw(st.integers(0, 2)),
-                free_unit=draw(st.sampled_from(FreeUnit)),
-                carried=draw(st.sampled_from([Fraction(0), Fraction(7, 2)])),
-            )
-        )
-    return made
-
-
-@st.composite
-def use(draw: st.DrawFn) -> list[Spell]:
-    spells = []
-    for _ in range(draw(st.integers(1, 8))):
-        start = JUNE.starts_at + timedelta(hours=draw(st.integers(0, 719)))
-        end = min(start + timedelta(hours=draw(st.integers(1, 720))), JUNE.ends_at)
-        units = draw(st.decimals("0.1", "50", places=1) | st.integers(1, 5_000).map(Decimal))
-        spells.append((draw(st.sampled_from(PROJECTS)), draw(st.sampled_from(CODES)), start, end, units))
-    return spells
-
-
-any_bill = st.tuples(promotions(), use(), st.sampled_from(list(PRODUCTS)), st.sampled_from(["0", "8.25", "10"]))
-Case = tuple[list[Promotion], list[Spell], str, str]
-
-
-def billed(case: Case, *promotions: Promotion) -> InvoiceDraft:
-    _, spells, code, tax = case
-    return bill(*promotions, spells=spells, products=PRODUCTS[code], code=code, tax=tax)
-
-
-@given(any_bill)
-def test_any_promotions_leave_an_invoice_that_adds_up(case: Case) -> None:
-    plain, draft = billed(case), billed(case, *case[0])
-    nothing = Money.zero(draft.currency)
-    assert draft.subtotal == plain.subtotal
-    assert [line.amount for line in draft.lines] == [line.amount for line in plain.lines]
-    assert all(nothing.minor <= line.net.minor <= line.amount.minor for line in draft.lines)
-    assert sum((line.net for line in draft.lines), nothing) == draft.net
-    assert sum((each.amount for each in draft.discounts), nothing) == draft.discount
-    for by in ("project", "product"):
-        assert sum((group.net_cost for group in draft.groups(by)), nothing) == draft.net
-    by_line = [0] * len(draft.lines)
-    for each in draft.discounts:
-        assert each.amount.minor > 0
-        assert sum((share for _, share in each.shares), nothing) == each.amount
-        for place, share in each.shares:
-            by_line[place] += share.minor
-    assert by_line == [line.discount.minor for line in draft.lines]
-    assert draft.total == sum((each.amount for each in draft.tax), draft.net)
-
-
-@given(any_bill)
-def test_a_discount_stays_with_its_products_projects_and_time(case: Case) -> None:
-    draft = billed(case, *case[0])
-    for each in draft.discounts:
-        made = each.promotion
-        for place, _ in each.shares:
-            line = draft.lines[place]
-            assert not made.products or line.charge.product.code in made.products
-            assert not made.projects or line.project.code in made.projects
-            assert made.starts_at is None or made.starts_at < line.charge.ends_at
-            assert made.ends_at is None or line.charge.starts_at < made.ends_at
-
-
-@given(any_bill)
-def test_a_promotion_never_raises_what_is_left_of_the_invoice(case: Case) -> None:
-    made = case[0]
-    alone = billed(case)
-    assert all(billed(case, each).net.minor <= alone.net.minor for each in made)
-    left = [billed(case, *made[:count]).net.minor for count in range(len(made) + 1)]
-    for before, after in pairwise(left):
-        assert after <= before + len(alone.lines), "one more among others changes at most how each line is rounded"
-
-
-@given(any_bill)
-def test_a_free_quantity_is_no_more_than_was_granted_and_used(case: Case) -> None:
-    draft = billed(case, *case[0])
-    for each in draft.discounts:
-        if each.quantity is None:
-            continue
-        made = each.promotion
-        assert 0 < each.quantity <= Fraction(made.value) + made.carried
-        used = Fraction(0)
-        for line in draft.lines:
-            if made.projects <= {line.project.code} and (
-                not made.products or line.charge.product.code in made.products
-            ):
-                by_units = made.free_unit is FreeUnit.quantity and line.is_time_based
-                used += line.charge.quantity / (720 if by_units else 1)
-        assert each.quantity <= used
-
-
-@given(any_bill)
-def test_a_free_quantity_or_a_fixed_price_leaves_commitments_whole(case: Case) -> None:
-    kept = [each for each in case[0] if each.kind in ("free_quantity", "fixed_price")]
-    draft = billed(case, *kept)
-    disks = [line for line in draft.lines if line.charge.product.code == "disk"]
-    for _, lines in groupby(disks, key=lambda line: line.project.code):
-        found = list(lines)
-        roundings = sum(line.discount.minor > 0 for line in found) * len(kept)
-        assert sum(line.net.minor for line in found) >= 40 * 10**draft.currency.digits - roundings
-
-
-@given(any_bill)
-def test_all_off_the_invoice_leaves_nothing(case: Case) -> None:
-    draft = billed(case, *case[0], promotion("percent", "100", 99, applies_to="invoice"))
-    assert (draft.net.minor, draft.total.minor) == (0, 0)
-
-
-def adjustment(amount: int, rate: str = "0", month: int = 5) -> Adjustment:
-    money = Money(amount, USD)
-    web, earlier = ProjectTerms("web", "web"), BillingMonth(2026, month)
-    return Adjustment(
-        web, SERVER, earlier, Money(max(amount, 0), USD), Money(max(-amount, 0), USD), money, Decimal(rate)
-    )
-
-
-def test_an_adjustment_below_nothing_is_taken_as_far_as_the_invoice_reaches() -> None:
-    draft = bill(spells=[all_june("server", "1")], adjustments=[adjustment(-1500), adjustment(100, month=4)])
-    assert (str(draft.net), str(draft.total)) == ("0.00", "0.00")
-    assert [str(each.amount) for each in draft.adjustments] == ["-13.00", "1.00"]
-    assert draft.deferred_months == (BillingMonth(2026, 5),)
-
-
-def test_promotions_leave_adjustments_alone() -> None:
-    half = promotion("percent", "50", applies_to="invoice")
-    draft = bill(half, spells=[all_june("server", "1")], adjustments=[adjustment(100), adjustment(-200, month=4)])
-    assert (took(draft), str(draft.subtotal), str(draft.net)) == (["6.00"], "11.00", "5.00")
-    assert draft.deferred_months == ()
-
-
-def test_each_rate_is_taxed_once() -> None:
-    draft = bill(spells=[all_june("server", "1")], adjustments=[adjustment(105, "8")], tax="10")
-    assert [(str(tax.rate), str(tax.base), str(tax.amount)) for tax in draft.tax] == [
-        ("10", "12.00", "1.20"),
-        ("8", "1.05", "0.08"),
-    ]
-    assert str(draft.total) == "14.33"
-
-
-def test_what_an_earlier_rate_takes_back_reaches_to_nothing_with_its_tax() -> None:
-    # 12.00 without tax: 10.91 of the adjustment, with 1.09 of its tax, use it up
-    draft = bill(spells=[all_june("server", "1")], adjustments=[adjustment(-1200, "10")])
-    assert (str(draft.adjustments[0].amount), str(draft.net), str(draft.total)) == ("-10.91", "1.09", "0.00")
-    assert draft.deferred_months == (BillingMonth(2026, 5),)
-
-
-late = st.builds(adjustment, st.integers(-3_000, 3_000), st.sampled_from(["0", "8", "10"]), st.sampled_from([4, 5]))
-
-
-@given(any_bill, st.lists(late, max_size=4))
-def test_any_adjustments_leave_net_and_total_at_or_above_nothing(case: Case, some: list[Adjustment]) -> None:
-    _, spells, _, tax = case
-    draft = bill(*case[0], spells=spells, products=PRODUCTS["USD"], tax=tax, adjustments=some)
-    nothing = Money.zero(USD)
-    assert draft.net.minor >= 0 <= draft.total.minor
-    assert (
-        sum((each.amount for each in draft.adjustments), sum((line.net for line in draft.lines), nothing)) == draft.net
-    )
-    assert sum((each.base for each in draft.tax), nothing) == draft.net
-    wanted, taken = sum(each.amount.minor for each in some), sum(each.amount.minor for each in draft.adjustments)
-    assert taken >= wanted
-    if taken > wanted:
-        assert draft.deferred_months
-        assert min(draft.net.minor, draft.total.minor) <= 1, "the rest waits only when nothing more can be taken"

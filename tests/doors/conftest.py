@@ -16,8 +16,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from meterbook.cli.app import app
+from meterbook.cli.app import app, main
 from meterbook.cli.client import RUN_FILE
+from tests.doors.commands import Said
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 LOG_FILE = "server.log"
@@ -119,3 +120,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield server
     finally:
         stop(process)
+
+
+@pytest.fixture
+def say(served: Served, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command in this process against the running server; much faster, and otherwise the same."""
+
+    def said(*arguments: object) -> Said:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["meterbook", *map(str, arguments), "--data-dir", str(served.folder)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        assert left.value.code is None or isinstance(left.value.code, int)
+        return Said(left.value.code or 0, out, err)
+
+    return said

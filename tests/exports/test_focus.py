@@ -25,7 +25,7 @@ from meterbook.exports.month import billed
 from meterbook.invoicing.correct import credit
 from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.show import show_month
-from meterbook.invoicing.tables import Invoice
+from meterbook.invoicing.tables import CreditNote, Invoice
 from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.redeem import redeem
 from meterbook.settings import Settings
@@ -92,6 +92,25 @@ def full_month(office: Office) -> str:
     return code
 
 
+def corrected_month(office: Office) -> tuple[str, Invoice, Invoice, CreditNote]:
+    """An account whose June bills late usage of May and in which a credit note for May was issued."""
+    code = office.account(tax="10")
+    may = office.issued(code, "20", "2027-05")
+    office.use(code, "3", "2027-05-11T10:00:00Z")
+    june = office.issued(code, "50")
+    with office.database.transaction() as session:
+        note = credit(
+            session,
+            utc("2027-06-20T00:00Z"),
+            office.settings,
+            account=office.row(code),
+            invoice=session.get_one(Invoice, may.id),
+            reason="An outage",
+            nets={1: usd("4")},
+        )
+        return code, may, june, note
+
+
 def validated(path: Path) -> str:
     """Return what the validator says of a file of FOCUS 1.4."""
     command = [sys.executable, "-m", "focus_data_toolkit", "validate", "--dataset", "cost-and-usage", str(path)]
@@ -146,22 +165,8 @@ def test_a_row_says_who_bills_what_and_when(office: Office) -> None:
 
 
 def test_late_usage_and_credit_notes_are_corrections(office: Office) -> None:
-    code = office.account(tax="10")
-    may = office.issued(code, "20", "2027-05")
-    office.use(code, "3", "2027-05-11T10:00:00Z")
-    june = office.issued(code, "50")
-    with office.database.transaction() as session:
-        stored, account = session.get_one(Invoice, may.id), office.row(code)
-        note = credit(
-            session,
-            utc("2027-06-20T00:00Z"),
-            office.settings,
-            account=account,
-            invoice=stored,
-            reason="An outage",
-            nets={1: usd("4")},
-        )
-        number, total = note.number, note.total_minor
+    code, may, june, note = corrected_month(office)
+    number, total = note.number, note.total_minor
     rows = exported(office, code)
     late = [row for row in rows if row["ChargeClass"] == "Correction" and row["InvoiceId"] == june.number]
     assert [(row["BilledCost"], row["ChargePeriodStart"]) for row in late] == [("3.00", "2027-05-01T00:00:00Z")]
@@ -191,6 +196,10 @@ def test_the_validator_finds_nothing(office: Office, tmp_path: Path) -> None:
     (tmp_path / "focus.parquet").write_bytes(packed)
     assert validated(tmp_path / "focus.csv") == ""
     assert validated(tmp_path / "focus.parquet") == ""
+    corrected, _ = file(office, corrected_month(office)[0], "2027-06", Version.v1_4)
+    assert corrected.count(",Correction,") == 3
+    (tmp_path / "corrected.csv").write_text(corrected, encoding="utf-8")
+    assert validated(tmp_path / "corrected.csv") == ""
     (tmp_path / "wrong.csv").write_text(text.replace(",Usage,", ",Used,"), encoding="utf-8")
     assert "ChargeCategory" in validated(tmp_path / "wrong.csv")
 

@@ -36,7 +36,9 @@ def watch_budgets(transactions: Transactions, usage: UsageStore, now: datetime) 
 
 def _watch(session: Session, usage: UsageStore, now: datetime, account_ids: Sequence[int]) -> None:
     # a budget that is changed meanwhile waits, so that no alert is of an amount that no longer holds
-    held = session.scalars(select(Budget).where(Budget.account_id.in_(account_ids)).with_for_update())
+    held = session.scalars(
+        select(Budget).where(Budget.account_id.in_(account_ids)).order_by(Budget.id).with_for_update()
+    )
     budgets = {budget.account_id: budget for budget in held}
     accounts = session.scalars(select(Account).where(Account.id.in_(budgets)).order_by(Account.id)).all()
     if not accounts:

@@ -93,6 +93,18 @@ _ABSENT: Final = {
     Version.v1_2: {"HostProviderName", "InvoiceDetailId", "ServiceProviderName"},
     Version.v1_4: {"ProviderName", "PublisherName"},
 }
+_OF_A_CORRECTION: Final = (
+    "ChargeCategory",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ServiceName",
+    "SkuId",
+    "SkuMeter",
+    "SubAccountId",
+    "SubAccountName",
+    "Tags",
+)
 _ENGLISH: Final = Formats("en", {})
 
 
@@ -242,14 +254,14 @@ def _credit(used: Money) -> dict[str, Cell]:
 def _correction(billed: Billed, correction: Correction) -> dict[str, Cell]:
     match correction.of:
         case Line() as line:
-            of = _usage(billed, line) | {"ConsumedQuantity": None, "PricingQuantity": None, "SkuPriceId": None}
-            of |= {"x_Formula": None, "x_UnitPrice": None, "x_UsageHours": None}
+            of = _usage(billed, line)
         case Adjustment() as late:
-            of = _late(billed, late) | {"x_Formula": None}
+            of = _late(billed, late)
         case tax:
             of = _tax(tax, tax.amount, tax.amount)
     return {
-        **of,
+        # what is given back has no quantity, price or formula of its own
+        **{name: of[name] for name in _OF_A_CORRECTION if name in of},
         **_costs(-correction.amount, -correction.amount),
         "ChargeClass": "Correction",
         "ChargeDescription": f"Credit note {correction.note}: {of['ChargeDescription']}",
