@@ -222,5 +222,16 @@ def test_parquet_has_the_same_rows_with_types(office: Office) -> None:
     assert types == {pa.timestamp("us", "UTC")}
 
 
+def test_a_price_of_many_decimals_fits_into_both_files(office: Office) -> None:
+    with office.database.transaction() as session:
+        fine = parse_catalog(CATALOG.replace('unit_price = "1"', 'unit_price = "0.000000000001"'))
+        apply_catalog(session, fine, office.now, lambda *_: False)
+    code = office.account()
+    office.use(code, "123456789")
+    text, packed = file(office, code, "2027-06", Version.v1_4)
+    [price] = parquet.read_table(BytesIO(packed))["x_UnitPrice"].to_pylist()
+    assert price == Decimal(next(csv.DictReader(StringIO(text)))["x_UnitPrice"]) == Decimal("0.000000000001")
+
+
 def test_a_month_of_nothing_is_a_head_alone(office: Office) -> None:
     assert exported(office, office.account()) == []

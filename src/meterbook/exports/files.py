@@ -13,13 +13,14 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from meterbook.core.money import plain
-from meterbook.exports.focus import QUANTITY_DECIMALS, Cell, Kind, Row, Version, columns
+from meterbook.exports.focus import Cell, Kind, Row, Version, columns
 
 ROWS_A_PART: Final = 1_000
+PRICE_DECIMALS: Final = 12  # those of a unit price in a catalog; quantities have fewer
 _TYPES: Final = {
     Kind.text: pa.string(),
     Kind.amount: pa.decimal128(38, 4),
-    Kind.quantity: pa.decimal128(38, QUANTITY_DECIMALS),
+    Kind.quantity: pa.decimal128(38, PRICE_DECIMALS),
     Kind.instant: pa.timestamp("us", "UTC"),
 }
 
