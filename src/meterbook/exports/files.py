@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from io import BytesIO, StringIO
 from typing import Final
 
@@ -55,9 +56,15 @@ def _written(cell: Cell, kind: Kind) -> str:
     match cell:
         case None:
             return ""
+        case str():
+            return cell
         case Decimal():
             return plain(cell) if kind is Kind.quantity else f"{cell:f}"
         case datetime():
-            return f"{cell.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        case _:
-            return cell
+            return _instant(cell)
+
+
+@lru_cache(maxsize=256)
+def _instant(at: datetime) -> str:
+    """Write an instant once for all the rows that have it."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

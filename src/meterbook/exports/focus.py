@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from meterbook.core.invoice import Adjustment, InvoiceDraft, Line
@@ -313,7 +314,9 @@ def _price_id(line: Line) -> str:
     return f"{charge.product.code}/{charge.price.currency}/{since:%Y-%m-%dT%H:%M:%SZ}"
 
 
+@lru_cache(maxsize=256)
 def _price_details(price: Price) -> str:
+    """Write a price once for all the rows that it made."""
     details = {"x_Model": price.model.value, "x_Per": price.per.value}
     if price.tiers:
         bounds = ("then " if tier.up_to is None else f"up to {tier.up_to:f}: " for tier in price.tiers)
