@@ -59,8 +59,8 @@ def test_settings_are_written_and_hold_in_every_browser(company: Company) -> Non
         ("name", " ", "A name has 1 to 200 characters"),
         ("name", "x" * 201, "A name has 1 to 200 characters"),
         ("name", "two\nlines", "A name has 1 to 200 characters"),
-        ("language", "xx", "Please check this"),
-        ("theme", "pink", "Please check this"),
+        ("language", "xx", "is unknown: use en, ko, ja."),
+        ("theme", "pink", "is unknown: use auto, light, dark."),
     ],
 )
 def test_wrong_settings_are_shown_again(company: Company, field: str, value: str, said: str) -> None:

@@ -52,7 +52,7 @@ def change_password(
     limited by the door.
     """
     if not password_fits(present, user.password_hash):
-        raise Invalid("The present password is wrong.", "wrong-present-password", field="present_password")
+        raise Invalid("This is not your present password.", "wrong-present-password", field="present_password")
     set_password(session, now, user=user, password=password, keep=token)
     _tell(session, now, user, language)
 

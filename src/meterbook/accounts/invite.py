@@ -62,7 +62,7 @@ def check_billing(by: Access, account_id: int, project_id: int | None, billing: 
     """Raise `Refused` ("billing-not-held") when the caller gives a billing permission that they do not hold."""
     if not by.may_grant(account_id, project_id, billing):
         raise Refused(
-            "You cannot give a billing permission that you do not hold yourself.", "billing-not-held", field="billing"
+            "You can only give a billing permission that you hold yourself.", "billing-not-held", field="billing"
         )
 
 

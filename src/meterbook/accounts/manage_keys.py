@@ -35,7 +35,7 @@ def make_key(
     """
     wanted = check.choice(Scope, scope, "scope")
     if wanted is Scope.operator or not by.may_make_key(wanted, account.id, project.id if project else None):
-        raise Refused("You may not make a key of this scope here.", "key-not-yours", field="scope")
+        raise Refused("You may not make a key of this kind here.", "key-not-yours", field="scope")
     made: list[NewKey] = []
 
     def act() -> Answer:

@@ -65,10 +65,10 @@ def _held(session: Session, by: Access, account: Account, membership_id: int) ->
 
 def _check_leaving(session: Session, by: Access, member: Membership, confirmed: bool) -> None:
     if member.user_id == by.user_id and not confirmed:
-        raise Refused("Confirm that you give up what you may do yourself.", "not-confirmed", field="confirm")
+        raise Refused("Confirm that you give up what you may do here yourself.", "not-confirmed", field="confirm")
     if not by.may_operate() and _runs_the_account(member) and _others_who_run_it(session, member) == 0:
         raise Refused(
-            "This is the last administrator of the account: make somebody else one first.", "last-admin", field="role"
+            "This is the last administrator of the account. Make somebody else one first.", "last-admin", field="role"
         )
 
 

@@ -70,7 +70,7 @@ def check_password(password: str) -> None:
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise Invalid(
             say(
-                "A password has %(shortest)s to %(longest)s characters.",
+                "A password has at least %(shortest)s characters, and at most %(longest)s.",
                 shortest=SHORTEST_PASSWORD,
                 longest=LONGEST_PASSWORD,
             ),

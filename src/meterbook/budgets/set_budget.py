@@ -34,9 +34,9 @@ def set_budget(session: Session, now: datetime, *, account: Account, amount: str
     if changed is not None:
         month = str(BillingMonth.of(now, zone_of(account)))
         session.execute(delete(BudgetAlert).where(BudgetAlert.budget_id == changed, BudgetAlert.month >= month))
-    session.expire_all()
     found = budget_of(session, account.id)
     assert found is not None, "it was just written"
+    session.refresh(found)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.tables import Account
@@ -66,7 +66,7 @@ def undelivered(session: Session, limit: int = PAGE) -> tuple[int, list[Undelive
     return count, [Undelivered(letter, str(number), code) for letter, number, code in rows]
 
 
-def _sums(session: Session, which: object, account_ids: Collection[int] | None) -> list[MonthSums]:
+def _sums(session: Session, which: ColumnElement[bool], account_ids: Collection[int] | None) -> list[MonthSums]:
     query: Select[str, str, int, int, int, int] = (
         select(
             Invoice.month,
@@ -76,7 +76,7 @@ def _sums(session: Session, which: object, account_ids: Collection[int] | None) 
             func.sum(Invoice.tax_minor),
             func.sum(Invoice.total_minor),
         )
-        .where(which)  # type: ignore[arg-type]  # a column's expression
+        .where(which)
         .group_by(Invoice.month, Invoice.currency)
         .order_by(Invoice.month, Invoice.currency)
     )

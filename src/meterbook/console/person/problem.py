@@ -1,10 +1,10 @@
-"""What was wrong with a form, in the reader's words: acts speak English and name the reason by a slug."""
+"""What was wrong with a form, in the reader's words: the act's sentence, or one that fits the form better."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meterbook.accounts.sign_in import LONGEST_PASSWORD, SHORTEST_PASSWORD
+from meterbook.console.formats import formats
 from meterbook.console.languages import translations
 from meterbook.errors import MeterbookError, NotFound
 
@@ -36,19 +36,12 @@ def status_of(error: MeterbookError) -> int:
 
 def _words(error: MeterbookError, language: str) -> str:
     _ = translations(language).gettext
-    words = {
+    known = {
         "wrong-email": _("This is not an email address such as ann@example.com."),
         "wrong-name": _("A name has 1 to 200 characters, in one line."),
-        "wrong-password": _("A password has at least %(shortest)s characters, and at most %(longest)s.")
-        % {"shortest": SHORTEST_PASSWORD, "longest": LONGEST_PASSWORD},
-        "wrong-present-password": _("This is not your present password."),
         "wrong-expires-at": _("Choose a day that is still to come."),
         "exists": _("This person is a member there already. Change what they may do in the list."),
-        "billing-not-held": _("You can only give a billing permission that you hold yourself."),
-        "key-not-yours": _("You may not make a key of this kind here."),
-        "last-admin": _("This is the last administrator of the account. Make somebody else one first."),
-        "not-confirmed": _("Confirm that you give up what you may do here yourself."),
-        "unknown-project": _("Choose one of the projects."),
     }
-    general = _("Choose one of the projects.") if isinstance(error, NotFound) else _("Please check this and try again.")
-    return words.get(error.slug, general)
+    if isinstance(error, NotFound):
+        return _("Choose one of the projects.")
+    return known.get(error.slug) or formats(language).said(error.message)
