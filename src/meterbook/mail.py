@@ -32,6 +32,7 @@ LETTER_BYTES_MAX: Final = 25_000_000
 RECIPIENTS_MAX: Final = 20
 SUBJECT_LENGTH_MAX: Final = 200
 NAME_LENGTH_MAX: Final = 200
+NAME_IN_LETTER_MAX: Final = 80  # characters; a subject has to hold it beside other words
 ANSWER_LENGTH_MAX: Final = 200
 _ADDRESS_HEADERS: Final = frozenset({"from", "to", "cc"})
 # It is the file's name too.
@@ -279,6 +280,11 @@ def _address(given: str) -> Address:
     if not domain.isascii():
         domain = domain.encode("idna").decode()
     return Address(name.strip().strip('"'), user, domain)
+
+
+def fit_for_letter(name: str) -> str:
+    """Return a name as letters write it, cut where a subject could not hold it."""
+    return name if len(name) <= NAME_IN_LETTER_MAX else name[: NAME_IN_LETTER_MAX - 1] + "…"
 
 
 def _written(address: Address, policy: EmailPolicy) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from meterbook.accounts.queries import all_projects
+from meterbook.accounts.change_account import change_account
+from meterbook.accounts.prove import prove_local
+from meterbook.accounts.queries import account_by_code, all_projects
 from meterbook.budgets.queries import alerts_of, budget_of, budget_standing
 from meterbook.budgets.set_budget import remove_budget, set_budget
 from meterbook.budgets.watch import watch_budgets
@@ -117,6 +119,36 @@ def test_a_new_month_begins_anew(office: Office) -> None:
     office.use(code, "5", "2027-07-01T10:00:00Z")
     watch(office)
     assert told(office, code)[-1] == ("2027-07", 50)
+
+
+def test_what_a_month_reached_in_its_last_hour_is_told_on_the_next_day(office: Office) -> None:
+    code, other = budgeted(office, "10"), budgeted(office, "10")
+    office.use(code, "6")
+    watch(office)
+    office.now = utc("2027-07-01T00:12:00Z")
+    young = budgeted(office, "10")
+    for account in (code, young):
+        office.use(account, "9", "2027-06-30T23:40:00Z")
+    watch(office)
+    watch(office)
+    assert told(office, code) == [("2027-06", 50), ("2027-06", 80), ("2027-06", 100)]
+    assert len(office.letters()) == 2
+    assert told(office, young) == [], "a budget that is younger than a month says nothing about it"
+    # from the second day on the month before is over for budgets
+    office.now = utc("2027-07-02T00:00:00Z")
+    office.use(other, "9", "2027-06-30T23:50:00Z")
+    watch(office)
+    assert told(office, other) == []
+
+
+def test_a_long_name_still_makes_a_letter(office: Office) -> None:
+    code = budgeted(office, "10")
+    with office.database.transaction() as session:
+        change_account(session, account=account_by_code(session, code, prove_local("a", "a")), name="n" * 200)
+    office.use(code, "10")
+    watch(office)
+    [letter] = letters(office)
+    assert "n" * 79 + "…" in str(letter["subject"])
 
 
 def test_what_is_spent_is_the_total_of_the_preview(office: Office) -> None:

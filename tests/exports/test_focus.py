@@ -1,4 +1,4 @@
-"""FOCUS: the rows of a month are its invoice, and a validator that is not ours finds nothing to say about them."""
+"""FOCUS: the rows of a month are its invoice, and a lint that is not ours finds nothing to say about them."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ def corrected_month(office: Office) -> tuple[str, Invoice, Invoice, CreditNote]:
         return code, may, june, note
 
 
-def validated(path: Path) -> str:
-    """Return what the validator says of a file of FOCUS 1.4."""
+def linted(path: Path) -> str:
+    """Return what the lint says of a file of FOCUS 1.4."""
     command = [sys.executable, "-m", "focus_data_toolkit", "validate", "--dataset", "cost-and-usage", str(path)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     return "" if answer.returncode == 0 else answer.stdout + answer.stderr
@@ -188,20 +188,20 @@ def test_who_sees_some_projects_alone_sees_no_number_discount_credit_or_correcti
     assert [row["BilledCost"] for row in of(rows, "Usage")] == [row["ListCost"] for row in of(rows, "Usage")]
 
 
-def test_the_validator_finds_nothing(office: Office, tmp_path: Path) -> None:
+def test_the_lint_finds_nothing(office: Office, tmp_path: Path) -> None:
     code = full_month(office)
     office.issued(code)
     text, packed = file(office, code, "2027-06", Version.v1_4)
     (tmp_path / "focus.csv").write_text(text, encoding="utf-8")
     (tmp_path / "focus.parquet").write_bytes(packed)
-    assert validated(tmp_path / "focus.csv") == ""
-    assert validated(tmp_path / "focus.parquet") == ""
+    assert linted(tmp_path / "focus.csv") == ""
+    assert linted(tmp_path / "focus.parquet") == ""
     corrected, _ = file(office, corrected_month(office)[0], "2027-06", Version.v1_4)
     assert corrected.count(",Correction,") == 3
     (tmp_path / "corrected.csv").write_text(corrected, encoding="utf-8")
-    assert validated(tmp_path / "corrected.csv") == ""
+    assert linted(tmp_path / "corrected.csv") == ""
     (tmp_path / "wrong.csv").write_text(text.replace(",Usage,", ",Used,"), encoding="utf-8")
-    assert "ChargeCategory" in validated(tmp_path / "wrong.csv")
+    assert "ChargeCategory" in linted(tmp_path / "wrong.csv")
 
 
 def test_the_older_version_names_provider_and_publisher(office: Office) -> None:

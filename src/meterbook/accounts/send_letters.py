@@ -21,11 +21,10 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.one_time_link import HOURS, Purpose, make_link
 from meterbook.accounts.tables import Account, Membership, Project, User
 from meterbook.errors import Busy
-from meterbook.mail import Letter, Mailer
+from meterbook.mail import Letter, Mailer, fit_for_letter
 from meterbook.settings import Settings
 
 Transactions = Callable[[], AbstractContextManager[Session]]
-_LONGEST_IN_LETTER: Final = 80  # characters of a name; a subject has to hold it
 _HOURS_A_DAY: Final = 24
 
 
@@ -68,7 +67,11 @@ def send_password_link(sending: Sending, now: datetime, *, email: str, language:
         if user is None:
             return
         link = make_link(session, now, user=user, purpose=Purpose.password)
-        values = {"name": _short(user.name), "email": user.email, "link": sending.address(f"/password/{link.token}")}
+        values = {
+            "name": fit_for_letter(user.name),
+            "email": user.email,
+            "link": sending.address(f"/password/{link.token}"),
+        }
         letter = _letter(sending, now, user, "password", user.language or language, values, f"password-{link.id}")
     sending.mailer.send(letter)
 
@@ -87,10 +90,10 @@ def send_invitation(sending: Sending, now: datetime, *, membership_id: int, invi
         project = None if member.project_id is None else session.get_one(Project, member.project_id)
         language = user.language or account.language
         values = {
-            "name": _short(user.name),
+            "name": fit_for_letter(user.name),
             "email": user.email,
             "inviter": inviter or sending.settings.legal_entity_name,
-            "account": _short(account.name),
+            "account": fit_for_letter(account.name),
             "place": _place(account, project, language),
             "role": _words()["roles"][member.role][language],
         }
@@ -108,7 +111,7 @@ def tell_password_changed(sending: Sending, *, user_id: int, changed_at: datetim
     """Tell a person that their password was changed. Raises what the mailer raises, and `Busy` ("no-address")."""
     with sending.transactions() as session:
         user = session.get_one(User, user_id)
-    values = {"name": _short(user.name), "email": user.email, "link": sending.address("/forgotten-password")}
+    values = {"name": fit_for_letter(user.name), "email": user.email, "link": sending.address("/forgotten-password")}
     name = f"password-changed-{user.id}-{changed_at:%Y%m%d%H%M%S}"
     sending.mailer.send(_letter(sending, changed_at, user, "password_changed", user.language or language, values, name))
 
@@ -140,13 +143,9 @@ def _letter(
 
 def _place(account: Account, project: Project | None, language: str) -> str:
     if project is None:
-        return _short(account.name)
+        return fit_for_letter(account.name)
     form: str = _words()["place"]["project"][language]
-    return form.format(project=_short(project.name), account=_short(account.name))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_IN_LETTER else name[: _LONGEST_IN_LETTER - 1] + "…"
+    return form.format(project=fit_for_letter(project.name), account=fit_for_letter(account.name))
 
 
 @cache

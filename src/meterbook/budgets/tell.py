@@ -17,7 +17,7 @@ from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.formats import Formats
 from meterbook.invoicing.close import Transactions
-from meterbook.mail import Letter, Mailer
+from meterbook.mail import Letter, Mailer, fit_for_letter
 from meterbook.settings import Settings
 
 
@@ -55,7 +55,7 @@ def _letter(session: Session, settings: Settings, served_at: str | None, alert: 
     formats, money, words = Formats(language, {}), currency_of(account), _words()
     base = settings.public_url or served_at
     values = {
-        "account": account.name,
+        "account": fit_for_letter(account.name),
         "month": formats.month(BillingMonth.parse(alert.month)),
         "percent": alert.percent,
         "budget": formats.money(Money(alert.budget_minor, money)),

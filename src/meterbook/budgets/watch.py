@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -21,11 +22,14 @@ from meterbook.invoicing.close import Transactions, groups_of_accounts
 from meterbook.invoicing.draft import Payer, draft_months
 from meterbook.usage.store import UsageStore
 
+FIRST_DAY: Final = timedelta(days=1)
+
 
 def watch_budgets(transactions: Transactions, usage: UsageStore, now: datetime) -> None:
-    """Note every threshold that a running month reached, and queue a letter of the highest; safe to repeat.
+    """Note every threshold that a month reached, and queue a letter of the highest; safe to repeat.
 
-    A month that goes past several at once gives one letter.
+    A month that goes past several at once gives one letter. On a month's first day the one before is looked at too:
+    what it reached in its last hour, or while nobody watched, is told all the same.
     """
     with transactions() as session:
         groups = list(groups_of_accounts(session, session.scalars(select(Budget.account_id)).all()))
@@ -44,8 +48,26 @@ def _watch(session: Session, usage: UsageStore, now: datetime, account_ids: Sequ
     if not accounts:
         return
     projects = all_projects(session, list(budgets))
-    month = BillingMonth.of(now, zone_of(accounts[0]))
+    zone = zone_of(accounts[0])
+    month = BillingMonth.of(now, zone)
     payers = [Payer(account, projects[account.id], True) for account in accounts]
+    if now < month.starts_at(zone) + FIRST_DAY:
+        # a budget that is younger than a month says nothing about it
+        held_then = [payer for payer in payers if budgets[payer.account.id].set_at < month.starts_at(zone)]
+        _note_all(session, usage, now, budgets, held_then, month.previous())
+    _note_all(session, usage, now, budgets, payers, month)
+
+
+def _note_all(
+    session: Session,
+    usage: UsageStore,
+    now: datetime,
+    budgets: Mapping[int, Budget],
+    payers: Sequence[Payer],
+    month: BillingMonth,
+) -> None:
+    if not payers:
+        return
     for drafted in draft_months(session, usage, payers, month, now):
         _note(session, now, budgets[drafted.payer.account.id], drafted.draft)
 

@@ -20,7 +20,7 @@ from meterbook.invoicing.paper import credit_note_pdf, invoice_pdf
 from meterbook.invoicing.queries import currency_of_invoice, draft_of, frame_of_invoice
 from meterbook.invoicing.tables import CreditNote, Delivery, Invoice
 from meterbook.ledger.queries import unpaid_of
-from meterbook.mail import Attachment, Letter, Mailer
+from meterbook.mail import Attachment, Letter, Mailer, fit_for_letter
 from meterbook.settings import Settings
 
 _PDF = "application/pdf"
@@ -98,7 +98,7 @@ def _values(
         "number": invoice.number if note is None else note.number,
         "invoice": invoice.number,
         "month": formats.month(frame_of_invoice(invoice).month),
-        "seller": shown["seller"]["name"],
+        "seller": fit_for_letter(shown["seller"]["name"]),
         "recipient": shown["buyer"]["recipient"] or shown["buyer"]["name"],
         "total": formats.money(draft.total if note is None else Money(note.total_minor, money)),
         "due": formats.money(draft.due),
