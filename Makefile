@@ -14,6 +14,8 @@ setup: .venv/.ready src/meterbook/console/static/.ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# where Python may not write bytecode, every start would compile the package anew
+	$(BIN)/python -m compileall -q src/meterbook
 	@touch $@
 
 # What the browser loads, and the compiled languages; nothing runs when no source has changed.
