@@ -100,13 +100,6 @@ def axe(page: Page, only: tuple[str, ...] = AXE_TAGS) -> list[str]:
     return [_violation(violation) for violation in found]
 
 
-def colours(page: Page) -> list[str]:
-    """Return what axe finds about colours alone."""
-    options = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
-    found = page.evaluate(f"async () => (await axe.run(document, {json.dumps(options)})).violations")
-    return [_violation(violation) for violation in found]
-
-
 def _violation(violation: dict[str, Any]) -> str:
     nodes = violation["nodes"]
     shown = "; ".join(f"{node['html'][:160]} ({node['failureSummary'].splitlines()[1].strip()})" for node in nodes[:3])

@@ -1,4 +1,4 @@
-"""Every page in the browser: axe, colours, focus, width, calm, weight and paper."""
+"""Every page in the browser: axe, focus, width, calm, weight and paper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from meterbook.console.operator.routes import router as operator
 from meterbook.console.person.routes import router as person
 from tests.browser.desk import HEIGHT, NARROW, Desk, View
 from tests.browser.pages import NOT_PAGES, PAGES, Places
-from tests.browser.soundness import axe, colours, settle, shift, sideways, unseen_focus
+from tests.browser.soundness import axe, settle, shift, sideways, unseen_focus
 
 MOST_BYTES = 150_000
 WHITE = ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
@@ -23,7 +23,7 @@ WHITE = ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_sound(desk: Desk, places: Places, name: str) -> None:
-    """At both widths, in both themes, on paper, and light on the first look."""
+    """At both widths, each in a theme, on paper, and light on the first look; the languages have the other themes."""
     person, path = places.of(name)
     with desk.page(person, View()) as page, watch_bytes(page) as received:
         page.goto(path)
@@ -32,7 +32,7 @@ def test_a_page_is_sound(desk: Desk, places: Places, name: str) -> None:
         faults = [] if 5_000 < weight < MOST_BYTES else [f"{weight} bytes on the first look"]
         faults += [*shift(page), *sideways(page), *axe(page)]
         page.emulate_media(color_scheme="dark")
-        faults += [*colours(page), *unseen_focus(page), *on_paper(page)]
+        faults += [*unseen_focus(page), *on_paper(page)]
         page.set_viewport_size({"width": NARROW, "height": HEIGHT})
         faults += [*sideways(page), *axe(page)]
     assert not faults, "\n".join(faults)
