@@ -1,14 +1,14 @@
 """Any life of an account keeps the books right: usage (late, sent again), promotions, closes, money in and out.
 
 On the real stores. After every step the ledger, documents and payments agree. Each invoice is what was previewed, in
-every field, and what the test's own count of the usage gives; and all invoices together have billed for a month what it
-costs by all that is known, so that nothing is billed twice or left out. At the end everything is verified.
+every field, and what the test's own count of the usage gives; its export adds up to it. All invoices together have
+billed for a month what it costs by all that is known, so that nothing is billed twice or left out. At the end
+everything is verified.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import chain, count, zip_longest
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -46,10 +46,18 @@ from meterbook.core.period import HOUR, BillingMonth, hour_floor
 from meterbook.core.rating import Frame
 from meterbook.database import Database
 from meterbook.errors import Refused
+from meterbook.exports.focus import focus_rows
+from meterbook.exports.month import billed
 from meterbook.invoicing.correct import credit, left_to_credit
 from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.facts import billed_before, open_items
-from meterbook.invoicing.queries import credit_notes_of, draft_of, invoices_of_month, issued_history
+from meterbook.invoicing.queries import (
+    credit_notes_of,
+    credit_notes_of_account,
+    draft_of,
+    invoices_of_month,
+    issued_history,
+)
 from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.show import show_month
 from meterbook.invoicing.tables import CreditNote, Invoice
@@ -70,123 +78,14 @@ from meterbook.usage.events import read_events
 from meterbook.usage.ingest import Destination, ingest
 from meterbook.usage.store import UsageStore
 from tests.conftest import emptied
+from tests.invoicing.lives import CATALOG, HOW, KINDS, MOVES, PER_DOLLAR, PROMOTIONS, TYPES, USES, Move, Promote, Use
 from tests.invoicing.tally import Reading, Tally
 from tests.office import Office, utc
 
 FIRST = BillingMonth(2027, 1)
 NEVER = BillingMonth(9998, 12)
-PER_DOLLAR = {"USD": 1, "KRW": 1000, "JPY": 100}
-KINDS = {"server": "presence", "cores": "gauge", "calls": "counter", "lines": "counter", "aid": "presence"}
-# in dollars' worth
-PRICES = {
-    "server": 'model = "per_unit", per = "month", unit_price = "<12>"',
-    # late usage that reaches the second tier makes its month cheaper
-    "cores": (
-        'model = "volume", per = "month", tiers = [{ up_to = "0.2", unit_price = "<120>" }, { unit_price = "<30>" }]'
-    ),
-    "calls": (
-        'model = "graduated", per = "quantity", tiers = [{ up_to = "20", unit_price = "<1>" }, { unit_price = "<2>" }]'
-    ),
-    "lines": (
-        'model = "per_unit", per = "quantity", unit_price = "<3>", minimum_amount = "<7>", free_quantity = "5", '
-        'free_unit = "quantity"'
-    ),
-    "aid": 'model = "flat", per = "month", unit_price = "<15>"',
-}
-RISES = {"server": "2027-02-16T05:00:00Z"}  # to twice as much
-TYPES = frozenset(f"lives.{code}" for code in KINDS)
 STANDING = ("unpaid", "amount_including_unpaid", "credit_used", "balance_used", "due")
 _numbers = count(1)
-
-
-class Use(NamedTuple):
-    """Some hours of use in a month that is `back` from the running one, from a `place` in it (percent) on."""
-
-    project: int
-    product: str
-    resource: str
-    back: int
-    place: int
-    hours: int
-    units: int
-
-
-class Promote(NamedTuple):
-    """A promotion code that is made and registered; it holds from some days before now until some days after."""
-
-    kind: str
-    value: int
-    applies_to: str
-    products: tuple[str, ...]
-    priority: int
-    carry_over: bool
-    months: int | None
-    back: int
-    days: int | None
-
-
-class Move(NamedTuple):
-    """Money that moves: an amount, or a part (percent) of one of the payments or invoices there are."""
-
-    what: str
-    amount: int
-    which: int
-    part: int
-
-
-USES = st.builds(
-    Use,
-    project=st.integers(0, 1),
-    product=st.sampled_from([*KINDS, "cores", "cores"]),
-    resource=st.sampled_from(["a", "b"]),
-    back=st.sampled_from([0, 0, 0, 1, 1, 2, 3]),
-    place=st.integers(0, 99),
-    hours=st.integers(1, 60),
-    units=st.integers(1, 40),
-)
-PROMOTIONS = st.builds(
-    Promote,
-    kind=st.sampled_from(["percent", "amount", "free_quantity", "fixed_price", "credit"]),
-    value=st.integers(1, 60),
-    applies_to=st.sampled_from(["line", "invoice"]),
-    products=st.sampled_from([(), (), (), ("server",), ("calls", "cores")]),
-    priority=st.integers(0, 2),
-    carry_over=st.booleans(),
-    months=st.none() | st.integers(1, 3),
-    back=st.integers(0, 40),
-    days=st.none() | st.integers(1, 90) | st.integers(1, 40),
-)
-MOVES = st.builds(
-    Move,
-    what=st.sampled_from(["record", "top up", "refund", "credit", "write off"]),
-    amount=st.integers(1, 10_000),
-    which=st.integers(0, 5),
-    part=st.integers(1, 110),
-)
-HOW = st.sampled_from(["close", "close", "close", "draft", "again", "earlier", "out of order"])
-
-
-def catalog() -> str:
-    """Write the catalog in three currencies."""
-
-    def price(code: str, money: str, since: str, times: int) -> str:
-        def worth(dollars: re.Match[str]) -> str:
-            return str(int(dollars[1]) * PER_DOLLAR[money] * times)
-
-        return f'{{ currency = "{money}", from = {since}, {re.sub("<([0-9]+)>", worth, PRICES[code])} }}'
-
-    parts = ["version = 1"]
-    for code, kind in KINDS.items():
-        prices = [price(code, money, "2010-01-01T00:00:00Z", 1) for money in PER_DOLLAR]
-        prices += [price(code, money, RISES[code], 2) for money in PER_DOLLAR if code in RISES]
-        parts.append(
-            f'[[products]]\ncode = "{code}"\nname = "{code}"\nunit = "unit"\n'
-            f'meter = {{ type = "lives.{code}", kind = "{kind}" }}\nprices = [{", ".join(prices)}]'
-        )
-    return "\n".join(parts)
-
-
-CATALOG = catalog()
 
 
 class Life(RuleBasedStateMachine):
@@ -408,6 +307,7 @@ class Life(RuleBasedStateMachine):
             assert issued == (before if kept is None else kept | {name: issued[name] for name in STANDING})
             self.billed = self.counted
             self.follows_from_what_was_sent(session, invoice)
+            self.its_export_adds_up(session, invoice)
             self.all_is_billed_once(session)
 
     def close_again(self) -> bool:
@@ -530,6 +430,20 @@ class Life(RuleBasedStateMachine):
         stored = draft_of(invoice, self.code)
         again = self.drafted(session, invoice, BillingMonth.parse(invoice.month), stored)
         assert told(stored) == told(again)
+
+    def its_export_adds_up(self, session: Session, invoice: Invoice) -> None:
+        """The rows of FOCUS come to the invoice less the credit it used, and to what each credit note gives back."""
+        projects = all_projects(session, [self.account.id])[self.account.id]
+        payer, month = Payer(self.account, projects, True), BillingMonth.parse(invoice.month)
+        shown = show_month(session, self.office.usage, payer, month, self.office.now)
+        costs: dict[Any, Any] = {}
+        for row in focus_rows(billed(session, self.office.settings, payer, shown)):
+            costs[row["InvoiceId"]] = costs.get(row["InvoiceId"], 0) + row["BilledCost"]
+        frame = shown.draft.frame
+        notes = credit_notes_of_account(session, self.account.id, within=(frame.starts_at, frame.ends_at))
+        wanted = {note.number: Money(-note.total_minor, self.money).decimal for note, _ in notes}
+        wanted[str(invoice.number)] = Money(invoice.total_minor - invoice.credit_used_minor, self.money).decimal
+        assert costs == wanted
 
     def all_is_billed_once(self, session: Session) -> None:
         """All invoices together billed for each month what it costs by all that the last of them counted."""
