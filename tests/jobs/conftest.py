@@ -1,9 +1,10 @@
-"""A workplace on the real stores, and ways to look at the queue."""
+"""A workplace on the real stores, workers at it, and ways to look at the queue."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from meterbook.database import Database
-from meterbook.jobs.workplace import Workplace
+from meterbook.jobs.worker import Worker
+from meterbook.jobs.workplace import Handler, Workplace
 from meterbook.mail import FolderMailer
 from meterbook.outbox import defer
 from meterbook.settings import Settings
@@ -51,3 +53,22 @@ def await_that(is_so: Callable[[], object]) -> None:
     while not is_so():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.02)
+
+
+@contextmanager
+def at_work(place: Workplace, alone: bool = False, **handlers: Handler) -> Iterator[Worker]:
+    worker = Worker(place, alone=alone, handlers=handlers, schedule=())
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def number(database: Database, statement: str) -> int:
+    with database.transaction() as session:
+        return int(session.execute(text(statement)).scalar_one())
+
+
+def workers(database: Database) -> int:
+    return number(database, "select count(*) from procrastinate_workers")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -13,22 +13,41 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 
+from meterbook.core.money import Money, currency
 from meterbook.database import Database
-from meterbook.payments.gateway import Gateway
+from meterbook.payments.gateway import ChargeResult, ChargeStatus, Gateway
 from meterbook.payments.gateways.fake import FakeGateway
+from meterbook.payments.gateways.fake_tables import FakeGatewayCharge
 from meterbook.payments.gateways.stripe import StripeGateway
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SECRET_KEY = "sk_test_meterbook"
 WEBHOOK_SECRET = "whsec_meterbook"
 FAKE_SECRET = "a secret of the fake gateway"
+SUCCEEDED, DECLINED = ChargeStatus.succeeded, ChargeStatus.declined
 _keys = count(1)
 
 
 def new_key() -> str:
     """Return a key that no other test has used."""
     return f"INV-2026-{next(_keys):06}/1"
+
+
+def usd(minor: int) -> Money:
+    return Money(minor, currency("USD"))
+
+
+def charge(
+    gateway: Gateway, method: str, amount: Money, key: str, metadata: Mapping[str, str] | None = None
+) -> ChargeResult:
+    return gateway.charge(method, amount, key, f"Invoice {key}", metadata or {})
+
+
+def stored(database: Database, key: str) -> list[FakeGatewayCharge]:
+    with database.transaction() as session:
+        return list(session.scalars(select(FakeGatewayCharge).where(FakeGatewayCharge.key == key)))
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,24 +11,29 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import select
 
 from meterbook.core.money import Money, currency
 from meterbook.database import Database
-from meterbook.errors import Busy, Denied, Invalid, NotFound, Refused
-from meterbook.payments.gateway import ChargeResult, ChargeStatus, Gateway, NewsKind, check_token
+from meterbook.errors import Busy, Denied, Invalid, Refused
+from meterbook.payments.gateway import ChargeResult, ChargeStatus, check_token
 from meterbook.payments.gateways.bank_transfer import BankTransfer
-from meterbook.payments.gateways.fake import TOKENS, FakeGateway
-from meterbook.payments.gateways.fake_tables import FakeGatewayCharge
-from meterbook.payments.gateways.open import FAKE_SECRET_FILE, GATEWAYS, default_gateway, fake_secret, open_gateway
+from meterbook.payments.gateways.open import GATEWAYS, default_gateway, open_gateway
 from meterbook.payments.gateways.stripe import StripeGateway
-from meterbook.payments.gateways.stripe_amounts import minor_units, stripe_units
 from meterbook.settings import Settings
 
-from .conftest import FAKE_SECRET, SECRET_KEY, WEBHOOK_SECRET, Shop, StripeServer, new_key
+from .conftest import (
+    DECLINED,
+    SECRET_KEY,
+    SUCCEEDED,
+    Shop,
+    StripeServer,
+    charge,
+    new_key,
+    stored,
+    usd,
+)
 
 NOW = datetime(2026, 7, 25, 9, 0, tzinfo=UTC)
-SUCCEEDED, DECLINED = ChargeStatus.succeeded, ChargeStatus.declined
 CARD_NUMBERS = [
     "4242424242424242",
     "4242 4242 4242 4242",
@@ -43,16 +48,6 @@ CARD_NUMBERS = [
 ]
 
 
-def usd(minor: int) -> Money:
-    return Money(minor, currency("USD"))
-
-
-def charge(
-    gateway: Gateway, method: str, amount: Money, key: str, metadata: Mapping[str, str] | None = None
-) -> ChargeResult:
-    return gateway.charge(method, amount, key, f"Invoice {key}", metadata or {})
-
-
 def patiently(call: Callable[[], ChargeResult]) -> ChargeResult:
     """Call again while the outcome is unknown, as the jobs do."""
     for _ in range(5):
@@ -61,11 +56,6 @@ def patiently(call: Callable[[], ChargeResult]) -> ChargeResult:
         except Busy:
             continue
     return call()
-
-
-def stored(database: Database, key: str) -> list[FakeGatewayCharge]:
-    with database.transaction() as session:
-        return list(session.scalars(select(FakeGatewayCharge).where(FakeGatewayCharge.key == key)))
 
 
 def test_a_card_is_attached_and_charged(shop: Shop) -> None:
@@ -165,192 +155,6 @@ def test_won_are_charged_as_won(shop: Shop, stripe_server: StripeServer) -> None
         assert (intent["amount"], intent["currency"]) == (66019, "krw")
 
 
-# The fake gateway's own.
-
-
-def test_the_fake_card_that_declines_once_then_succeeds(fake_gateway: FakeGateway) -> None:
-    shop = Shop(fake_gateway, "", "", "", "")
-    method, key = shop.method("fake_declines_once"), new_key()
-    assert charge(fake_gateway, method, usd(100), key).status is DECLINED
-    assert charge(fake_gateway, method, usd(100), new_key()).status is SUCCEEDED
-    assert charge(fake_gateway, method, usd(100), key).status is DECLINED
-
-
-def test_the_fake_card_that_times_out_has_taken_the_money_once(fake_gateway: FakeGateway, migrated: Database) -> None:
-    method, key = Shop(fake_gateway, "", "", "", "").method("fake_times_out_then_succeeds"), new_key()
-    with pytest.raises(Busy) as busy:
-        charge(fake_gateway, method, usd(100), key)
-    assert busy.value.slug == "gateway-unavailable"
-    assert [row.status for row in stored(migrated, key)] == ["succeeded"]
-    assert charge(fake_gateway, method, usd(100), key).status is SUCCEEDED
-    assert len(stored(migrated, key)) == 1
-
-
-def test_the_fake_card_that_needs_action_waits_for_its_holder(fake_gateway: FakeGateway) -> None:
-    method, key = Shop(fake_gateway, "", "", "", "").method("fake_needs_action"), new_key()
-    asked = charge(fake_gateway, method, usd(100), key, {"invoice": "INV-2026-000001"})
-    assert (asked.status, bool(asked.action_url)) == (ChargeStatus.needs_action, True)
-    reference = asked.reference or ""
-    assert fake_gateway.refund(reference, usd(100), new_key()).status is DECLINED
-    body = fake_gateway.confirm(reference, NOW)
-    news = fake_gateway.news_of(body, fake_gateway.signed(body, NOW), NOW)
-    assert (news.kind, news.charge_reference, news.key, news.at) == (NewsKind.charge_succeeded, reference, key, NOW)
-    assert (news.metadata, news.amount_minor, news.currency) == ({"invoice": "INV-2026-000001"}, 100, "USD")
-    assert charge(fake_gateway, method, usd(100), key).status is SUCCEEDED
-    assert fake_gateway.refund(reference, usd(100), new_key()).status is SUCCEEDED
-    with pytest.raises(NotFound):
-        fake_gateway.confirm(reference, NOW)
-
-
-def test_the_fake_gateway_remembers_without_its_caller(fake_gateway: FakeGateway, migrated: Database) -> None:
-    method, key = Shop(fake_gateway, "", "", "", "").method("fake_succeeds"), new_key()
-    with migrated.transaction() as session:
-        first = charge(fake_gateway, method, usd(100), key)
-        session.rollback()
-    elsewhere = Database(migrated.engine.url)
-    assert charge(FakeGateway(elsewhere, FAKE_SECRET), method, usd(100), key) == first
-    elsewhere.dispose()
-
-
-def test_every_token_of_the_fake_gateway_is_documented() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "payments.md").read_text(encoding="utf-8")
-    assert [token for token in TOKENS if f"| `{token}` |" not in page] == []
-
-
-# Stripe's own.
-
-
-def test_a_charge_at_stripe_names_its_invoice(stripe_gateway: StripeGateway, stripe_server: StripeServer) -> None:
-    method, key = Shop(stripe_gateway, "", "", "", "").method("tok_visa"), new_key()
-    charge(stripe_gateway, method, usd(14640), key, {"account": "acme", "invoice": "INV-2026-000001"})
-    (intent,) = stripe_server.intents(method)
-    assert intent["metadata"] == {"account": "acme", "invoice": "INV-2026-000001", "meterbook_key": key}
-    customer = stripe_server.ask("GET", f"/v1/customers/{method.partition('/')[0]}")
-    assert (customer["email"], customer["metadata"]) == ("ann@example.com", {"account": "acme"})
-
-
-def test_a_charge_that_needs_the_cardholder_says_so(stripe_gateway: StripeGateway, stripe_server: StripeServer) -> None:
-    # The first is refused off-session by Stripe, the second answers with an open confirmation.
-    for number, message in (("4000002760003184", "requires authentication"), ("4000000000003220", "")):
-        method, key = stripe_server.card(number), new_key()
-        results = [charge(stripe_gateway, method, usd(100), key) for _ in range(2)]
-        assert [result.status for result in results] == [ChargeStatus.needs_action] * 2
-        assert results[0] == results[1]
-        assert message in results[0].message
-        assert len(stripe_server.intents(method)) == 1
-
-
-def test_a_card_whose_bank_wants_its_holder_first_is_refused(
-    stripe_gateway: StripeGateway, stripe_server: StripeServer
-) -> None:
-    method = stripe_server.card("4000002500003155").partition("/")[2]
-    with pytest.raises(Refused, match="wants the holder to confirm"):
-        stripe_gateway.attach("acme", "ann@example.com", method, new_key())
-
-
-def test_a_token_of_another_kind_is_no_token_of_stripe(stripe_gateway: StripeGateway) -> None:
-    with pytest.raises(Invalid) as invalid:
-        stripe_gateway.attach("acme", "ann@example.com", "fake_succeeds", new_key())
-    assert invalid.value.slug == "wrong-token"
-
-
-@pytest.mark.parametrize("forgotten", [False, True])
-def test_an_answer_that_is_lost_is_had_with_the_same_key(
-    stripe_gateway: StripeGateway, stripe_server: StripeServer, forgotten: bool
-) -> None:
-    method, key, back = Shop(stripe_gateway, "", "", "", "").method("pm_card_visa"), new_key(), new_key()
-    # The first try and its two repeats.
-    stripe_server.lose_answers(3)
-    with pytest.raises(Busy) as busy:
-        charge(stripe_gateway, method, usd(100), key)
-    assert busy.value.slug == "gateway-unavailable"
-    if forgotten:
-        stripe_server.forget_keys()
-    result = charge(stripe_gateway, method, usd(100), key)
-    assert result.status is SUCCEEDED
-    assert len(stripe_server.intents(method)) == 1
-    stripe_server.lose_answers(3)
-    with pytest.raises(Busy):
-        stripe_gateway.refund(result.reference or "", usd(60), back)
-    if forgotten:
-        stripe_server.forget_keys()
-    assert stripe_gateway.refund(result.reference or "", usd(60), back).status is SUCCEEDED
-    assert stripe_gateway.refund(result.reference or "", usd(41), new_key()).status is DECLINED
-
-
-def test_a_key_that_stripe_has_forgotten_is_still_refused_for_another_amount(
-    stripe_gateway: StripeGateway, stripe_server: StripeServer
-) -> None:
-    method, key = Shop(stripe_gateway, "", "", "", "").method("pm_card_visa"), new_key()
-    charge(stripe_gateway, method, usd(100), key)
-    stripe_server.forget_keys()
-    with pytest.raises(Refused) as refused:
-        charge(stripe_gateway, method, usd(101), key)
-    assert refused.value.slug == "idempotency-key-reused"
-
-
-def test_a_gateway_that_is_away_is_busy_and_then_the_same_key_succeeds(
-    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    server = StripeServer()
-    server.start()
-    server.stop()
-    gateway = StripeGateway(SecretStr(SECRET_KEY), SecretStr(WEBHOOK_SECRET), server.address)
-    key = new_key()
-    with pytest.raises(Busy) as busy:
-        gateway.attach("acme", "ann@example.com", "pm_card_visa", key)
-    assert busy.value.slug == "gateway-unavailable"
-    server.start()
-    try:
-        method = gateway.attach("acme", "ann@example.com", "pm_card_visa", key).reference
-        assert charge(gateway, method, usd(100), new_key()).status is SUCCEEDED
-    finally:
-        server.stop()
-    told = caplog.text + "".join(capfd.readouterr()) + str(busy.value) + repr(gateway)
-    assert SECRET_KEY not in told
-    assert "pm_card_visa" not in told
-
-
-def test_a_secret_key_that_stripe_does_not_take_says_what_to_set(stripe_server: StripeServer) -> None:
-    gateway = StripeGateway(SecretStr("wrong key"), None, stripe_server.address)
-    with pytest.raises(Busy, match="METERBOOK_STRIPE_SECRET_KEY") as busy:
-        charge(gateway, "cus_x/pm_x", usd(100), new_key())
-    assert "wrong key" not in busy.value.message
-
-
-@pytest.mark.parametrize(
-    ("code", "minor", "units"),
-    [
-        ("USD", 14640, 14640),
-        ("KRW", 66019, 66019),
-        ("JPY", 349, 349),
-        # Two decimals at Stripe that are always zero.
-        ("ISK", 5, 500),
-        ("UGX", 5, 500),
-        # None at Stripe, two in ISO 4217.
-        ("MGA", 500, 5),
-        ("MGA", 520, None),
-        # Three, of which the last is zero.
-        ("KWD", 5120, 5120),
-        ("KWD", 5124, None),
-    ],
-)
-def test_amounts_in_the_units_of_stripe(code: str, minor: int, units: int | None) -> None:
-    assert stripe_units(Money(minor, currency(code))) == units
-    if units is not None:
-        assert minor_units(units, code) == minor
-
-
-def test_an_amount_that_stripe_cannot_charge_is_declined(stripe_gateway: StripeGateway) -> None:
-    result = charge(stripe_gateway, "cus_x/pm_x", Money(5124, currency("KWD")), new_key())
-    assert (result.status, "KWD 5.124" in result.message) == (DECLINED, True)
-    assert stripe_gateway.refund("pi_x", Money(5124, currency("KWD")), new_key()).status is DECLINED
-
-
-# No card numbers.
-
-
 @pytest.mark.parametrize("number", CARD_NUMBERS)
 def test_what_looks_like_a_card_number_is_refused_and_not_repeated(
     number: str, shop: Shop, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
@@ -377,9 +181,6 @@ def test_what_is_no_token_is_refused(token: str) -> None:
         check_token(token)
     assert invalid.value.slug == "wrong-token"
     assert not token or token not in invalid.value.message
-
-
-# Bank transfers, and opening by name.
 
 
 @pytest.mark.parametrize("name", ["bank_transfer", "send_invoice"])
@@ -416,13 +217,3 @@ def test_gateways_are_opened_by_name(migrated: Database, tmp_path: Path) -> None
             open_gateway(name, settings, migrated)
         assert invalid.value.slug == slug
     assert [default_gateway(settings) for settings in (stripe, fake)] == ["stripe", "fake"]
-
-
-def test_the_fake_gateway_has_one_secret_in_a_data_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    with ThreadPoolExecutor(8) as threads:
-        (secret,) = {call.result() for call in [threads.submit(fake_secret, folder) for _ in range(8)]}
-    assert len(secret) == 64
-    assert [path.name for path in folder.iterdir()] == [FAKE_SECRET_FILE]
-    assert (folder / FAKE_SECRET_FILE).stat().st_mode & 0o777 == 0o600
-    assert fake_secret(tmp_path / "other") != secret
