@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
+from pathlib import Path
 from typing import ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
@@ -31,6 +32,7 @@ IDLE_TRANSACTION_SECONDS: Final = 300
 OLDEST_POSTGRESQL: Final = 15
 # Any constant: the key of the lock that two migrating processes queue on.
 _MIGRATION_LOCK: Final = 0x6D6574657262
+_REVISIONS: Final = Path(__file__).parent / "migrations" / "versions"
 # What a session that reads one moment keeps of what was asked.
 _ASKED: Final = "asked"
 P = ParamSpec("P")
@@ -168,7 +170,9 @@ def migrate(database: Database) -> None:
 
     Raises `Refused` when a newer Meterbook has already changed the database.
     """
-    # Alembic is slow to import and needed by few commands.
+    if _is_current(database):
+        return
+    # Alembic is slow to import and needed by few starts.
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -189,6 +193,15 @@ def migrate(database: Database) -> None:
                 "has migrated it, install that version again.",
                 "database-newer",
             ) from error
+
+
+def _is_current(database: Database) -> bool:
+    """Return whether the tables are those of the newest revision; revisions are numbered by their files' names."""
+    newest = max(path.name.partition("_")[0] for path in _REVISIONS.glob("[0-9]*.py"))
+    with database.engine.connect() as connection:
+        if connection.scalar(text("select to_regclass('schema_version')")) is None:
+            return False
+        return list(connection.scalars(text("select version_num from schema_version"))) == [newest]
 
 
 def _url(given: str) -> URL:

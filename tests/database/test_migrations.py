@@ -46,6 +46,14 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     assert version == ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
 
 
+def test_revisions_are_numbered_by_their_files() -> None:
+    """By their names a start knows whether there is anything to migrate."""
+    revisions = list(ScriptDirectory(str(Path(migrations.__file__).parent)).walk_revisions())
+    numbers = [revision.revision for revision in revisions]
+    assert numbers == [Path(revision.path).name.partition("_")[0] for revision in revisions]
+    assert numbers == sorted(numbers, reverse=True)
+
+
 def test_two_at_once_migrate_once(tmp_path: Path) -> None:
     database = open_database(Settings(data_dir=tmp_path / "data"))
     errors: list[BaseException] = []
