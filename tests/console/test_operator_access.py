@@ -30,7 +30,7 @@ PLACES = {
 def addresses(number: str) -> list[tuple[str, str]]:
     """Return method and address of every route under /operator, about what is there."""
     found = []
-    for route in [route for page in routes.PAGES for route in page.router.routes]:
+    for route in [route for router in routes.ROUTERS for route in router.routes]:
         assert isinstance(route, APIRoute)
         is_promotion = "/promotions/" in route.path
         places = PLACES | {"code": "OWN" if is_promotion else "own", "number": number}

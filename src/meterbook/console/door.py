@@ -22,8 +22,10 @@ def mount(app: FastAPI) -> None:
 
     Errors are the application's to handle: `problems.page_of` shows them to people.
     """
-    for room in (person, my_usage, operator):
-        app.include_router(room.router)
+    for router in (*person.ROUTERS, *my_usage.ROUTERS):
+        app.include_router(router, include_in_schema=False)
+    for router in operator.ROUTERS:
+        app.include_router(router, prefix=operator.PREFIX, include_in_schema=False)
     app.mount(STATIC_PATH, static_files(), name="static")
     app.add_middleware(PageHeaders)
 

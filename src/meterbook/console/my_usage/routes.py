@@ -1,6 +1,6 @@
 """All pages of *My usage*."""
 
-from fastapi import APIRouter
+from typing import Final
 
 from meterbook.console.my_usage import (
     balance,
@@ -18,20 +18,21 @@ from meterbook.console.my_usage import (
     usage,
 )
 
-router = APIRouter(include_in_schema=False)
-for module in (
-    overview,
-    budget,
-    usage,
-    metering,
-    project_usage,
-    invoice_preview,
-    billing_history,
-    invoice,
-    focus,
-    pay_invoice,
-    balance,
-    payment_information,
-    card_form,
-):
-    router.include_router(module.router)
+ROUTERS: Final = tuple(
+    module.router
+    for module in (
+        overview,
+        budget,
+        usage,
+        metering,
+        project_usage,
+        invoice_preview,
+        billing_history,
+        invoice,
+        focus,
+        pay_invoice,
+        balance,
+        payment_information,
+        card_form,
+    )
+)

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from fastapi import APIRouter
-
 from meterbook.console.operator import (
     account,
     accounts,
@@ -20,20 +18,20 @@ from meterbook.console.operator import (
 )
 
 PREFIX: Final = "/operator"
-PAGES: Final = (
-    start,
-    accounts,
-    account,
-    projects,
-    people,
-    money,
-    invoices,
-    promotions,
-    catalog,
-    simulation,
-    closes,
-    verification,
+ROUTERS: Final = tuple(
+    module.router
+    for module in (
+        start,
+        accounts,
+        account,
+        projects,
+        people,
+        money,
+        invoices,
+        promotions,
+        catalog,
+        simulation,
+        closes,
+        verification,
+    )
 )
-router = APIRouter(include_in_schema=False)
-for module in PAGES:
-    router.include_router(module.router, prefix=PREFIX)

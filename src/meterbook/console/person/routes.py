@@ -1,9 +1,7 @@
 """All pages about the person who reads."""
 
-from fastapi import APIRouter
+from typing import Final
 
 from meterbook.console.person import invitation, keys, own_account, password, people, sign_in
 
-router = APIRouter(include_in_schema=False)
-for module in (sign_in, password, invitation, own_account, people, keys):
-    router.include_router(module.router)
+ROUTERS: Final = tuple(module.router for module in (sign_in, password, invitation, own_account, people, keys))
