@@ -72,3 +72,15 @@ def number(database: Database, statement: str) -> int:
 
 def workers(database: Database) -> int:
     return number(database, "select count(*) from procrastinate_workers")
+
+
+def failing(*errors: Exception | None) -> tuple[Handler, list[datetime]]:
+    """Return a handler that raises one after the other (None: succeeds), and the times of its runs."""
+    left, ran = list(errors), list[datetime]()
+
+    def handler(_place: Workplace, now: datetime) -> None:
+        ran.append(now)
+        if (error := left.pop(0)) is not None:
+            raise error
+
+    return handler, ran

@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import threading
 import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from procrastinate.schema import SchemaManager
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-import meterbook
 from meterbook.errors import Busy, NotFound, Refused
 from meterbook.jobs import worker as worker_module
-from meterbook.jobs.handlers import HANDLERS, KEEP_DONE_DAYS
 from meterbook.jobs.retries import ATTEMPTS_MAX, LONGEST_WAIT_SECONDS, wait_seconds
-from meterbook.jobs.schedule import SCHEDULE, Periodic
+from meterbook.jobs.schedule import Periodic
 from meterbook.jobs.worker import POLL_SECONDS, Worker, drain
-from meterbook.jobs.workplace import Handler, Workplace
+from meterbook.jobs.workplace import Workplace
 from meterbook.outbox import defer
-from tests.jobs.conftest import WAIT_SECONDS, at_work, await_that, change, jobs, queue, workers
+from tests.jobs.conftest import WAIT_SECONDS, at_work, await_that, change, failing, jobs, queue, workers
 
 # What the migration 0004 has made. A newer Procrastinate with another schema needs a migration of its own, made of the
 # files in procrastinate/sql/migrations; then this is the sum of that schema.
 SCHEMA_SHA256 = "c70ec4b400a60ad9592787653aae5ae77ae41bf801d56b5bd2712751a07f2009"
-
-
-def failing(*errors: Exception | None) -> tuple[Handler, list[datetime]]:
-    """Return a handler that raises one after the other (None: succeeds), and the times of its runs."""
-    left, ran = list(errors), list[datetime]()
-
-    def handler(_place: Workplace, now: datetime) -> None:
-        ran.append(now)
-        if (error := left.pop(0)) is not None:
-            raise error
-
-    return handler, ran
 
 
 def later(place: Workplace, **how: int) -> Workplace:
@@ -263,40 +247,5 @@ def test_a_time_that_was_missed_is_made_up_for_once_by_however_many_workers(plac
     assert tuple(kept) == ("note", "note")
 
 
-def test_the_schedule_names_handlers_that_exist() -> None:
-    assert [each for each in SCHEDULE if each.task not in HANDLERS] == []
-
-
-def test_jobs_that_succeeded_long_ago_are_deleted(place: Workplace) -> None:
-    for note in (None, None, Refused("no")):
-        queue(place.database, "note")
-        drain(place, handlers={"note": failing(note)[0]})
-    newest = queue(place.database, "note")
-    change(
-        place.database,
-        "update procrastinate_events set at = at - interval '31 days' where job_id <> :id",
-        id=newest,
-    )
-    queue(place.database, "delete_finished_jobs")
-    assert KEEP_DONE_DAYS == 30
-    assert drain(place, handlers={"delete_finished_jobs": HANDLERS["delete_finished_jobs"], "note": failing(None)[0]})
-    statuses = [(name, status) for name, status, _ in jobs(place.database)]
-    assert statuses == [("note", "failed"), ("note", "succeeded"), ("delete_finished_jobs", "succeeded")]
-
-
 def test_the_schema_is_the_one_that_the_migration_was_written_for() -> None:
     assert hashlib.sha256(SchemaManager.get_schema().encode()).hexdigest() == SCHEMA_SHA256
-
-
-def deferred_names() -> set[str]:
-    """Return the names under which the package queues jobs."""
-    package = Path(meterbook.__file__).parent
-    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in package.rglob("*.py"))
-    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
-    named = [call.args[1] for call in calls if ast.unparse(call.func).endswith("defer") and len(call.args) == 2]
-    return {str(name.value) for name in named if isinstance(name, ast.Constant)}
-
-
-def test_every_job_that_is_queued_has_a_handler() -> None:
-    assert "deliver" in deferred_names()
-    assert deferred_names() - HANDLERS.keys() == set()

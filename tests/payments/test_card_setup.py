@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from meterbook.accounts.add_account import add_account
 from meterbook.accounts.queries import payment_information_of
@@ -22,10 +23,10 @@ from meterbook.payments.gateways.fake import FakeGateway
 from meterbook.payments.gateways.open import open_card_gateway
 from meterbook.payments.gateways.stripe import StripeGateway
 from meterbook.payments.register import checked, looked_over, register
-from meterbook.payments.set_up_card import SetupOutcome, begin, end, open_form_of
+from meterbook.payments.set_up_card import SetupOutcome, begin, end, end_left_forms, open_form_of
 from meterbook.settings import Settings
 
-from .conftest import StripeServer, new_key
+from .conftest import SECRET_KEY, StripeServer, new_key
 
 NOW = datetime(2026, 7, 25, 9, 0, tzinfo=UTC)
 BACK = "https://billing.example.com/payment-information/card?account=acme"
@@ -143,6 +144,54 @@ def test_what_was_registered_meanwhile_is_not_replaced(migrated: Database, count
     kept = registered(migrated, account)
     assert kept is not None
     assert kept.method == "send_invoice"
+
+
+def swept(database: Database, gateway: CardGateway, **later: int) -> None:
+    end_left_forms(database.transaction, gateway, NOW + timedelta(**later))
+
+
+def test_a_card_whose_holder_does_not_come_back_is_registered(
+    migrated: Database, counter: Counter, account: Account
+) -> None:
+    form = opened(migrated, counter, account)
+    swept(migrated, counter.gateway, hours=1)
+    assert registered(migrated, account) is None
+    counter.enter(account.code, form.reference)
+    swept(migrated, counter.gateway, hours=25)
+    kept = registered(migrated, account)
+    assert kept is not None
+    assert (kept.method_label, kept.updated_at) == (counter.label, NOW + timedelta(hours=25))
+    assert ended(migrated, counter, account, form) is SetupOutcome.past
+    swept(migrated, counter.gateway, hours=26)
+    again = registered(migrated, account)
+    assert again is not None
+    assert again.updated_at == kept.updated_at
+
+
+def test_the_form_that_was_opened_last_is_the_one_that_counts(
+    migrated: Database, counter: Counter, account: Account
+) -> None:
+    first, last = (opened(migrated, counter, account) for _ in range(2))
+    counter.enter(account.code, first.reference)
+    swept(migrated, counter.gateway, hours=1)
+    assert registered(migrated, account) is None
+    with migrated.transaction() as session:
+        form = open_form_of(session, NOW, account.id)
+        assert form is not None
+        assert form.reference == last.reference
+
+
+def test_forms_are_asked_for_again_when_the_gateway_is_back(
+    migrated: Database, stripe_gateway: StripeGateway, stripe_server: StripeServer, account: Account
+) -> None:
+    counter = Counter(stripe_gateway, lambda _, form: stripe_server.fill_form(form), "visa ending 4242")
+    form = opened(migrated, counter, account)
+    counter.enter(account.code, form.reference)
+    away = StripeGateway(SecretStr(SECRET_KEY), None, "http://127.0.0.1:1")
+    swept(migrated, away, hours=1)
+    assert registered(migrated, account) is None
+    swept(migrated, stripe_gateway, hours=2)
+    assert registered(migrated, account) is not None
 
 
 def test_one_key_opens_one_form(migrated: Database, counter: Counter, account: Account) -> None:

@@ -21,9 +21,10 @@ from meterbook.invoicing.deliver import deliver
 from meterbook.invoicing.schedule import close_due
 from meterbook.jobs.workplace import Handler, Workplace
 from meterbook.payments.collect import collect
-from meterbook.payments.gateways.open import open_gateway
+from meterbook.payments.gateways.open import open_card_gateway, open_gateway, takes_cards
 from meterbook.payments.refund import send_refund
 from meterbook.payments.remind import remind_overdue
+from meterbook.payments.set_up_card import end_left_forms
 
 _log = structlog.get_logger(__name__)
 KEEP_DONE_DAYS: Final = 30
@@ -94,6 +95,13 @@ def collect_invoice(place: Workplace, _now: datetime, *, invoice_id: int, attemp
     )
 
 
+def end_card_forms(place: Workplace, now: datetime) -> None:
+    """Register cards that were entered in the gateway's form by people who did not come back from it."""
+    if takes_cards(place.settings):
+        gateway = open_card_gateway(place.settings, place.database)
+        end_left_forms(place.database.transaction, gateway, now)
+
+
 def give_back(place: Workplace, _now: datetime, *, refund_id: int) -> None:
     """Have a gateway give a refund back."""
     send_refund(
@@ -147,6 +155,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "send_invitation": send_invitation,
     "tell_password_changed": tell_password_changed,
     "collect": collect_invoice,
+    "end_card_forms": end_card_forms,
     "send_refund": give_back,
     "close_due": close_what_is_due,
     "close_month": close_as_asked,

@@ -23,4 +23,5 @@ SCHEDULE: Final = (
     Periodic("close_due", "7 * * * *"),
     Periodic("remind_overdue", "37 8 * * *"),
     Periodic("watch_budgets", "12 * * * *"),
+    Periodic("end_card_forms", "27 * * * *"),
 )

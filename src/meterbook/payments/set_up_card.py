@@ -1,24 +1,25 @@
-"""Set a card up in the gateway's own form: open it, and register the card once its holder comes back.
+"""Set a card up in the gateway's own form: open it, and register the card that was entered.
 
-The gateway is asked between two transactions. A form belongs to one account and registers one card, once, however
-often its holder comes back.
+The gateway is asked between two transactions: when the cardholder comes back, and each hour for those who do not. A
+form belongs to one account and registers one card, once, however often it is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import locked
 from meterbook.accounts.tables import Account
-from meterbook.errors import NotFound, Refused
+from meterbook.errors import Busy, NotFound, Refused
 from meterbook.invoicing.close import Transactions
 from meterbook.payments.gateway import CardForm, CardGateway
 from meterbook.payments.register import Information, register
@@ -26,6 +27,8 @@ from meterbook.payments.tables import CardSetup
 
 LONGEST_REFERENCE: Final = 255
 OPEN_FOR: Final = timedelta(hours=24)  # what Stripe gives a form
+# How long a form is asked for: a card entered in its last minute is found too.
+_ASKED_FOR: Final = OPEN_FOR + timedelta(hours=2)
 
 
 class SetupOutcome(StrEnum):
@@ -84,6 +87,8 @@ def end(
             return SetupOutcome.past
     try:
         card = gateway.end_setup(account.code, reference)
+    except Busy:  # a refusal too, but of the moment: the form stays open
+        raise
     except Refused:
         with transactions() as session:
             form_of(session, account_id, reference).ended_at = now
@@ -98,6 +103,24 @@ def end(
         information = _thawed(form.information)
         register(session, now, account=account, information=information, gateway=gateway.name, card=card)
     return SetupOutcome.registered
+
+
+def end_left_forms(transactions: Transactions, gateway: CardGateway, now: datetime) -> None:
+    """Register the cards of holders who entered them and did not come back: of each account's last open form.
+
+    When the gateway is away, or does not answer for one, the next time will do.
+    """
+    with transactions() as session:
+        last = (
+            select(CardSetup)
+            .ext(distinct_on(CardSetup.account_id))
+            .where(CardSetup.ended_at.is_(None), CardSetup.begun_at > now - _ASKED_FOR)
+            .order_by(CardSetup.account_id, CardSetup.id.desc())
+        )
+        forms = [(form.account_id, form.reference) for form in session.scalars(last) if form.gateway == gateway.name]
+    for account_id, reference in forms:
+        with suppress(Busy):
+            end(transactions, gateway, now, account_id=account_id, reference=reference)
 
 
 def form_of(session: Session, account_id: int, reference: str) -> CardSetup:
