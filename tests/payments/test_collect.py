@@ -12,10 +12,12 @@ from meterbook.accounts.tables import Project
 from meterbook.core.money import Money
 from meterbook.database import Database
 from meterbook.errors import Denied, Refused
+from meterbook.invoicing.correct import credit
 from meterbook.invoicing.queries import status_of
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.queries import balance_through, paid_with, unpaid_of
 from meterbook.payments.collect import attempts_of
+from meterbook.payments.gateway import GatewayNews, NewsKind
 from meterbook.payments.news import take_news
 from meterbook.payments.queries import payments_of
 from meterbook.payments.record import record, top_up
@@ -167,33 +169,52 @@ def test_refunds_come_out_of_the_cash_balance_and_no_further(office: Office) -> 
     office.check()
 
 
-def test_a_cards_overpayment_is_refunded_through_its_gateway(office: Office) -> None:
+def refunded_card(office: Office) -> tuple[int, Refund]:
+    """Charge a card, credit 30.00 of it and refund that; return the account's id and the refund."""
     code = office.account()
     office.register(code, "card", "fake_succeeds")
     invoice = office.issued(code, "80.00")
-    # a credit note after the charge puts money into the balance
     office.work("2027-07-25T00:00Z")
-    from meterbook.invoicing.correct import credit
-
     with office.database.transaction() as session:
-        stored = session.get_one(Invoice, invoice.id)
-        credit(
-            session,
-            office.now,
-            office.settings,
-            account=office.row(code),
-            invoice=stored,
-            reason="agreed",
-            nets={1: usd("30.00")},
-        )
-    with office.database.transaction() as session:
-        (payment,) = payments_of(session, invoice.account_id)
-        row = refund(session, office.now, account=office.row(code), payment=payment, amount=usd("30.00"), reason="")
+        stored, account = session.get_one(Invoice, invoice.id), office.row(code)
+        nets = {1: usd("30.00")}
+        credit(session, office.now, office.settings, account=account, invoice=stored, reason="agreed", nets=nets)
+        (payment,) = payments_of(session, account.id)
+        row = refund(session, office.now, account=account, payment=payment, amount=usd("30.00"), reason="")
         assert row.status == "pending"
     office.work()
+    return account.id, row
+
+
+def standing(office: Office, account_id: int, row: Refund) -> tuple[str, int]:
+    """Return a refund's status, and what is in the balance."""
     with office.database.transaction() as session:
-        assert session.get_one(Refund, row.id).status == "succeeded"
-        assert balance_through(session, invoice.account_id) == 0
+        return session.get_one(Refund, row.id).status, balance_through(session, account_id)
+
+
+def test_a_cards_overpayment_is_refunded_through_its_gateway(office: Office) -> None:
+    account_id, row = refunded_card(office)
+    assert standing(office, account_id, row) == ("succeeded", 0)
+    office.check()
+
+
+def test_a_refund_that_the_bank_sends_back_weeks_later_is_in_the_balance_again(office: Office) -> None:
+    account_id, row = refunded_card(office)
+
+    def told(event: str, kind: NewsKind) -> None:
+        news = GatewayNews(event, kind, office.now, refund_reference="re_1", key=f"refund/{row.id}")
+        with office.database.transaction() as session:
+            assert take_news(session, office.now, office.settings, "fake", news)
+
+    told("late", NewsKind.refund_succeeded)
+    assert standing(office, account_id, row) == ("succeeded", 0)
+    for event in ("failed", "failed again"):
+        told(event, NewsKind.refund_failed)
+        assert standing(office, account_id, row) == ("declined", 3000)
+    told("much too late", NewsKind.refund_succeeded)
+    assert standing(office, account_id, row) == ("declined", 3000)
+    with office.database.transaction() as session:
+        assert refunded(session, row.payment_id) == 0
     office.check()
 
 

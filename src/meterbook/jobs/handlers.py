@@ -21,7 +21,8 @@ from meterbook.invoicing.deliver import deliver
 from meterbook.invoicing.schedule import close_due
 from meterbook.jobs.workplace import Handler, Workplace
 from meterbook.payments.collect import collect
-from meterbook.payments.gateways.open import open_card_gateway, open_gateway, takes_cards
+from meterbook.payments.gateways.open import open_card_gateway, open_gateway
+from meterbook.payments.methods import takes_cards
 from meterbook.payments.refund import send_refund
 from meterbook.payments.remind import remind_overdue
 from meterbook.payments.set_up_card import end_left_forms

@@ -84,15 +84,19 @@ def send_refund(
 
 
 def end_refund(session: Session, now: datetime, refund_id: int, result: ChargeResult) -> None:
-    """Note what became of a refund at its gateway, once."""
+    """Note what became of a refund at its gateway; money that does not arrive comes back into the balance, once.
+
+    A gateway may call a refund done and hear of the customer's bank weeks later that it took nothing.
+    """
     row = session.get_one(Refund, refund_id)
     (account,) = locked(session, [row.account_id])
     session.refresh(row)
-    if row.status != ChargeStatus.pending:
+    has_gone = result.status in (ChargeStatus.succeeded, ChargeStatus.pending)
+    if row.status != ChargeStatus.pending and (has_gone or row.status != ChargeStatus.succeeded):
         return
-    row.gateway_reference = result.reference
+    row.gateway_reference = result.reference or row.gateway_reference
     row.status = result.status.value
-    if result.status not in (ChargeStatus.succeeded, ChargeStatus.pending):
+    if not has_gone:
         amount = Money(row.amount_minor, currency_of(account))
         lot = add_prepayment(session, now, account_id=account.id, amount=amount, source=f"refund:{row.id}")
         postings = (

@@ -26,11 +26,6 @@ def takes_fake_cards(settings: Settings) -> bool:
     return wanted and settings.stripe_secret_key is None
 
 
-def takes_cards(settings: Settings) -> bool:
-    """Whether any gateway that takes cards is set up."""
-    return settings.stripe_secret_key is not None or takes_fake_cards(settings)
-
-
 def default_gateway(settings: Settings) -> str:
     """Return the gateway that takes cards when none is named."""
     return "stripe" if settings.stripe_secret_key is not None else "fake"
