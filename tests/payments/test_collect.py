@@ -91,6 +91,22 @@ def test_a_declined_card_is_tried_on_days_1_3_and_7_then_the_account_is_limited(
     office.check()
 
 
+def test_a_credit_note_that_leaves_nothing_overdue_lifts_the_limit(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_declines")
+    invoice = office.issued(code, "100.00")
+    for day in ("07-25", "07-26", "07-28", "08-01"):
+        office.work(f"2027-{day}T01:00Z")
+    assert limited(office, code) == ["overdue"]
+    for net, limit in (("99.99", "overdue"), ("0.01", None)):
+        with office.database.transaction() as session:
+            stored, account = session.get_one(Invoice, invoice.id), office.row(code)
+            nets = {1: usd(net)}
+            credit(session, office.now, office.settings, account=account, invoice=stored, reason="agreed", nets=nets)
+        assert limited(office, code) == [limit]
+    office.check()
+
+
 def test_a_charge_whose_answer_was_lost_is_made_once(office: Office) -> None:
     code = office.account()
     office.register(code, "card", "fake_times_out_then_succeeds")

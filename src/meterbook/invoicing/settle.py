@@ -11,13 +11,16 @@ from meterbook.accounts.tables import Account
 from meterbook.core.credits import Application, Credit, settle
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.invoicing.facts import open_items
+from meterbook.invoicing.limit import lift_limits
 from meterbook.ledger.post import post, post_all
 from meterbook.ledger.queries import expiry_count
 
 
 def settle_account(session: Session, now: datetime, account: Account, cause: str) -> tuple[Application, ...]:
-    """Pay one account's unpaid invoices as `settle_accounts` does; return what paid what."""
-    return settle_accounts(session, now, [account], {account.id: cause})[account.id]
+    """Pay one account's unpaid invoices as `settle_accounts` does, and lift its limits; return what paid what."""
+    applications = settle_accounts(session, now, [account], {account.id: cause})[account.id]
+    lift_limits(session, now, account)
+    return applications
 
 
 def settle_accounts(

@@ -10,7 +10,6 @@ from meterbook.accounts.tables import Account
 from meterbook.errors import NotFound
 from meterbook.invoicing.applied import AppliedPromotion, applied_promotions
 from meterbook.invoicing.settle import settle_account
-from meterbook.payments.book import lift_limits
 from meterbook.promotions.guesses import Guesses
 from meterbook.promotions.redeem import redeem
 
@@ -39,5 +38,4 @@ def apply_code(
         raise
     # of a discount there is nothing to settle
     settle_account(session, moment, account, f"redemption:{redemption.id}")
-    lift_limits(session, now, account)
     return next(each for each in applied_promotions(session, account, now) if each.redemption.id == redemption.id)

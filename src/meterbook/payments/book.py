@@ -5,22 +5,20 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.queries import currency_of, zone_of
-from meterbook.accounts.tables import Account, Project
+from meterbook.accounts.queries import currency_of
+from meterbook.accounts.tables import Account
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
 from meterbook.errors import Invalid, Refused
 from meterbook.invoicing.facts import open_items
-from meterbook.invoicing.queries import invoices_by_id
+from meterbook.invoicing.limit import lift_limits
 from meterbook.invoicing.settle import settle_account
 from meterbook.ledger.post import add_prepayment, post
 from meterbook.payments.tables import Payment
 
-OVERDUE: Final = "overdue"
 LONGEST_REFERENCE: Final = 200
 
 
@@ -123,30 +121,3 @@ def book_top_up(session: Session, now: datetime, account: Account, payment: Paym
         ),
     )
     settle_account(session, now, account, f"payment:{payment.id}")
-    lift_limits(session, now, account)
-
-
-def limit_projects(session: Session, now: datetime, account: Account) -> None:
-    """Limit an account's projects for a bill that stayed unpaid; usage and billing pages stay readable."""
-    session.execute(
-        update(Project)
-        .where(Project.account_id == account.id, Project.limited_at.is_(None))
-        .values(limited_at=now, limited_for=OVERDUE)
-    )
-
-
-def lift_limits(session: Session, now: datetime, account: Account) -> None:
-    """Lift the limits that an unpaid bill brought, once nothing is overdue any more."""
-    limited = select(Project.id).where(Project.account_id == account.id, Project.limited_for == OVERDUE).limit(1)
-    if session.scalar(limited) is None:
-        return
-    owed = open_items(session, [account])[account.id].owed
-    invoices = invoices_by_id(session, [each.invoice_id for each in owed if each.invoice_id is not None])
-    today = zone_of(account).local(now).date()
-    if any(invoice.due_on is not None and invoice.due_on < today for invoice in invoices.values()):
-        return
-    session.execute(
-        update(Project)
-        .where(Project.account_id == account.id, Project.limited_for == OVERDUE)
-        .values(limited_at=None, limited_for=None)
-    )

@@ -21,11 +21,12 @@ from meterbook.core.money import Money
 from meterbook.core.sentence import say
 from meterbook.errors import Refused
 from meterbook.invoicing.close import Transactions
+from meterbook.invoicing.limit import limit_projects
 from meterbook.invoicing.queries import currency_of_invoice
 from meterbook.invoicing.queue import Letter, queue_letters
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.queries import unpaid_of
-from meterbook.payments.book import add_payment, book_payment, limit_projects
+from meterbook.payments.book import add_payment, book_payment
 from meterbook.payments.gateway import ChargeResult, ChargeStatus, Gateway
 from meterbook.payments.tables import PaymentAttempt
 from meterbook.settings import Settings
