@@ -49,6 +49,14 @@ def limited(office: Office, code: str) -> list[str | None]:
         return list(session.scalars(select(Project.limited_for).where(Project.account_id == office.row(code).id)))
 
 
+def reminders(office: Office) -> list[str]:
+    """Remind of what is overdue, and return the letters of reminders."""
+    with office.database.transaction() as session:
+        remind_overdue(session, office.now, office.settings)
+    office.work()
+    return [path.name for path in office.letters() if ".overdue@" in path.name]
+
+
 def test_a_card_is_charged_on_the_due_date(office: Office) -> None:
     code = office.account()
     office.register(code, "card", "fake_succeeds")
@@ -61,6 +69,27 @@ def test_a_card_is_charged_on_the_due_date(office: Office) -> None:
     office.work("2027-08-25T00:00Z")
     assert tries(office, invoice) == [(1, "succeeded")]
     office.check()
+
+
+def test_a_card_that_is_registered_by_the_due_date_pays(office: Office) -> None:
+    code = office.account()
+    invoice = office.issued(code, "100.00")
+    office.now = utc("2027-07-24T12:00Z")
+    office.register(code, "card", "fake_succeeds")
+    office.work("2027-07-25T00:00Z")
+    assert (unpaid(office, invoice), tries(office, invoice)) == ("0.00", [(1, "succeeded")])
+    assert reminders(office) == []
+    office.check()
+
+
+def test_a_card_that_is_registered_later_is_not_charged_and_the_invoice_is_reminded_of(office: Office) -> None:
+    code = office.account()
+    invoice = office.issued(code, "100.00")
+    office.work("2027-07-26T00:00Z")
+    office.register(code, "card", "fake_succeeds")
+    office.work("2027-07-26T09:00Z")
+    assert (unpaid(office, invoice), tries(office, invoice)) == ("100.00", [])
+    assert len(reminders(office)) == 1
 
 
 def test_a_declined_card_is_tried_on_days_1_3_and_7_then_the_account_is_limited(office: Office) -> None:
@@ -240,11 +269,9 @@ def test_what_is_overdue_is_reminded_of_once(office: Office) -> None:
     office.issued(code, "80.00")
     office.work()
     assert len(office.letters()) == 1
+    found = []
     for day in ("25", "26", "27"):
         office.now = utc(f"2027-07-{day}T09:00Z")
-        with office.database.transaction() as session:
-            remind_overdue(session, office.now, office.settings)
-        office.work()
-    names = [path.name for path in office.letters()]
-    assert len(names) == 2
-    assert any(".overdue@" in name for name in names)
+        found.append(len(reminders(office)))
+    assert found == [0, 1, 1]
+    assert len(office.letters()) == 2

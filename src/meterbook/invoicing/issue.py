@@ -58,8 +58,8 @@ def issue(
     expire_credits(session, issued_at, [(payers[id_], invoice.ends_at) for id_, invoice in kept.items()])
     letters = [Letter(payers[id_], informations.get(id_), invoice) for id_, invoice in kept.items()]
     queue_letters(session, now, settings, letters)
-    charged = [invoice for id_, invoice in kept.items() if _is_charged(informations.get(id_), invoice)]
-    outbox.defer_all(session, "collect", [_collection(payers[invoice.account_id], invoice) for invoice in charged])
+    unpaid = [invoice for invoice in kept.values() if _leaves_something(invoice)]
+    outbox.defer_all(session, "collect", [_collection(payers[invoice.account_id], invoice) for invoice in unpaid])
 
 
 def discard_later(session: Session, account_id: int, month: BillingMonth) -> None:
@@ -123,14 +123,13 @@ def _entry(account: Account, invoice: Invoice) -> Entry:
     return entry(Reason.invoice, f"invoice:{invoice.id}", account.id, *postings)
 
 
-def _is_charged(information: PaymentInformation | None, invoice: Invoice) -> bool:
-    """Whether something is left to charge to a card."""
-    used_minor = invoice.credit_used_minor + invoice.balance_used_minor
-    return information is not None and information.method == "card" and used_minor < invoice.total_minor
+def _leaves_something(invoice: Invoice) -> bool:
+    """Whether credit and balance left something to pay."""
+    return invoice.credit_used_minor + invoice.balance_used_minor < invoice.total_minor
 
 
 def _collection(account: Account, invoice: Invoice) -> outbox.Job:
-    """Return the charge of the card on the due date."""
+    """Return the charge on the due date, of the card that is registered by then, if one is."""
     assert invoice.due_on is not None, "an issued invoice has its due date"
     due = datetime.combine(invoice.due_on, time(), zone_of(account).tzinfo).astimezone(UTC)
     return outbox.Job({"invoice_id": invoice.id, "attempt": 1}, due)

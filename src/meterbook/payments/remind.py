@@ -1,4 +1,4 @@
-"""Remind of invoices that are overdue and are not charged to a card, once each."""
+"""Remind of invoices that are overdue and were not charged to a card, once each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from meterbook.accounts.tables import Account
 from meterbook.invoicing.queries import invoices_by_id
 from meterbook.invoicing.queue import Letter, queue_letters
 from meterbook.ledger.queries import unpaid_by_invoice
+from meterbook.payments.tables import PaymentAttempt
 from meterbook.settings import Settings
 
 
@@ -21,10 +22,12 @@ def remind_overdue(session: Session, now: datetime, settings: Settings) -> None:
     unpaid = unpaid_by_invoice(session, list(accounts))
     invoices = invoices_by_id(session, list(unpaid)).values()
     informations = payment_informations(session, {invoice.account_id for invoice in invoices})
+    charged = set(session.scalars(select(PaymentAttempt.invoice_id).where(PaymentAttempt.invoice_id.in_(unpaid))))
     letters = []
     for invoice in invoices:
         account, information = accounts[invoice.account_id], informations.get(invoice.account_id)
-        by_card = information is not None and information.method == "card"
+        # of a charge that failed its own letters tell; a card that came after the due date was not charged
+        by_card = information is not None and information.method == "card" and invoice.id in charged
         if not by_card and invoice.due_on is not None and invoice.due_on < zone_of(account).local(now).date():
             letters.append(Letter(account, information, invoice, reminder="overdue"))
     queue_letters(session, now, settings, letters)
