@@ -1,4 +1,4 @@
-"""The schedule closes the month before after its grace period: drafts, or invoices, by the setting; safe to repeat."""
+"""The schedule closes a month after its grace period: drafts, or invoices, by the setting; safe to repeat."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.office import Office, utc
 JUNE = BillingMonth(2027, 6)
 
 
-def office_with(database: Database, usage: UsageStore, folder: Path, schedule: str) -> Office:
-    return Office(database, usage, Settings(data_dir=folder, close_schedule=schedule, close_grace_hours=48))
+def office_with(database: Database, usage: UsageStore, folder: Path, schedule: str, grace: int = 48) -> Office:
+    return Office(database, usage, Settings(data_dir=folder, close_schedule=schedule, close_grace_hours=grace))
 
 
-def standing(office: Office, code: str) -> str:
+def standing(office: Office, code: str, month: BillingMonth = JUNE) -> str:
     with office.database.transaction() as session:
         account_id = office.row(code).id
-        invoice = invoices_of_month(session, [account_id], JUNE).get(account_id)
+        invoice = invoices_of_month(session, [account_id], month).get(account_id)
     return "nothing" if invoice is None else "draft" if invoice.number is None else "issued"
 
 
@@ -49,6 +49,18 @@ def test_a_month_is_closed_after_its_grace_period(
     run(office, "2027-07-20T00:00Z")
     assert standing(office, code) == found
     office.check()
+
+
+def test_a_grace_period_may_be_longer_than_the_month_after(
+    database: Database, usage: UsageStore, tmp_path: Path
+) -> None:
+    office, january = office_with(database, usage, tmp_path, "issue", grace=720), BillingMonth(2027, 1)
+    code = office.account()
+    office.use(code, "10.00", "2027-01-10T10:00:00Z")
+    run(office, "2027-03-02T23:59Z")
+    assert standing(office, code, january) == "nothing"
+    run(office, "2027-03-03T00:00Z")
+    assert standing(office, code, january) == "issued"
 
 
 def test_a_draft_that_was_looked_at_is_what_is_issued(database: Database, usage: UsageStore, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from meterbook.usage.store import UsageStore
 
 
 def close_due(transactions: Transactions, usage: UsageStore, settings: Settings, now: datetime) -> list[Closed]:
-    """Close for each account the month before the running one, once its grace period is over; safe to repeat.
+    """Close for each account the last month whose grace period is over; safe to repeat.
 
     With `close_schedule` "draft" missing drafts are made and those that are kept stay; with "issue" they are issued. An
     account whose months are out of order is passed over.
@@ -24,12 +24,11 @@ def close_due(transactions: Transactions, usage: UsageStore, settings: Settings,
     if settings.close_schedule == "off":
         return []
     confirm = settings.close_schedule == "issue"
+    ended_by = now - timedelta(hours=settings.close_grace_hours)
     due: dict[BillingMonth, list[int]] = {}
     with transactions() as session:
         for account in session.scalars(select(Account).order_by(Account.id)):
-            month = BillingMonth.of(now, zone_of(account)).previous()
-            if now >= month.ends_at(zone_of(account)) + timedelta(hours=settings.close_grace_hours):
-                due.setdefault(month, []).append(account.id)
+            due.setdefault(BillingMonth.of(ended_by, zone_of(account)).previous(), []).append(account.id)
         for month, account_ids in due.items():
             kept = invoices_of_month(session, account_ids, month)
             due[month] = [id_ for id_ in account_ids if id_ not in kept or (confirm and kept[id_].number is None)]
