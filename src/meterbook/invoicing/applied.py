@@ -10,13 +10,11 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import all_projects, currency_of, zone_of
 from meterbook.accounts.tables import Account, SeenProject
-from meterbook.core.discounts import PromotionKind
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
-from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.invoicing.facts import saved_by
 from meterbook.ledger.queries import credits_left, credits_used
-from meterbook.promotions.queries import credits_of, redeemed
+from meterbook.promotions.queries import credits_of, holds_until, redeemed
 from meterbook.promotions.tables import PromotionRow, Redemption
 
 Standing = Literal["upcoming", "active", "ended"]
@@ -80,17 +78,6 @@ def saved_in(draft: InvoiceDraft) -> dict[int, Money]:
         key = discount.promotion.key
         taken[key] = taken.get(key, Money.zero(draft.currency)) + discount.amount
     return taken
-
-
-def holds_until(redemption: Redemption, row: PromotionRow, zone: BillingZone) -> datetime | None:
-    """Return when a registered promotion ends for its account, None when it does not."""
-    if row.months is None or row.kind == PromotionKind.credit:
-        return row.ends_at
-    month = BillingMonth.parse(redemption.month)
-    for _ in range(row.months - 1):
-        month = month.next()
-    last = month.ends_at(zone)
-    return last if row.ends_at is None else min(last, row.ends_at)
 
 
 def _standing(starts_at: datetime, ends_at: datetime | None, now: datetime) -> Standing:

@@ -9,6 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.tables import Account
+from meterbook.core.discounts import PromotionKind
+from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.database import asked_once
 from meterbook.errors import NotFound
 from meterbook.promotions.add_promotion import promotion_code
@@ -78,6 +80,17 @@ def redeemed(session: Session, account_ids: Collection[int]) -> Mapping[int, Seq
     for redemption, promotion in rows:
         found.setdefault(redemption.account_id, []).append((redemption, promotion))
     return found
+
+
+def holds_until(redemption: Redemption, row: PromotionRow, zone: BillingZone) -> datetime | None:
+    """Return when a registered promotion ends for its account, None when it does not."""
+    if row.months is None or row.kind == PromotionKind.credit:
+        return row.ends_at
+    month = BillingMonth.parse(redemption.month)
+    for _ in range(row.months - 1):
+        month = month.next()
+    last = month.ends_at(zone)
+    return last if row.ends_at is None else min(last, row.ends_at)
 
 
 def credits_by_id(session: Session, ids: Collection[int]) -> dict[int, CreditRow]:

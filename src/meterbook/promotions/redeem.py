@@ -17,8 +17,9 @@ from meterbook.core.period import BillingMonth
 from meterbook.core.sentence import say
 from meterbook.errors import NotFound, Refused
 from meterbook.ledger.post import post
+from meterbook.ledger.queries import credits_left
 from meterbook.promotions.add_promotion import promotion_code
-from meterbook.promotions.queries import redeemed
+from meterbook.promotions.queries import credits_of, holds_until, redeemed
 from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption
 
 LONGEST_CODE = 100
@@ -91,7 +92,7 @@ def _check(session: Session, now: datetime, account: Account, promotion: Promoti
     own = {project.code for project in all_projects(session, [account.id])[account.id]}
     if promotion.projects and not own.intersection(promotion.projects):
         raise Refused(say("%(code)s is for none of your projects.", code=code), "promotion-not-applicable")
-    _check_combination(now, promotion, held)
+    _check_combination(session, now, account, promotion, held)
     uses = session.scalar(select(func.count()).where(Redemption.promotion_id == promotion.id)) or 0
     if promotion.redemptions_max is not None and uses >= promotion.redemptions_max:
         raise Refused(
@@ -99,8 +100,22 @@ def _check(session: Session, now: datetime, account: Account, promotion: Promoti
         )
 
 
-def _check_combination(now: datetime, promotion: PromotionRow, held: Sequence[tuple[Redemption, PromotionRow]]) -> None:
-    running = [other for _, other in held if other.ends_at is None or other.ends_at > now]
+def _check_combination(
+    session: Session,
+    now: datetime,
+    account: Account,
+    promotion: PromotionRow,
+    held: Sequence[tuple[Redemption, PromotionRow]],
+) -> None:
+    """Refuse a promotion that would hold beside another, if one of both is not stackable; a used up credit is over."""
+    zone, left = zone_of(account), credits_left(session, [account.id])
+    used_up = {row.redemption_id for row in credits_of(session, account.id) if not left.get(row.id)}
+    running = (
+        other
+        for redemption, other in held
+        for ends_at in [holds_until(redemption, other, zone)]
+        if (ends_at is None or ends_at > now) and redemption.id not in used_up
+    )
     clash = next((other for other in running if not (promotion.stackable and other.stackable)), None)
     if clash is not None:
         raise Refused(
