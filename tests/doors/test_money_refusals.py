@@ -168,7 +168,8 @@ def test_what_is_not_there_is_not_found(served: Served) -> None:
             check_problem(answer, 404, "unknown-invoice", "INV-2026-999999")
         for path in ("", "/pdf", "/lines/1/usage"):
             check_problem(served.api("GET", f"/invoices/INV-2026-999999{path}"), 404, "unknown-invoice")
-        check_problem(served.api("GET", f"/invoices/{number}/lines/9/usage"), 404, "unknown-line")
+        for line in (9, 2**31, 10**30):
+            check_problem(served.api("GET", f"/invoices/{number}/lines/{line}/usage"), 404, "unknown-line")
         check_problem(served.api("POST", "/payments/999999/refunds", json={"amount": "1.00"}), 404, "unknown-payment")
         for path in ("/payments/record", "/balance/top-ups"):
             answer = served.api("POST", path, json={"account": "nobody", "amount": "1.00"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,6 +17,8 @@ from meterbook.invoicing.tables import Invoice, InvoiceLine
 from meterbook.invoicing.terms import thawed_product
 from meterbook.usage.queries import UsageWindow, by_window
 from meterbook.usage.store import UsageStore
+
+_LARGEST_POSITION: Final = 2**31 - 1  # that the store can hold
 
 
 def billed_usage(
@@ -31,7 +35,7 @@ def billed_usage(
 
     Raises `NotFound` for a line that is not there.
     """
-    line = session.get(InvoiceLine, (invoice.id, position))
+    line = session.get(InvoiceLine, (invoice.id, position)) if position <= _LARGEST_POSITION else None
     if line is None:
         raise NotFound(
             say("%(invoice)s has no line %(place)s.", invoice=invoice.number, place=position), "unknown-line"

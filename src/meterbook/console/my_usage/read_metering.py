@@ -158,7 +158,7 @@ def of_line(
     now: Now,
     asked: Asked,
     number: Annotated[str, Path(max_length=_LONGEST_CODE)],
-    line: Annotated[int, Path(ge=1, le=1_000_000)],
+    line: Annotated[int, Path(ge=1)],
 ) -> Behind:
     """Read what an invoice's line was billed for, as it was known then; of an adjustment, the month it re-rated."""
     invoice, account = invoice_by_number(session, number, reader.access)
