@@ -27,7 +27,7 @@ from meterbook.usage.store import open_usage
 from tests.conftest import emptied
 from tests.console.browser import PASSWORD, Browser, browsing
 
-NOW = datetime(2026, 7, 20, 6, tzinfo=UTC)
+NOW = datetime(2026, 7, 20, 6, 25, 30, 123_456, tzinfo=UTC)  # in the middle of an hour, as in life
 HOUR = timedelta(hours=1)
 SCRIPT = "<script>alert('project')</script>"
 RESOURCE = "<script>alert('resource')</script>"

@@ -164,7 +164,7 @@ def test_a_price_change_and_a_trial_divide_the_month_on_the_accounts_clocks(clie
     assert "Data through Jul 20 15:00 Asia/Seoul" in text
     day = shown(client, "/metering?account=hanok&project=hanok-app&product=server&month=2026-07&day=2026-07-20")
     assert "14:00 2 h1 h2" in day
-    assert "15:00" not in day.replace("Jul 20 15:00", "")
+    assert "16:00" not in day.replace("Jul 20 15:00", "")
 
 
 def test_a_line_of_a_part_of_the_month_opens_that_part(client: Browser) -> None:

@@ -146,7 +146,7 @@ def test_days_are_listed_newest_first_and_open_without_javascript(client: Browse
     window = html.unescape(re.findall(r'href="(/metering[^"]+)" data-window', opened)[-1])
     assert "host.seen/host-b/2026-07-09T23:05:00+00:00" in shown(client, window)
     today = client.get(f"{WEB}&open=2026-07-20").text
-    assert today.count('<tr class="hour">') == 6
+    assert today.count('<tr class="hour">') == 7, "the running hour is among them"
 
 
 def test_a_swapped_part_is_the_part_alone_and_keeps_the_address(client: Browser) -> None:
@@ -190,7 +190,7 @@ def test_seoul_counts_its_own_days_and_its_trial_costs_nothing(client: Browser) 
     text = words(page)
     assert "Data through Jul 20 15:00 Asia/Seoul" in text
     assert len(re.findall(r'id="day-[\d-]+"', page.text)) == 20
-    assert page.text.count('<tr class="hour">') == 15
+    assert page.text.count('<tr class="hour">') == 16
     trial = shown(client, "/usage?account=hanok&period=custom&from=2026-07-01&until=2026-07-04")
     assert "192 h" in trial
 

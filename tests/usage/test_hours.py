@@ -94,6 +94,14 @@ def test_hours_add_up_to_the_sums_of_their_day(sender: Sender, meter: Meter, zon
     assert {row.resource for row in by_resource} == {f"r{number}" for number in range(5)}
 
 
+def test_hours_of_resources_end_in_the_middle_of_one(sender: Sender) -> None:
+    minutes = (0, 65, 80, 85, 100)
+    sender.send([event(str(minute), START + timedelta(minutes=minute), COUNTER.type) for minute in minutes], now=LATER)
+    ends_at = START + timedelta(minutes=85, microseconds=1)
+    found = hours_by_resource(sender.store, sender.account_id, sender.web, [COUNTER], START, ends_at, UTC_ZONE)
+    assert [(row.starts_at, row.quantity) for row in found] == [(START, 1), (START + HOUR, 3)]
+
+
 def test_hours_of_each_kind(sender: Sender) -> None:
     values = [(0, "4"), (10, "1"), (20, "8"), (50, "3")]
     for meter in METERS:

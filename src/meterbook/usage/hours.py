@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from meterbook.core.metering import Meter, MeterKind
-from meterbook.core.period import HOUR, BillingZone
+from meterbook.core.period import HOUR, BillingZone, hour_ceil
 from meterbook.core.windows import Window, window_starts
 from meterbook.errors import Invalid
 from meterbook.usage.connection import Parameter, statement
@@ -126,8 +126,11 @@ def hours_by_resource(
     *,
     received_through: datetime | None = None,
 ) -> Iterator[UsageWindow]:
-    """Yield every hour of every resource of an interval, by time, meter and resource; a day at a time is read."""
-    days = [*window_starts(Window.day, starts_at, ends_at, zone), ends_at]
+    """Yield every hour of every resource of an interval, by time, meter and resource; a day at a time is read.
+
+    `starts_at` is the start of an hour of the zone; of the hour in which it ends, what was used before `ends_at`.
+    """
+    days = [*window_starts(Window.day, starts_at, ends_at, zone), hour_ceil(ends_at, zone)]
     for begins, ends in pairwise(days):
         hours = [*window_starts(Window.hour, begins, ends, zone), ends]
         rows = by_window(
@@ -137,7 +140,7 @@ def hours_by_resource(
             meters,
             hours,
             zone,
-            ends,
+            min(ends, ends_at),
             by_resource=True,
             received_through=received_through,
         )
