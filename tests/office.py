@@ -67,7 +67,7 @@ class Office:
     database: Database
     usage: UsageStore
     settings: Settings
-    now: datetime = field(default_factory=lambda: utc("2027-07-03T00:00Z"))
+    now: datetime = field(default_factory=lambda: utc("2027-07-03T00:17:42.123Z"))
 
     def __post_init__(self) -> None:
         with self.database.transaction() as session:

@@ -44,7 +44,7 @@ def test_a_budget_is_set_seen_told_of_and_removed(browser: Browser, office: Offi
     assert 'max="5000" value="4000"' in page.text
     assert "Nothing yet" in words(page)
     watch_budgets(office.database.transaction, office.usage, office.now)
-    assert "July 2027 Jul 3 00:00 80% 40.00 of 50.00" in words(browser.get(path))
+    assert "July 2027 Jul 3 00:17 80% 40.00 of 50.00" in words(browser.get(path))
     assert "80% $40.00 of $50.00" in words(browser.get("/overview"))
     assert "Budget" not in words(browser.get("/overview?month=2027-06"))
     page = browser.get(path)
