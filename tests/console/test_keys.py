@@ -179,5 +179,5 @@ def test_keys_come_page_by_page(company: Company) -> None:
         older = re.search(r'href="([^"]+before=\d+)"', page)
         assert older is not None
         assert re.findall(r"<code>(.+?)</code>", browser.get(html.unescape(older[1])).text) == ["mbk_e_1"]
-        for strange in ("0", "x", "9" * 30):
+        for strange in ("x", "9" * 30):
             assert browser.get(f"{KEYS}&before={strange}").status_code == 422

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import Depends, Form, Request
+from fastapi import Depends, Form, Path, Query, Request
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.access import Access
@@ -16,6 +16,12 @@ from meterbook.console.pages import language_of
 from meterbook.console.protection import SESSION_COOKIE, check_post, read_cookie
 from meterbook.database import Database
 from meterbook.errors import Denied, NotFound
+
+# The largest number that the store gives a row: a larger one in an address is refused before it is asked for.
+LARGEST_ID: Final = 2**63 - 1
+RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+# The row behind which a list goes on; 0: from its beginning.
+BehindRow = Annotated[int, Query(ge=0, le=LARGEST_ID)]
 
 
 def transaction(request: Request) -> Iterator[Session]:

@@ -11,9 +11,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from meterbook.accounts.check import comparable
 from meterbook.core.average import average_cost
 from meterbook.core.invoice import Adjustment, GroupBy, Line
 from meterbook.core.metering import MeterKind
@@ -89,7 +90,7 @@ def group_page(
         .order_by(key.collate("C"))
     )
     if only is not None:
-        query = query.where(key == only)
+        query = query.where(key == comparable(only))
     rows = session.execute(query.offset(skip).limit(limit)).all()
     if not rows:
         return [], 0
@@ -133,6 +134,8 @@ def _key(by: GroupBy) -> InstrumentedAttribute[str]:
 def _found(find: str) -> list[ColumnElement[bool]]:
     if not find:
         return []
+    if not comparable(find):
+        return [false()]
     in_code = InvoiceLine.project_code.icontains(find, autoescape=True)
     return [or_(in_code, InvoiceLine.project_name.icontains(find, autoescape=True))]
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from meterbook.accounts.check import comparable
 from meterbook.accounts.tables import Account
 from meterbook.core.discounts import PromotionKind
 from meterbook.core.period import BillingMonth, BillingZone
@@ -22,7 +23,7 @@ PAGE = 100
 def promotions(session: Session, *, after: str | None = None, limit: int = PAGE) -> list[PromotionRow]:
     """Return promotions in order of code, those after a code."""
     query = select(PromotionRow).order_by(PromotionRow.code).limit(limit)
-    return list(session.scalars(query if after is None else query.where(PromotionRow.code > after)))
+    return list(session.scalars(query if after is None else query.where(PromotionRow.code > comparable(after))))
 
 
 def promotion_by_code(session: Session, code: str) -> PromotionRow:

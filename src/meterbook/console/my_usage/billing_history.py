@@ -27,6 +27,7 @@ from meterbook.console.my_usage.present_billing import (
     payment_row,
     payment_rows,
 )
+from meterbook.console.requests import BehindRow
 from meterbook.console.sheet import Cell, sheet
 from meterbook.core.period import BillingMonth
 from meterbook.invoicing.debt import debt_of
@@ -39,7 +40,6 @@ router = APIRouter(include_in_schema=False)
 ROWS: Final = 24  # two years of invoices
 SHEET_ROWS_MAX: Final = 10_000
 Year = Annotated[int | None, Query(ge=1970, le=2999)]
-Before = Annotated[int, Query(ge=0, lt=2**62)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class _Time:
 
 @router.get(HISTORY)
 def billing_history(
-    at: OfBilledAccount, year: Year = None, before: Before = 0, payments_before: Before = 0
+    at: OfBilledAccount, year: Year = None, before: BehindRow = 0, payments_before: BehindRow = 0
 ) -> Response:
     """Show what is unpaid, and a page of invoices and of payments, of a year or of all years."""
     state = HistoryState(at.account.code, year, before, payments_before)

@@ -11,7 +11,7 @@ from meterbook.accounts.tables import Account
 from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Fields, Form, Sent, fields_of
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to
-from meterbook.console.requests import Posted
+from meterbook.console.requests import BehindRow, Posted
 from meterbook.core.money import Money, plain
 from meterbook.core.period import BillingMonth
 from meterbook.errors import NotFound
@@ -28,14 +28,14 @@ ROWS = 13  # invoices, and payments, of a page: a year and a month
 
 
 @router.get("/accounts/{code}")
-def show_account(at: AsOperator, code: str, invoices: int = 0, payments: int = 0) -> Response:
+def show_account(at: AsOperator, code: str, invoices: BehindRow = 0, payments: BehindRow = 0) -> Response:
     """Show an account; `invoices` and `payments` name those after which the lists go on."""
     account = at.account(code)
     zone, money = zone_of(account), currency_of(account)
     path = f"{HOME}/accounts/{account.code}"
-    billed = issued_invoices(at.session, [account.id], after=max(0, invoices), limit=ROWS + 1)
+    billed = issued_invoices(at.session, [account.id], after=invoices, limit=ROWS + 1)
     stand = standings(at.session, billed, at.now)
-    paid = payments_of(at.session, account.id, after=max(0, payments), limit=ROWS + 1)
+    paid = payments_of(at.session, account.id, after=payments, limit=ROWS + 1)
     refunds = refunds_of(at.session, [payment.id for payment in paid])
     month = BillingMonth.of(at.now, zone)
     return at.show(

@@ -15,7 +15,7 @@ from meterbook.console.operator.money import named
 from meterbook.console.operator.money_act import HERE, MoneyAct, Outcome, carry_out, look
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to
 from meterbook.console.operator.present_credit import LINE, LINES_A_PAGE, CreditableLines, creditable_lines
-from meterbook.console.requests import Posted
+from meterbook.console.requests import Posted, RowId
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.core.sentence import say
@@ -63,9 +63,7 @@ def post_credit_note(at: AsOperator, _posted: Posted, sent: Sent, number: Number
 
 
 @router.post("/invoices/{number}/letters/{letter}")
-def post_letter(
-    at: AsOperator, _posted: Posted, number: Number, letter: Annotated[int, Path(ge=1, le=2**62)]
-) -> Response:
+def post_letter(at: AsOperator, _posted: Posted, number: Number, letter: RowId) -> Response:
     """Send a letter that did not arrive once more."""
     invoice, account = _found(at, number)
     row = next((each for each in deliveries_of(at.session, invoice.id) if each.id == letter), None)

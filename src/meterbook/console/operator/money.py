@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from fastapi.responses import Response
 
 from meterbook.accounts.queries import currency_of, zone_of
@@ -13,7 +11,7 @@ from meterbook.console.formats import NOTHING, formats
 from meterbook.console.operator.fields import Asked, Fields, Sent
 from meterbook.console.operator.money_act import MoneyAct, Outcome, carry_out, look
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage
-from meterbook.console.requests import Posted
+from meterbook.console.requests import Posted, RowId
 from meterbook.core.money import Money
 from meterbook.invoicing.effect import with_effect
 from meterbook.invoicing.queries import invoices_by_id
@@ -25,8 +23,6 @@ from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund, refunded
 
 router = APIRouter(include_in_schema=False)
-
-PaymentId = Annotated[int, Path(ge=1, le=2**62)]
 
 
 @router.get("/accounts/{code}/record-payment")
@@ -66,13 +62,13 @@ def post_promotion(at: AsOperator, _posted: Posted, sent: Sent, code: str) -> Re
 
 
 @router.get("/payments/{payment}/refund")
-def show_refund(at: AsOperator, asked: Asked, payment: PaymentId) -> Response:
+def show_refund(at: AsOperator, asked: Asked, payment: RowId) -> Response:
     """Show the form of a refund, or what it would change."""
     return look(at, _refunding(at, payment), asked)
 
 
 @router.post("/payments/{payment}/refund")
-def post_refund(at: AsOperator, _posted: Posted, sent: Sent, payment: PaymentId) -> Response:
+def post_refund(at: AsOperator, _posted: Posted, sent: Sent, payment: RowId) -> Response:
     """Refund money of a payment."""
     return carry_out(at, _refunding(at, payment), sent)
 

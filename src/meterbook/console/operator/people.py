@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from secrets import token_urlsafe
-from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from fastapi.responses import Response
 
 from meterbook.accounts.invite import invite
@@ -17,7 +16,7 @@ from meterbook.accounts.tables import Account, Project
 from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Fields, Form, Sent
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to, status_of
-from meterbook.console.requests import Posted
+from meterbook.console.requests import BehindRow, Posted, RowId
 from meterbook.core.roles import Role, Scope
 from meterbook.errors import Invalid
 
@@ -25,13 +24,12 @@ router = APIRouter(include_in_schema=False)
 
 HERE = "accounts"
 PAGE = 100
-MemberId = Annotated[int, Path(ge=1, le=2**62)]
 
 
 @router.get("/accounts/{code}/people")
-def show_people(at: AsOperator, code: str, q: str = "", after: int = 0) -> Response:
+def show_people(at: AsOperator, code: str, q: str = "", after: BehindRow = 0) -> Response:
     """List who belongs to an account, with the form that invites somebody."""
-    return _people(at, at.account(code), Form(), q=q, after=max(0, after))
+    return _people(at, at.account(code), Form(), q=q, after=after)
 
 
 @router.post("/accounts/{code}/people")
@@ -57,7 +55,7 @@ def post_person(at: AsOperator, _posted: Posted, sent: Sent, code: str) -> Respo
 
 
 @router.post("/accounts/{code}/people/{member}")
-def post_member(at: AsOperator, _posted: Posted, sent: Sent, code: str, member: MemberId) -> Response:
+def post_member(at: AsOperator, _posted: Posted, sent: Sent, code: str, member: RowId) -> Response:
     """Change what somebody may do, or take them out."""
     account, by = at.account(code), at.reader.access
     remove = sent.text("step", 20) == "remove"
@@ -84,9 +82,9 @@ def post_member(at: AsOperator, _posted: Posted, sent: Sent, code: str, member: 
 
 
 @router.get("/accounts/{code}/keys")
-def show_keys(at: AsOperator, code: str, before: int = 0) -> Response:
+def show_keys(at: AsOperator, code: str, before: BehindRow = 0) -> Response:
     """List an account's keys, with the form of a new one."""
-    return _keys(at, at.account(code), Form(), before=max(0, before))
+    return _keys(at, at.account(code), Form(), before=before)
 
 
 @router.post("/accounts/{code}/keys")

@@ -6,28 +6,28 @@ import secrets
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Query
+from fastapi import APIRouter, Form, Path
 from fastapi.responses import RedirectResponse, Response
 
 from meterbook.accounts.create_key import NewKey
 from meterbook.accounts.manage_keys import end_key, make_key
 from meterbook.accounts.read_people import administered_project, managed_keys
-from meterbook.console.person.own_account import LARGEST_ID, Genuine
+from meterbook.console.person.own_account import Genuine
 from meterbook.console.person.person_page import KEYS, ManagedPage, OfManaged
 from meterbook.console.person.places import places_of
 from meterbook.console.person.present_keys import present_keys
 from meterbook.console.person.problem import Problem, problem_of, status_of
+from meterbook.console.requests import BehindRow
 from meterbook.core.roles import Scope
 from meterbook.errors import Invalid, NotFound, Refused
 
 router = APIRouter(include_in_schema=False)
 KEYS_ON_A_PAGE = 100
 Prefix = Annotated[str, Path(max_length=40)]
-Before = Annotated[int | None, Query(ge=1, le=LARGEST_ID)]
 
 
 @router.get("/account/keys")
-def keys(at: OfManaged, before: Before = None, done: str = "") -> Response:
+def keys(at: OfManaged, before: BehindRow = 0, done: str = "") -> Response:
     """List the keys that the reader manages, those made `before` a key, with the form to make another."""
     return _page(at, before=before, done=done)
 
@@ -74,13 +74,13 @@ def _page(
     at: ManagedPage,
     typed: dict[str, str] | None = None,
     status: int = 200,
-    before: int | None = None,
+    before: int = 0,
     problem: Problem | None = None,
     made: NewKey | None = None,
     done: str = "",
 ) -> Response:
     access, account = at.reader.access, at.of
-    found = managed_keys(at.session, access, account.id, before=before, limit=KEYS_ON_A_PAGE + 1)
+    found = managed_keys(at.session, access, account.id, before=before or None, limit=KEYS_ON_A_PAGE + 1)
     shown = found[:KEYS_ON_A_PAGE]
     more = shown[-1][0].id if len(found) > KEYS_ON_A_PAGE else None
     return at.show(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Form, Path
+from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
 
 from meterbook.accounts.change_user import change_user
@@ -20,13 +20,11 @@ from meterbook.console.person.problem import Problem, problem_of, too_many
 from meterbook.console.person.sign_in import RETRY_AFTER
 from meterbook.console.person.visitor import address_of_visitor
 from meterbook.console.protection import SESSION_COOKIE, drop_cookie
-from meterbook.console.requests import posted
+from meterbook.console.requests import RowId, posted
 from meterbook.errors import Invalid
 
 router = APIRouter(include_in_schema=False)
 Genuine: Final = Depends(posted, scope="function")
-LARGEST_ID: Final = 2**63 - 1
-RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
 
 @router.get("/account")

@@ -14,11 +14,12 @@ from meterbook.accounts.read_people import administered_project, managed_member,
 from meterbook.console.address import address_of
 from meterbook.console.languages import translations
 from meterbook.console.person.attempts import LettersAsked
-from meterbook.console.person.own_account import LARGEST_ID, Genuine, RowId
+from meterbook.console.person.own_account import Genuine
 from meterbook.console.person.person_page import OWN, PEOPLE, ManagedPage, OfManaged
 from meterbook.console.person.places import Places, places_of
 from meterbook.console.person.present_people import MemberRow, present_member
 from meterbook.console.person.problem import Problem, problem_of, status_of
+from meterbook.console.requests import BehindRow, RowId
 from meterbook.core.roles import Role
 from meterbook.errors import Invalid, NotFound, Refused
 
@@ -26,15 +27,14 @@ router = APIRouter(include_in_schema=False)
 PEOPLE_ON_A_PAGE: Final = 100
 WHOLE_ACCOUNT: Final = "*"
 Typed = dict[str, str | bool]
-Number = Annotated[int, Query(ge=0, le=LARGEST_ID)]
 
 
 @router.get("/account/people")
 def people(
     at: OfManaged,
     find: Annotated[str, Query(max_length=200)] = "",
-    after: Number = 0,
-    edit: Number = 0,
+    after: BehindRow = 0,
+    edit: BehindRow = 0,
     done: str = "",
 ) -> Response:
     """List the members that the reader manages; `edit` opens the form to change one, else there is one to invite."""
