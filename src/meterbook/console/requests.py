@@ -20,8 +20,8 @@ from meterbook.errors import Denied, NotFound
 # The largest number that the store gives a row: a larger one in an address is refused before it is asked for.
 LARGEST_ID: Final = 2**63 - 1
 RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
-# The row behind which a list goes on; 0: from its beginning.
-BehindRow = Annotated[int, Query(ge=0, le=LARGEST_ID)]
+# A row that a query names, such as the one behind which a list goes on; 0: none.
+RowOrNone = Annotated[int, Query(ge=0, le=LARGEST_ID)]
 
 
 def transaction(request: Request) -> Iterator[Session]:

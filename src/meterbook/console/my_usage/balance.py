@@ -16,7 +16,7 @@ from meterbook.console.languages import translations
 from meterbook.console.my_usage.balance_chart import BalanceChart, present_balance
 from meterbook.console.my_usage.money_words import money_words, reason_words
 from meterbook.console.my_usage.present_billing import HowToPay, how_to_pay
-from meterbook.console.requests import BehindRow
+from meterbook.console.requests import RowOrNone
 from meterbook.console.sheet import Cell, sheet
 from meterbook.core.period import BillingZone
 from meterbook.payments.balance import BalanceStanding, Moved, balance_standing, moved_balance
@@ -54,7 +54,7 @@ class BalancePage:
 
 
 @router.get(PATH)
-def balance(at: OfBilledAccount, before: BehindRow = 0) -> Response:
+def balance(at: OfBilledAccount, before: RowOrNone = 0) -> Response:
     """Show what is left, and a page of what moved it; `before` begins after an entry that was shown."""
     found = moved_balance(at.session, at.account, after=before, limit=ROWS + 1)
     settings = at.request.app.state.settings

@@ -27,7 +27,7 @@ from meterbook.console.my_usage.present_billing import (
     payment_row,
     payment_rows,
 )
-from meterbook.console.requests import BehindRow
+from meterbook.console.requests import RowOrNone
 from meterbook.console.sheet import Cell, sheet
 from meterbook.core.period import BillingMonth
 from meterbook.invoicing.debt import debt_of
@@ -52,7 +52,7 @@ class _Time:
 
 @router.get(HISTORY)
 def billing_history(
-    at: OfBilledAccount, year: Year = None, before: BehindRow = 0, payments_before: BehindRow = 0
+    at: OfBilledAccount, year: Year = None, before: RowOrNone = 0, payments_before: RowOrNone = 0
 ) -> Response:
     """Show what is unpaid, and a page of invoices and of payments, of a year or of all years."""
     state = HistoryState(at.account.code, year, before, payments_before)

@@ -11,7 +11,7 @@ from meterbook.accounts.tables import Account
 from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Fields, Form, Sent, fields_of
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to
-from meterbook.console.requests import BehindRow, Posted
+from meterbook.console.requests import Posted, RowOrNone
 from meterbook.core.money import Money, plain
 from meterbook.core.period import BillingMonth
 from meterbook.errors import NotFound
@@ -28,7 +28,7 @@ ROWS = 13  # invoices, and payments, of a page: a year and a month
 
 
 @router.get("/accounts/{code}")
-def show_account(at: AsOperator, code: str, invoices: BehindRow = 0, payments: BehindRow = 0) -> Response:
+def show_account(at: AsOperator, code: str, invoices: RowOrNone = 0, payments: RowOrNone = 0) -> Response:
     """Show an account; `invoices` and `payments` name those after which the lists go on."""
     account = at.account(code)
     zone, money = zone_of(account), currency_of(account)

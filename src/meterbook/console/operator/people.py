@@ -16,7 +16,7 @@ from meterbook.accounts.tables import Account, Project
 from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Fields, Form, Sent
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to, status_of
-from meterbook.console.requests import BehindRow, Posted, RowId
+from meterbook.console.requests import Posted, RowId, RowOrNone
 from meterbook.core.roles import Role, Scope
 from meterbook.errors import Invalid
 
@@ -27,7 +27,7 @@ PAGE = 100
 
 
 @router.get("/accounts/{code}/people")
-def show_people(at: AsOperator, code: str, q: str = "", after: BehindRow = 0) -> Response:
+def show_people(at: AsOperator, code: str, q: str = "", after: RowOrNone = 0) -> Response:
     """List who belongs to an account, with the form that invites somebody."""
     return _people(at, at.account(code), Form(), q=q, after=after)
 
@@ -82,7 +82,7 @@ def post_member(at: AsOperator, _posted: Posted, sent: Sent, code: str, member: 
 
 
 @router.get("/accounts/{code}/keys")
-def show_keys(at: AsOperator, code: str, before: BehindRow = 0) -> Response:
+def show_keys(at: AsOperator, code: str, before: RowOrNone = 0) -> Response:
     """List an account's keys, with the form of a new one."""
     return _keys(at, at.account(code), Form(), before=before)
 

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Asked, Fields, Form, Sent
 from meterbook.console.operator.operator_page import HOME, UTC, AsOperator, OperatorPage, Problems, led_to
-from meterbook.console.requests import BehindRow, Posted
+from meterbook.console.requests import Posted, RowOrNone
 from meterbook.core.discounts import AppliesTo, PromotionKind
 from meterbook.core.money import Money, currency
 from meterbook.core.pricing import FreeUnit
@@ -60,7 +60,7 @@ def post_new(at: AsOperator, _posted: Posted, sent: Sent) -> Response:
 
 
 @router.get("/promotions/{code}")
-def show_promotion(at: AsOperator, code: str, after: BehindRow = 0) -> Response:
+def show_promotion(at: AsOperator, code: str, after: RowOrNone = 0) -> Response:
     """Show a promotion's terms, and who registered it with what it saved there."""
     return _page(at, promotion_by_code(at.session, code), after=after)
 

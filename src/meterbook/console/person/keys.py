@@ -17,7 +17,7 @@ from meterbook.console.person.person_page import KEYS, ManagedPage, OfManaged
 from meterbook.console.person.places import places_of
 from meterbook.console.person.present_keys import present_keys
 from meterbook.console.person.problem import Problem, problem_of, status_of
-from meterbook.console.requests import BehindRow
+from meterbook.console.requests import RowOrNone
 from meterbook.core.roles import Scope
 from meterbook.errors import Invalid, NotFound, Refused
 
@@ -27,7 +27,7 @@ Prefix = Annotated[str, Path(max_length=40)]
 
 
 @router.get("/account/keys")
-def keys(at: OfManaged, before: BehindRow = 0, done: str = "") -> Response:
+def keys(at: OfManaged, before: RowOrNone = 0, done: str = "") -> Response:
     """List the keys that the reader manages, those made `before` a key, with the form to make another."""
     return _page(at, before=before, done=done)
 

@@ -19,7 +19,7 @@ from meterbook.console.person.person_page import OWN, PEOPLE, ManagedPage, OfMan
 from meterbook.console.person.places import Places, places_of
 from meterbook.console.person.present_people import MemberRow, present_member
 from meterbook.console.person.problem import Problem, problem_of, status_of
-from meterbook.console.requests import BehindRow, RowId
+from meterbook.console.requests import RowId, RowOrNone
 from meterbook.core.roles import Role
 from meterbook.errors import Invalid, NotFound, Refused
 
@@ -33,8 +33,8 @@ Typed = dict[str, str | bool]
 def people(
     at: OfManaged,
     find: Annotated[str, Query(max_length=200)] = "",
-    after: BehindRow = 0,
-    edit: BehindRow = 0,
+    after: RowOrNone = 0,
+    edit: RowOrNone = 0,
     done: str = "",
 ) -> Response:
     """List the members that the reader manages; `edit` opens the form to change one, else there is one to invite."""
