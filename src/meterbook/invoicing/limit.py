@@ -8,10 +8,8 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account, Project
-from meterbook.invoicing.facts import open_items
-from meterbook.invoicing.queries import invoices_by_id
+from meterbook.invoicing.debt import debt_of
 
 OVERDUE: Final = "overdue"
 
@@ -28,12 +26,7 @@ def limit_projects(session: Session, now: datetime, account: Account) -> None:
 def lift_limits(session: Session, now: datetime, account: Account) -> None:
     """Lift the limits that an unpaid bill brought, once nothing is overdue any more."""
     limited = select(Project.id).where(Project.account_id == account.id, Project.limited_for == OVERDUE).limit(1)
-    if session.scalar(limited) is None:
-        return
-    owed = open_items(session, [account])[account.id].owed
-    invoices = invoices_by_id(session, [each.invoice_id for each in owed if each.invoice_id is not None])
-    today = zone_of(account).local(now).date()
-    if any(invoice.due_on is not None and invoice.due_on < today for invoice in invoices.values()):
+    if session.scalar(limited) is None or debt_of(session, account, now).overdue_since is not None:
         return
     session.execute(
         update(Project)
