@@ -2,13 +2,20 @@ select
     seen.1 as hour,
     toDecimal128(sum(seen.2), 9) as units,
     count() as resource_count,
-    groupArraySorted($most)((
-        toUInt8(seen.3 != seen_at or seen_at < {noticed:DateTime64(6, 'UTC')}),
-        $order,
-        resource,
-        toDecimal128(seen.2, 9),
-        toUnixTimestamp64Micro(seen.3)
-    )) as resources
+    arraySlice(
+        arrayPartialSort(
+            $most,
+            groupArray((
+                toUInt8(seen.3 != seen_at or seen_at < {noticed:DateTime64(6, 'UTC')}),
+                $order,
+                resource,
+                toDecimal128(seen.2, 9),
+                toUnixTimestamp64Micro(seen.3)
+            ))
+        ),
+        1,
+        $most
+    ) as resources
 from
 (
     select
