@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.catalog.diff import Change, diff
 from meterbook.catalog.load import Catalog
-from meterbook.catalog.queries import current_catalog, digest_of, price_of
+from meterbook.catalog.queries import current_catalog, digest_of
 from meterbook.catalog.tables import Product as ProductRow
 from meterbook.catalog.tables import ProductPrice
 from meterbook.core.pricing import Price, Product
@@ -67,7 +67,7 @@ def apply_catalog(
     if reasons:
         told = reduce(_line, reasons, say("The catalog was not applied."))
         raise Refused(told, "in-use", reasons=[str(reason) for reason in reasons])
-    _write(session, catalog, now)
+    _write(session, current, catalog.products, now)
     return changes
 
 
@@ -186,9 +186,10 @@ def _written(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _write(session: Session, catalog: Catalog, now: datetime) -> None:
+def _write(session: Session, current: Sequence[Product], wanted: Sequence[Product], now: datetime) -> None:
     rows = {row.code: row for row in session.scalars(select(ProductRow))}
-    for position, product in enumerate(catalog.products):
+    before = {product.code: frozenset(product.prices) for product in current}
+    for position, product in enumerate(wanted):
         row = rows.pop(product.code, None)
         if row is None:
             row = ProductRow(code=product.code, created_at=now, prices=[])
@@ -200,18 +201,19 @@ def _write(session: Session, catalog: Catalog, now: datetime) -> None:
         row.meter_hourly = product.meter.hourly.value
         row.meter_retention_days = product.meter.retention_days
         row.position = position
-        _write_prices(row, product, now)
+        _write_prices(row, before.get(product.code, frozenset()), product.prices, now)
     for gone in rows.values():
         session.delete(gone)
     session.flush()
 
 
-def _write_prices(row: ProductRow, product: Product, now: datetime) -> None:
+def _write_prices(row: ProductRow, before: frozenset[Price], wanted: Sequence[Price], now: datetime) -> None:
+    """Write the prices that differ by value: a number that is written otherwise stays as it was written first."""
     stored = {(each.currency, each.effective_from): each for each in row.prices}
     kept = []
-    for price in product.prices:
+    for price in wanted:
         found = stored.get((price.currency, price.effective_from)) or ProductPrice(created_at=now)
-        if found.id is None or price_of(found) != price:
+        if price not in before:
             _fill(found, price)
         kept.append(found)
     row.prices = kept
