@@ -17,7 +17,6 @@ from meterbook.accounts.add_user import add_user
 from meterbook.accounts.change_account import change_account
 from meterbook.accounts.change_project import change_project
 from meterbook.accounts.queries import (
-    account_of,
     currency_of,
     members,
     membership_of,
@@ -223,7 +222,7 @@ def test_a_project_changes_only_in_what_is_given(world: World) -> None:
     assert project.deleted_at is None
     with pytest.raises(Invalid, match="start of an hour"):
         change(trial_until=trial + timedelta(minutes=1))
-    assert account_of(session, project).code == "acme"
+    assert project.account.code == "acme"
 
 
 def test_an_account_changes_only_in_what_is_given(world: World) -> None:

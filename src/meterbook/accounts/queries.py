@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from meterbook.accounts import check
 from meterbook.accounts.access import ALL, Access, Projects
@@ -90,11 +90,6 @@ def sole_account(session: Session, access: Access) -> Account:
     return visible[0]
 
 
-def account_of(session: Session, project: Project) -> Account:
-    """Return the account of a project that was found visible."""
-    return session.get_one(Account, project.account_id)
-
-
 def account_ids_in(session: Session, currency: str) -> frozenset[int]:
     """Return the accounts (ids) billed in a currency; for the operator's acts."""
     return frozenset(session.scalars(select(Account.id).where(Account.currency == currency)))
@@ -173,8 +168,12 @@ def limited_counts(session: Session) -> dict[str, int]:
 
 
 def project_by_code(session: Session, code: str, access: Access, need: Need = "billing") -> Project:
-    """Return a project on which the access holds the billing permission, or takes part; raises `NotFound`."""
-    project = session.scalars(select(Project).where(Project.code == check.comparable(code))).one_or_none()
+    """Return a project, with its account, on which the access holds the billing permission, or takes part.
+
+    Raises `NotFound`.
+    """
+    query = select(Project).options(joinedload(Project.account)).where(Project.code == check.comparable(code))
+    project = session.scalars(query).one_or_none()
     if project is not None:
         allowed = _allowed(access, project.account_id, need)
         if allowed is ALL or project.id in allowed:

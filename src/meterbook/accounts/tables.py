@@ -20,7 +20,7 @@ from sqlalchemy import (
     false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from meterbook.database import Base
 
@@ -91,6 +91,8 @@ class Project(Base):
     limited_for: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+
+    account: Mapped[Account] = relationship()
 
 
 class SeenProject(NamedTuple):

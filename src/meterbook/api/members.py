@@ -14,7 +14,6 @@ from meterbook.accounts.add_user import add_user
 from meterbook.accounts.invite import invite
 from meterbook.accounts.queries import (
     account_by_code,
-    account_of,
     members,
     membership_of,
     project_by_code,
@@ -168,7 +167,7 @@ def _place(
     if account is not None:
         return account_by_code(session, account, access), None
     found = project_by_code(session, project or "", access, need="member")
-    return account_of(session, found), found
+    return found.account, found
 
 
 def _user(user: User) -> Json:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from meterbook.accounts.add_project import add_project
 from meterbook.accounts.change_project import change_project
-from meterbook.accounts.queries import account_by_code, account_of, project_by_code, visible_projects
+from meterbook.accounts.queries import account_by_code, project_by_code, visible_projects
 from meterbook.accounts.tables import Project, SeenProject
 from meterbook.accounts.unchanged import SAME
 from meterbook.api.paging import Cursor, Limit, after, page
@@ -87,7 +87,7 @@ def get_projects(
 def patch_project(code: str, body: ProjectChange, session: Transaction, access: Operator, now: Now) -> Response:
     """Change a project's name, labels, plan, trial or limit, or mark it deleted; its usage and name stay."""
     project = project_by_code(session, code, access, need="member")
-    account = account_of(session, project)
+    account = project.account
     change_project(
         session,
         now,
