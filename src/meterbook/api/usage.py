@@ -10,8 +10,10 @@ from itertools import islice, pairwise, repeat
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
+from msgspec import Raw
+from msgspec.json import encode
 
-from meterbook.accounts.queries import account_of, project_by_code, zone_of
+from meterbook.accounts.queries import project_by_code, zone_of
 from meterbook.api.paging import Cursor, after, cursor_at, wrong_cursor
 from meterbook.api.permission import Now, Reader, Transaction, Usage
 from meterbook.api.shapes import Json, answer, instant
@@ -30,8 +32,8 @@ router = APIRouter(tags=["usage"])
 
 # How many hours, days or months a page covers; the cursor goes on from there.
 WINDOWS_A_PAGE: Final = 1_000
-# How many numbers are kept with their texts: the hours of a project have few different ones.
-NUMBERS_KEPT: Final = 4_096
+# How many items are kept but for their times: the hours of a project have few different ones.
+RESTS_KEPT: Final = 4_096
 # How many pages' boundaries are kept: many ask for the same month.
 PAGES_KEPT: Final = 16
 _ONE: Final = 10**9
@@ -59,14 +61,14 @@ def get_usage(
     Time-based products have `unit_hours` and `usage_hours`; counters have `quantity`, their sum.
     """
     metered_project = project_by_code(session, project, access)
-    account = account_of(session, metered_project)
+    account = metered_project.account
     zone = zone_of(account)
     starts_at, ends_at = day_or_instant_of(since, zone), day_or_instant_of(until, zone)
     if starts_at >= ends_at:
         raise Invalid("`from` has to lie before `until`.", "wrong-range")
     begun = after(cursor)
     page_from = starts_at if begun is None else _place(begun, starts_at, ends_at)
-    bounds, texts, further = _page(window, page_from, ends_at, zone)
+    bounds, windows, further = _page(window, page_from, ends_at, zone)
     products = current_catalog(session)
     meters = frozenset(product.meter for product in products)
     reading = None
@@ -85,7 +87,7 @@ def get_usage(
         by_resource=group_by == "resource",
     )
     counted = in_windows(usage, question)
-    items = _items(counted, products, texts)
+    items = _items(counted, products, windows)
     through = latest_hour_end(counted) if reading is None else reading.result()
     return answer(
         {
@@ -117,55 +119,53 @@ def _place(begun: str, starts_at: datetime, ends_at: datetime) -> datetime:
 @lru_cache(maxsize=PAGES_KEPT)
 def _page(
     window: Window, starts_at: datetime, ends_at: datetime, zone: BillingZone
-) -> tuple[Sequence[datetime], Mapping[int, tuple[str, str]], datetime | None]:
-    """Return the boundaries of a page's windows, how each begins and ends as written, and where the next page begins.
+) -> tuple[Sequence[datetime], Mapping[int, bytes], datetime | None]:
+    """Return the boundaries of a page's windows, how the items of each begin, and where the next page begins.
 
     Windows are known by the seconds of their start since 1970.
     """
     bounds = list(islice(window_starts(window, starts_at, ends_at, zone), WINDOWS_A_PAGE + 1))
     further = bounds.pop() if len(bounds) > WINDOWS_A_PAGE else None
     bounds.append(further or hour_ceil(ends_at, zone))
-    texts = pairwise([instant(bound, zone) for bound in bounds])
-    return tuple(bounds), dict(zip(map(seconds, bounds), texts, strict=False)), further
+    begun = [
+        encode({"starts_at": instant(begins, zone), "ends_at": instant(ends, zone)}).replace(b"}", b",")
+        for begins, ends in pairwise(bounds)
+    ]
+    return tuple(bounds), dict(zip(map(seconds, bounds), begun, strict=False)), further
 
 
-def _items(counted: Sequence[Counted], products: Sequence[Product], texts: Mapping[int, tuple[str, str]]) -> list[Json]:
-    """Return an item for each product and window (and resource), by time, then in the catalog's order."""
-    rows: list[tuple[int, int, str, Json]] = []
+def _items(counted: Sequence[Counted], products: Sequence[Product], begun: Mapping[int, bytes]) -> list[Raw]:
+    """Return an item for each product and window (and resource), by time, then in the catalog's order.
+
+    A month has thousands of hours and few different ones: an item is how its window begins, and the rest as written
+    before.
+    """
+    rows: list[tuple[int, int, str, Raw]] = []
     for place, product in enumerate(products):
+        rest = partial(_rest, product.code, product.unit, product.meter.is_time_based)
         for each in counted:
             if each.meter == product.meter:
-                items = _items_of(product, each, texts)
-                rows += zip(each.windows, repeat(place), each.resources or repeat(""), items, strict=False)
+                resources = each.resources or repeat("")
+                rests = map(rest, each.quantities, each.usage_hours, each.resources or repeat(None))
+                items = [Raw(begun[window] + of_window) for window, of_window in zip(each.windows, rests, strict=False)]
+                rows += zip(each.windows, repeat(place), resources, items, strict=False)
     rows.sort()
     return [item for *_, item in rows]
 
 
-def _items_of(product: Product, counted: Counted, texts: Mapping[int, tuple[str, str]]) -> list[Json]:
-    code, unit, is_time_based = product.code, product.unit, product.meter.is_time_based
-    quantity_name = "unit_hours" if is_time_based else "quantity"
-    items: list[Json] = [
-        {
-            "starts_at": texts[window][0],
-            "ends_at": texts[window][1],
-            "product": code,
-            "unit": unit,
-            "metered_units": _average(quantity, hours) if is_time_based else _quantity(quantity),
-            "usage_hours": str(hours),
-            quantity_name: _quantity(quantity),
-        }
-        for window, quantity, hours in zip(counted.windows, counted.quantities, counted.usage_hours, strict=True)
-    ]
-    for item, resource in zip(items, counted.resources, strict=False):
+@lru_cache(maxsize=RESTS_KEPT)
+def _rest(
+    product: str, unit: str, is_time_based: bool, billionths: int, usage_hours: int, resource: str | None
+) -> bytes:
+    """Return what follows the times of an item; its quantity is in billionths."""
+    quantity = Fraction(billionths, _ONE)
+    item: Json = {
+        "product": product,
+        "unit": unit,
+        "metered_units": plain(shown(quantity / max(usage_hours, 1)) if is_time_based else quantity),
+        "usage_hours": str(usage_hours),
+        "unit_hours" if is_time_based else "quantity": plain(quantity),
+    }
+    if resource is not None:
         item["resource"] = resource
-    return items
-
-
-@lru_cache(maxsize=NUMBERS_KEPT)
-def _quantity(billionths: int) -> str:
-    return plain(Fraction(billionths, _ONE))
-
-
-@lru_cache(maxsize=NUMBERS_KEPT)
-def _average(billionths: int, usage_hours: int) -> str:
-    return plain(shown(Fraction(billionths, _ONE * max(usage_hours, 1))))
+    return encode(item)[1:]

@@ -116,7 +116,7 @@ class RolledReading:
         return (bounds[-1] - bounds[0]) // HOUR == len(bounds) - 1
 
     def _hours(self, rules: Sequence[str]) -> pa.Table:
-        days = self.store.read_rolled(self.days, self._hourly(rules).by_day(), self._parameters(rules))
+        days = self.store.read_rolled(self.days, self._hourly(rules).by_day(), self._of_days(rules, self._end_hour))
         return hours_of(days, rules, self._first_hour, self._end_hour)
 
     @property
@@ -228,10 +228,7 @@ class RolledReading:
         asked, shift = self.asked, self.days.shift
         days = day_starts(asked.boundaries[0], asked.boundaries[-1], asked.zone)
         end_hour = span.end_hour if span else self._end_hour
-        return {
-            "accounts": sorted(asked.account_ids),
-            "types": sorted(by_type(asked.meters, rules)),
-            "utc_offset": self.days.utc_offset,
+        return self._of_days(rules, end_hour) | {
             "shift": shift,
             "starts": asked.boundaries[0],
             "until": asked.until,
@@ -239,14 +236,23 @@ class RolledReading:
             "newest_from": self._instant(end_hour),
             "first_hour": self._first_hour,
             "end_hour": end_hour,
-            "first_day": self._first_hour // 24,
-            "last_day": (end_hour - 1) // 24,
             "cut_days": span.cut_days if span else [],
             "windows": [seconds(boundary) + shift for boundary in asked.boundaries[:-1]],
             "days": [seconds(day) + shift for day in days],
             "recent_from": seconds(asked.recent_from or asked.boundaries[0]) + shift,
             "received_through": self.received_through,
             "rolled_through": self._rolled_through,
+        }
+
+    def _of_days(self, rules: Sequence[str], end_hour: int) -> dict[str, Parameter]:
+        """Return what names the days of the roll-up up to an hour."""
+        asked = self.asked
+        return {
+            "accounts": sorted(asked.account_ids),
+            "types": sorted(by_type(asked.meters, rules)),
+            "utc_offset": self.days.utc_offset,
+            "first_day": self._first_hour // 24,
+            "last_day": (end_hour - 1) // 24,
             **only_projects(asked.project_ids),
         }
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import pairwise
-from operator import itemgetter, lt
+from operator import attrgetter, itemgetter, lt
 from string import Template
 from typing import Final, NamedTuple
 
@@ -25,6 +25,7 @@ from meterbook.usage.store import UsageStore
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT: Final = Context(prec=80)
+_IN_HOUR: Final = attrgetter("minute", "second", "microsecond", "tzinfo")
 _ONE: Final = 10**9  # quantities are counted in billionths
 
 
@@ -216,7 +217,7 @@ def _bounded(asked: Question) -> Question | None:
     """Return a question that ends with its last boundary, None when it can have no answer."""
     boundaries, first_hour = asked.boundaries, _EPOCH + asked.zone.hour_offset
     assert all(map(lt, boundaries, boundaries[1:])), "boundaries ascend"
-    assert not any((boundary - first_hour) % HOUR for boundary in boundaries), "boundaries are hours of the zone"
+    assert set(map(_IN_HOUR, boundaries)) <= {_IN_HOUR(first_hour)}, "boundaries are hours of the zone"
     until = min(boundaries[-1], asked.until)
     if not asked.meters or until <= boundaries[0] or (asked.project_ids is not None and not asked.project_ids):
         return None
