@@ -120,6 +120,17 @@ def test_a_declined_card_is_tried_on_days_1_3_and_7_then_the_account_is_limited(
     office.check()
 
 
+def test_tries_keep_their_distance_when_the_first_is_late(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_declines")
+    invoice = office.issued(code, "100.00")
+    for day, count in (("10", 1), ("11", 2), ("12", 2), ("13", 3), ("16", 3), ("17", 4)):
+        assert limited(office, code) == [None]
+        office.work(f"2027-08-{day}T01:00Z")
+        assert len(tries(office, invoice)) == count, day
+    assert limited(office, code) == ["overdue"]
+
+
 def test_a_credit_note_that_leaves_nothing_overdue_lifts_the_limit(office: Office) -> None:
     code = office.account()
     office.register(code, "card", "fake_declines")

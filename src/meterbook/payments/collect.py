@@ -197,7 +197,10 @@ def _succeeded(session: Session, now: datetime, account: Account, invoice: Invoi
 def _not_charged(
     session: Session, now: datetime, settings: Settings, account: Account, invoice: Invoice, attempt: PaymentAttempt
 ) -> None:
-    """Tell the customer, and queue the schedule's next try; after the last one the account is limited."""
+    """Tell the customer, and queue the schedule's next try; after the last one the account is limited.
+
+    Tries keep their distance when one was late, because nothing worked or the gateway was away.
+    """
     information = payment_information_of(session, account.id)
     letter = Letter(account, information, invoice, reminder=f"not-charged-{attempt.number}")
     queue_letters(session, now, settings, [letter])
@@ -206,7 +209,8 @@ def _not_charged(
     if attempt.number > len(settings.retry_days):
         limit_projects(session, now, account)
         return
-    assert invoice.due_on is not None, "an issued invoice has its due date"
-    day = invoice.due_on + timedelta(days=settings.retry_days[attempt.number - 1])
-    at = datetime.combine(day, time(), zone_of(account).tzinfo).astimezone(UTC)
+    before, after = (0, *settings.retry_days)[attempt.number - 1 : attempt.number + 1]
+    zone = zone_of(account)
+    day = zone.local(attempt.begun_at).date() + timedelta(days=after - before)
+    at = datetime.combine(day, time(), zone.tzinfo).astimezone(UTC)
     outbox.defer(session, "collect", at=max(at, now), invoice_id=invoice.id, attempt=attempt.number + 1)
