@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
+from meterbook.accounts.change_project import change_project
 from meterbook.accounts.tables import Project
 from meterbook.core.money import Money
 from meterbook.database import Database
@@ -129,6 +130,22 @@ def test_tries_keep_their_distance_when_the_first_is_late(office: Office) -> Non
         office.work(f"2027-08-{day}T01:00Z")
         assert len(tries(office, invoice)) == count, day
     assert limited(office, code) == ["overdue"]
+
+
+def test_a_project_that_staff_limits_meanwhile_stays_limited_when_the_bill_is_paid(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_declines")
+    office.issued(code, "100.00")
+    for day in ("07-25", "07-26", "07-28", "08-01"):
+        office.work(f"2027-{day}T01:00Z")
+    with office.database.transaction() as session:
+        account = office.row(code)
+        (project,) = session.scalars(select(Project).where(Project.account_id == account.id))
+        since = project.limited_at
+        change_project(session, utc("2027-08-02T01:00Z"), account=account, project=project, limited=True)
+        record(session, office.now, account=account, amount=usd("100.00"), received_on=office.now.date(), reference="")
+        session.refresh(project)
+        assert (project.limited_at, project.limited_for) == (since, "operator")
 
 
 def test_a_credit_note_that_leaves_nothing_overdue_lifts_the_limit(office: Office) -> None:

@@ -32,7 +32,8 @@ def change_project(
 
     `trial_until` None ends the trial as if there had been none. `limited` begins at `now`, and `deleted` too: a
     deleted project takes no more usage and keeps its name, its usage and its place on bills. Doing either again keeps
-    the first moment. Raises `Invalid` naming the field.
+    the first moment; one that was limited for an unpaid bill stays limited whatever is paid. Raises `Invalid` naming
+    the field.
     """
     assert project.account_id == account.id, "the account is the project's own"
     if name is not None:
@@ -45,7 +46,7 @@ def change_project(
         project.trial_until = check.trial_until(trial_until, zone_of(account))
     if limited is not None:
         project.limited_at = (project.limited_at or now) if limited else None
-        project.limited_for = (project.limited_for or "operator") if limited else None
+        project.limited_for = "operator" if limited else None
     if deleted is not None:
         project.deleted_at = (project.deleted_at or now) if deleted else None
     session.flush()
