@@ -7,6 +7,7 @@ from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache, partial
 from itertools import islice, pairwise, repeat
+from operator import add, itemgetter
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -134,23 +135,22 @@ def _page(
     return tuple(bounds), dict(zip(map(seconds, bounds), begun, strict=False)), further
 
 
-def _items(counted: Sequence[Counted], products: Sequence[Product], begun: Mapping[int, bytes]) -> list[Raw]:
+def _items(counted: Sequence[Counted], products: Sequence[Product], begun: Mapping[int, bytes]) -> Raw:
     """Return an item for each product and window (and resource), by time, then in the catalog's order.
 
     A month has thousands of hours and few different ones: an item is how its window begins, and the rest as written
     before.
     """
-    rows: list[tuple[int, int, str, Raw]] = []
+    rows: list[tuple[int, int, str, bytes]] = []
     for place, product in enumerate(products):
         rest = partial(_rest, product.code, product.unit, product.meter.is_time_based)
         for each in counted:
             if each.meter == product.meter:
-                resources = each.resources or repeat("")
                 rests = map(rest, each.quantities, each.usage_hours, each.resources or repeat(None))
-                items = [Raw(begun[window] + of_window) for window, of_window in zip(each.windows, rests, strict=False)]
-                rows += zip(each.windows, repeat(place), resources, items, strict=False)
+                items = map(add, map(begun.__getitem__, each.windows), rests)
+                rows += zip(each.windows, repeat(place), each.resources or repeat(""), items, strict=False)
     rows.sort()
-    return [item for *_, item in rows]
+    return Raw(b"[%b]" % b",".join(map(itemgetter(3), rows)))
 
 
 @lru_cache(maxsize=RESTS_KEPT)

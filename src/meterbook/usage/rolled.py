@@ -11,6 +11,7 @@ from datetime import datetime
 from string import Template
 from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -172,17 +173,19 @@ class HourlySql:
 def hours_of(days: pa.Table, rules: Sequence[str], first_hour: int, end_hour: int) -> pa.Table:
     """Take the days of `by_day` apart into their hours of a range, in the columns of `rolled_by_window.sql`."""
     arrays = [days.column(name).combine_chunks() for name in ("hour_of_day", "is_new", *rules)]
-    rows = pc.list_parent_indices(arrays[0])
+    lengths = arrays[0].value_lengths().to_numpy()
     hour_of_day, is_new, *sums = (array.flatten() for array in arrays)
-    hour = pc.add(days.column("first_hour").combine_chunks().take(rows), hour_of_day)
+    first_hours = days.column("first_hour").to_numpy()
+    hour = np.repeat(first_hours, lengths) + hour_of_day.to_numpy()
+    named = days.select(["owner", "type", "latest_at"]).take(np.repeat(np.arange(len(lengths)), lengths))
     totals = {f"total_{rule}": each.cast(TOTAL) for rule, each in zip(rules, sums, strict=True)}
-    table = days.select(["owner", "type", "latest_at"]).take(rows)
-    columns = {"window": pc.multiply(hour, 3600), "usage_hours": is_new, "last_hour": hour, **totals}
-    for name, column in columns.items():
-        table = table.append_column(name, column)
-    table = table.filter(pc.and_(pc.greater_equal(hour, first_hour), pc.less(hour, end_hour)))
-    once = days.group_by(["owner", "type", "first_hour"]).aggregate([]).num_rows == days.num_rows
-    if once:
+    columns = {"window": hour * 3600, "usage_hours": is_new, "last_hour": hour, **totals}
+    table = pa.table({**dict(zip(named.column_names, named.columns, strict=True)), **columns})
+    counts = (hour >= first_hour) & (hour < end_hour)
+    if not counts.all():
+        table = table.filter(pa.array(counts))
+    keys = zip(days.column("owner").to_pylist(), days.column("type").to_pylist(), first_hours.tolist(), strict=True)
+    if len(set(keys)) == days.num_rows:
         return table
     # one row for each time that an hour changed; one that came to nothing is none
     hours = summed(table)
