@@ -85,6 +85,7 @@ OPERATOR: Final[Pages] = {
     "people of an account": (STAFF, "/operator/accounts/acme/people"),
     "keys of an account": (STAFF, "/operator/accounts/acme/keys"),
     "refund": (STAFF, "/operator/payments/{payment}/refund"),
+    "take back a payment": (STAFF, "/operator/payments/{payment}/return"),
     "invoice, for the operator": (STAFF, "/operator/invoices/{invoice}"),
     "write-off": (STAFF, "/operator/invoices/{unpaid}/write-off"),
     "credit note": (STAFF, "/operator/invoices/{invoice}/credit-note"),

@@ -110,6 +110,11 @@ def pay(staff: Browser) -> None:
     refund = re.findall(r"/operator/payments/\d+/refund", page.text)[0]
     confirmed(staff, refund, amount="5", reason="too much")
     assert figure(staff.get("/operator/accounts/story").text, "Balance") == "$26.00"
+    return_ = re.findall(r"/operator/payments/\d+/return", page.text)[-1]  # of the first payment, the 40
+    told = words(staff.get(return_, params={"look": "1", "reason": "returned"}))
+    assert "Taken back $40.00" in told
+    assert re.search(r"Unpaid of INV-2027-\d+ 0.00 14.00", told), "the balance pays 26 of the 40"
+    assert "Balance 26.00 0.00" in told
     assert "Saved" in staff.get("/operator/promotions/STORY10").text
     assert "$10.00" in staff.get("/operator/promotions/STORY10").text
 

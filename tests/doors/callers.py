@@ -115,6 +115,9 @@ SAMPLES = {
     ("GET", "/payments"): Sample("/payments", ACCOUNT),
     ("POST", "/payments/record"): Sample("/payments/record", body={**ACCOUNT, "amount": "0.01"}),
     ("POST", "/payments/{payment}/refunds"): Sample("/payments/PAYMENT/refunds", body={"amount": "0.01"}),
+    ("POST", "/payments/{payment}/return"): Sample(
+        "/payments/PAYMENT/return", body={"reason": "walked"}, only_once=True
+    ),
     ("POST", "/balance/top-ups"): Sample("/balance/top-ups", body={**ACCOUNT, "amount": "0.01"}),
     ("GET", "/balance"): Sample("/balance", ACCOUNT),
     ("GET", "/billing-history"): Sample("/billing-history", ACCOUNT),

@@ -144,6 +144,22 @@ def test_only_cash_is_refunded_and_no_more_than_was_paid(served: Served) -> None
         check_problem(served.api("POST", path, json={"amount": "0.01"}), 409, "over-refunded", "0.00 can be refunded")
 
 
+def test_a_payment_is_taken_back_once_and_with_a_reason(served: Served) -> None:
+    account = hosts(served)
+    payment = top_up(served, account, "20.00")
+    path, why = f"/payments/{payment['id']}/return", {"reason": "returned"}
+    with unchanged(served, account):
+        check_problem(served.api("POST", path, json={"reason": " "}), 422, "wrong-reason", "Give the reason")
+        check_problem(served.api("POST", path, json={}), 422, "invalid", "reason")
+        check_problem(served.api("POST", "/payments/999999/return", json=why), 404, "unknown-payment")
+    answers = [served.api("POST", path, json=why, headers={"Idempotency-Key": f"back {account}"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+    assert (answers[0].json()["kind"], answers[0].json()["amount"]) == ("return", "20.00")
+    with unchanged(served, account):
+        check_problem(served.api("POST", path, json=why), 409, "over-refunded", "Nothing of this payment is left")
+
+
 @pytest.mark.parametrize("path", ["/payments/record", "/balance/top-ups"])
 def test_amounts_are_of_the_accounts_currency(served: Served, path: str) -> None:
     account = hosts(served)

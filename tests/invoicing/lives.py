@@ -88,7 +88,7 @@ PROMOTIONS = st.builds(
 )
 MOVES = st.builds(
     Move,
-    what=st.sampled_from(["record", "top up", "refund", "credit", "write off"]),
+    what=st.sampled_from(["record", "top up", "refund", "take back", "credit", "write off"]),
     amount=st.integers(1, 10_000),
     which=st.integers(0, 5),
     part=st.integers(1, 110),

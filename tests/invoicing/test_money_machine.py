@@ -70,6 +70,7 @@ from meterbook.payments.queries import payments_of
 from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund
 from meterbook.payments.tables import Payment, Refund
+from meterbook.payments.take_back import take_back
 from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.redeem import redeem
 from meterbook.promotions.tables import CreditRow
@@ -234,6 +235,8 @@ class Life(RuleBasedStateMachine):
             self.pay(money, ahead=move.what == "top up")
         elif move.what == "refund":
             self.give_back(move.which, move.part)
+        elif move.what == "take back":
+            self.take_back(move.which)
         elif move.what == "credit":
             self.correct(move.which, min(move.part, 100))
         else:
@@ -368,6 +371,22 @@ class Life(RuleBasedStateMachine):
         # what is more than there is in cash is refused
         with suppress(Refused), self.office.database.transaction() as session:
             refund(session, self.office.now, account=self.account, payment=payment, amount=money, reason="life")
+
+    def take_back(self, which: int) -> None:
+        """Take a payment back whole; what nothing is left of is refused. What was given up stays given up."""
+        with suppress(Refused), self.office.database.transaction() as session:
+            payments = payments_of(session, self.account.id)
+            if payments:
+                payment = payments[which % len(payments)]
+                lost = self.bad_debt(session)
+                take_back(session, self.office.now, account=self.account, payment=payment, reason="life")
+                self.given_up += self.bad_debt(session) - lost
+
+    def bad_debt(self, session: Session) -> int:
+        lost = select(func.coalesce(func.sum(PostingRow.amount_minor), 0)).where(
+            PostingRow.account_id == self.account.id, PostingRow.ledger_account == LedgerAccount.bad_debt
+        )
+        return int(session.scalar(lost) or 0)
 
     def correct(self, which: int, part: int) -> None:
         """Give back a part of each line; what was written off, or is less by an adjustment, is refused."""

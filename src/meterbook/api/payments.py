@@ -1,4 +1,4 @@
-"""Routes of payment information, payments, refunds and gateways' news."""
+"""Routes of payment information, payments, refunds, returned payments and gateways' news."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund
 from meterbook.payments.register import checked, register
 from meterbook.payments.tables import PaymentAttempt
+from meterbook.payments.take_back import take_back
 
 router = APIRouter(tags=["payments"])
 
@@ -85,6 +86,14 @@ class NewRefund(BaseModel):
     amount: str = Field(max_length=40)
     currency: str | None = Field(None, max_length=10)
     reason: str = Field("", max_length=500)
+
+
+class NewReturn(BaseModel):
+    """Why a payment did not stay."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(max_length=500)
 
 
 class Pay(BaseModel):
@@ -195,6 +204,27 @@ def post_refund(
     def act() -> Response:
         row = refund(session, now, account=account, payment=paid, amount=amount, reason=body.reason)
         return answer(refund_shape(row, account), 201)
+
+    return answered_once(request, session, now, access, key, body, act)
+
+
+@router.post("/payments/{payment}/return", status_code=201, summary="Take a payment back")
+def post_return(
+    payment: Annotated[int, Path(ge=1, le=2**62)],
+    body: NewReturn,
+    request: Request,
+    session: Transaction,
+    access: Operator,
+    now: Now,
+    key: Key = None,
+) -> Response:
+    """Take back a payment that did not stay: what it paid is unpaid again. No money is moved at a gateway."""
+    paid, account = payment_by_id(session, payment, access)
+
+    def act() -> Response:
+        return answer(
+            refund_shape(take_back(session, now, account=account, payment=paid, reason=body.reason), account), 201
+        )
 
     return answered_once(request, session, now, access, key, body, act)
 

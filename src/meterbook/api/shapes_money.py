@@ -144,7 +144,7 @@ def credit_note_shape(note: CreditNote, invoice: Invoice, account: Account) -> J
 
 
 def payment_shape(told: PaymentStory, account: Account) -> Json:
-    """Return a payment with the invoices that it paid, what went into the balance, and what was given back."""
+    """Return a payment with the invoices that it paid, what went into the balance, and what was given or taken back."""
     payment = told.payment
     return {
         "id": str(payment.id),
@@ -163,9 +163,10 @@ def payment_shape(told: PaymentStory, account: Account) -> Json:
 
 
 def refund_shape(refund: Refund, account: Account) -> Json:
-    """Return a refund."""
+    """Return a refund, or a payment's return."""
     return {
         "id": str(refund.id),
+        "kind": refund.kind,
         "payment": str(refund.payment_id),
         "amount": str(Money(refund.amount_minor, currency_of(account))),
         "currency": refund.currency,

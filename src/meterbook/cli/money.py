@@ -231,6 +231,19 @@ def refund_payment(
     _told(made, as_json, f"Refund {made['id']} of {made['currency']} {made['amount']}: {made['status']}.")
 
 
+@payment.command("return")
+def return_payment(
+    payment_id: Annotated[int, typer.Argument(metavar="PAYMENT", help="The payment's id, as payment list shows it.")],
+    reason: Annotated[str, typer.Option(help="Why it did not stay.")],
+    key: Key = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take back a payment that did not stay: what it paid is unpaid again."""
+    made = _post(f"/payments/{payment_id}/return", {"reason": reason}, data_dir, key)
+    _told(made, as_json, f"{made['currency']} {made['amount']} of payment {made['payment']} are taken back.")
+
+
 @payment.command("information")
 def payment_information(account: AccountCode, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show how an account pays and who receives its invoices."""

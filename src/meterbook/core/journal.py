@@ -30,6 +30,7 @@ class Reason(StrEnum):
     top_up = "top_up"
     settlement = "settlement"
     refund = "refund"
+    payment_return = "payment_return"
     credit_granted = "credit_granted"
     credit_expired = "credit_expired"
     write_off = "write_off"

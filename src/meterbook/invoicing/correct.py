@@ -100,6 +100,13 @@ def left_to_credit(invoice: Invoice, notes: Sequence[CreditNote]) -> dict[int, i
     return left
 
 
+def cash_on(session: Session, invoice: Invoice) -> int:
+    """Return how much money paid an issued invoice and is in it still, in minor units: not promotional credit."""
+    _, by_balance, direct = paid_with(session, invoice.id)
+    notes = credit_notes_of(session, [invoice.id]).get(invoice.id, [])
+    return max(0, sum(by_balance.values()) + direct - sum(note.returned_minor for note in notes))
+
+
 def _checked(invoice: Invoice, before: Sequence[CreditNote], nets: Mapping[int, Money]) -> dict[int, InvoiceLine]:
     rows = {line.position: line for line in invoice.lines}
     left = left_to_credit(invoice, before)

@@ -15,6 +15,7 @@ from meterbook.database import asked_once
 from meterbook.ledger.tables import JournalEntry, PostingRow, Prepayment
 
 PAGE: Final = 100
+_PAYING: Final = (Reason.payment, Reason.settlement, Reason.payment_return)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Movement:
 class Receivable:
     """What became of what an invoice asked for, in minor units; the four add up to its total.
 
-    `paid` is what money, balance and credit paid, `credited` what credit notes took off while it was unpaid.
+    `paid` is what money, balance and credit paid, less payments that were taken back; `credited` what credit notes took
+    off while it was unpaid.
     """
 
     unpaid: int = 0
@@ -102,7 +104,7 @@ def receivables(session: Session, account_ids: Collection[int], invoice_ids: Col
     return {
         invoice_id: Receivable(
             unpaid=sum(by_reason.values()),
-            paid=-by_reason.get(Reason.payment, 0) - by_reason.get(Reason.settlement, 0),
+            paid=-sum(by_reason.get(reason, 0) for reason in _PAYING),
             credited=-by_reason.get(Reason.credit_note, 0),
             written_off=-by_reason.get(Reason.write_off, 0),
         )
@@ -175,7 +177,7 @@ def prepayments_of(session: Session, ids: Collection[int]) -> dict[int, Prepayme
 def paid_with(session: Session, invoice_id: int) -> tuple[dict[int, int], dict[int, int], int]:
     """Return what paid an invoice: by credit id, by prepayment id, and in all by money that came in for it.
 
-    Minor units; what was given back since is taken off.
+    Minor units; of a payment that was taken back, what it left unpaid again is off.
     """
     entries = select(PostingRow.entry_id).where(
         PostingRow.ledger_account == LedgerAccount.receivable, PostingRow.invoice_id == invoice_id
@@ -193,7 +195,7 @@ def paid_with(session: Session, invoice_id: int) -> tuple[dict[int, int], dict[i
             granted[posting.credit_id] = granted.get(posting.credit_id, 0) + posting.amount_minor
         elif reason == Reason.settlement and posting.prepayment_id is not None:
             prepayments[posting.prepayment_id] = prepayments.get(posting.prepayment_id, 0) + posting.amount_minor
-        elif reason == Reason.payment and posting.invoice_id == invoice_id:
+        elif reason in (Reason.payment, Reason.payment_return) and posting.invoice_id == invoice_id:
             direct -= posting.amount_minor
     return granted, prepayments, direct
 

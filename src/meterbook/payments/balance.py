@@ -28,6 +28,7 @@ from meterbook.payments.tables import Payment, Refund
 from meterbook.promotions.queries import credits_by_id, credits_of
 
 _PAYING: Final = (Reason.payment, Reason.top_up)
+_GOING: Final = (Reason.refund, Reason.payment_return)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Moved:
     """An entry that moved prepaid money or credit: why, by how much (below zero: taken), and what it left.
 
     `source` names its cause, as "payment:5". `paid` are the invoices that a settlement paid, `credit_names` the credits
-    that were touched; a payment, a refund or a credit note (with its invoice's number) is given where it was the cause.
+    that were touched; a payment, a refund or return, or a credit note (with its invoice's number) is given where it was
+    the cause.
     """
 
     entry_id: int
@@ -129,7 +131,7 @@ def _causes(session: Session, found: Sequence[BalanceMovement]) -> _Causes:
     invoices = invoices_by_id(session, touched | {note.invoice_id for note in notes.values()})
     return _Causes(
         payments=payments_by_id(session, about(*_PAYING)),
-        refunds=refunds_by_id(session, about(Reason.refund)),
+        refunds=refunds_by_id(session, about(*_GOING)),
         notes=notes,
         numbers={id_: str(row.number) for id_, row in invoices.items()},
         credit_names={id_: row.name for id_, row in used.items()},
@@ -152,7 +154,7 @@ def _moved(found: BalanceMovement, causes: _Causes, money: Currency) -> Moved:
         paid=tuple(PaidInvoice(causes.numbers[invoice_id], Money(-minor, money)) for invoice_id, minor in paid),
         credit_names=tuple(causes.credit_names[credit_id] for credit_id, _ in entry.credits),
         payment=causes.payments[_number(entry)] if entry.reason in _PAYING else None,
-        refund=causes.refunds[_number(entry)] if entry.reason is Reason.refund else None,
+        refund=causes.refunds[_number(entry)] if entry.reason in _GOING else None,
         credit_note=note,
         corrected=causes.numbers[note.invoice_id] if note else None,
     )

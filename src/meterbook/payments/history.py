@@ -30,7 +30,7 @@ class PaidInvoice:
 
 @dataclass(frozen=True, slots=True)
 class PaymentStory:
-    """A payment with what it paid, what of it went into the balance, and what was given back of it, oldest first."""
+    """A payment with what it paid, what of it went into the balance, and what was given or taken back, oldest first."""
 
     payment: Payment
     amount: Money
@@ -43,8 +43,9 @@ class PaymentStory:
 class Settling:
     """An entry that paid an invoice or took something off it; `left` is what it left unpaid.
 
-    `reason` is payment, settlement (from credit and balance), credit_note or write_off; of the first and the third the
-    payment or the credit note is named. `amount` is what it took off, of it so much `from_credit` and `from_balance`.
+    `reason` is payment, settlement (from credit and balance), credit_note, write_off or payment_return; of the first
+    and the third the payment or the credit note is named. `amount` is what it took off, of it so much `from_credit` and
+    `from_balance`; of a payment that was taken back it is below zero.
     """
 
     at: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import payment_informations, zone_of
@@ -12,6 +12,7 @@ from meterbook.accounts.tables import Account
 from meterbook.invoicing.queries import invoices_by_id
 from meterbook.invoicing.queue import Letter, queue_letters
 from meterbook.ledger.queries import unpaid_by_invoice
+from meterbook.payments.gateway import ChargeStatus
 from meterbook.payments.tables import PaymentAttempt
 from meterbook.settings import Settings
 
@@ -22,7 +23,13 @@ def remind_overdue(session: Session, now: datetime, settings: Settings) -> None:
     unpaid = unpaid_by_invoice(session, list(accounts))
     invoices = invoices_by_id(session, list(unpaid)).values()
     informations = payment_informations(session, {invoice.account_id for invoice in invoices})
-    charged = set(session.scalars(select(PaymentAttempt.invoice_id).where(PaymentAttempt.invoice_id.in_(unpaid))))
+    # one that succeeded leaves nothing unpaid, unless the payment was taken back
+    failed = select(PaymentAttempt.invoice_id).where(
+        PaymentAttempt.invoice_id.in_(unpaid),
+        PaymentAttempt.id.in_(select(func.max(PaymentAttempt.id)).group_by(PaymentAttempt.invoice_id)),
+        PaymentAttempt.status != ChargeStatus.succeeded.value,
+    )
+    charged = set(session.scalars(failed))
     letters = []
     for invoice in invoices:
         account, information = accounts[invoice.account_id], informations.get(invoice.account_id)

@@ -60,14 +60,22 @@ class PaymentAttempt(Base):
 
 
 class Refund(Base):
-    """Money given back out of the balance; pending until the gateway, or the operator's bank, has done it."""
+    """Money of a payment that went again. A `refund` is given back out of the balance, and pending until it arrived.
+
+    A `return` did not stay: the bank or the card's holder took it back, or it never came in.
+    """
 
     __tablename__ = "refund"
-    __table_args__ = (CheckConstraint("amount_minor > 0", "amount_sign"), Index(None, "payment_id"))
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", "amount_sign"),
+        CheckConstraint("kind in ('refund', 'return')", "kind_known"),
+        Index(None, "payment_id"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"))
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    kind: Mapped[str] = mapped_column(Text, server_default="refund")
     currency: Mapped[str] = mapped_column(Text)
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str] = mapped_column(Text)

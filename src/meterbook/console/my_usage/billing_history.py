@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from meterbook.accounts.queries import payment_information_of
 from meterbook.console.account_page import AccountPage, OfBilledAccount
 from meterbook.console.languages import translations
-from meterbook.console.my_usage.money_words import attempt_words, method_words, money_words, status_words
+from meterbook.console.my_usage.money_words import attempt_words, method_words, money_words, reason_words, status_words
 from meterbook.console.my_usage.present_billing import (
     HISTORY,
     BillingHistory,
@@ -109,7 +109,12 @@ def payments_sheet(at: OfBilledAccount, year: Year = None) -> Response:
         _("For"),
         f"{_('Of it')} ({currency})",
     ]
-    words = {"balance": _("Balance"), "refund": _("Refund"), **method_words(at.language)}
+    words = {
+        "balance": _("Balance"),
+        "refund": _("Refund"),
+        "return": reason_words(at.language)["payment_return"],
+        **method_words(at.language),
+    }
     found = _payments(at, _time(at, year), 0, SHEET_ROWS_MAX)
     cells = _payment_cells(found, words, attempt_words(at.language))
     return sheet(f"payments-{_name(at, year)}.csv", columns, cells)
@@ -129,7 +134,7 @@ def _payment_cells(rows: list[PaymentRow], words: Mapping[str, str], became: Map
         if row.to_balance.minor:
             yield [row.received_on, *method, words["balance"], row.to_balance]
         for given in row.refunds:
-            yield [given.asked_on, *method, f"{words['refund']} ({became[given.status]})", -given.amount]
+            yield [given.asked_on, *method, f"{words[given.kind]} ({became[given.status]})", -given.amount]
 
 
 def _invoices(at: AccountPage, time: _Time | None, before: int, limit: int) -> tuple[list[InvoiceRow], list[int]]:

@@ -64,6 +64,7 @@ def reason_words(language: str) -> Mapping[str, str]:
         "top_up": _("Paid ahead"),
         "settlement": _("Charge from balance"),
         "refund": _("Refund"),
+        "payment_return": _("Payment returned"),
         "credit_note": _("Credit note"),
         "credit_granted": _("Credit granted"),
         "credit_expired": _("Credit expired"),

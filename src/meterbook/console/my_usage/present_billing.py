@@ -73,8 +73,12 @@ class InvoiceRow:
 
 @dataclass(frozen=True, slots=True)
 class RefundRow:
-    """What was given back of a payment, or is on its way (`status` pending), or could not be (declined)."""
+    """What was given back of a payment, or is on its way (`status` pending), or could not be (declined).
 
+    Of `kind` "return" it was taken back.
+    """
+
+    kind: str
     asked_on: date
     amount: Money
     status: str
@@ -186,7 +190,7 @@ def payment_row(story: PaymentStory, zone: BillingZone) -> PaymentRow:
         paid=story.paid,
         to_balance=story.to_balance,
         refunds=tuple(
-            RefundRow(zone.local(each.requested_at).date(), Money(each.amount_minor, money), each.status)
+            RefundRow(each.kind, zone.local(each.requested_at).date(), Money(each.amount_minor, money), each.status)
             for each in story.refunds
         ),
     )

@@ -1,4 +1,4 @@
-"""Money of an account by the staff's hand: transfers that came in, money paid ahead, refunds, promotion codes."""
+"""Money of an account by the staff's hand: transfers, money paid ahead, refunds, returned payments, promotion codes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from meterbook.payments.book import amount_of
 from meterbook.payments.queries import payment_by_id
 from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund, refunded
+from meterbook.payments.take_back import take_back
 
 router = APIRouter(include_in_schema=False)
 
@@ -73,6 +74,18 @@ def post_refund(at: AsOperator, _posted: Posted, sent: Sent, payment: RowId) -> 
     return carry_out(at, _refunding(at, payment), sent)
 
 
+@router.get("/payments/{payment}/return")
+def show_return(at: AsOperator, asked: Asked, payment: RowId) -> Response:
+    """Show the form that takes a payment back, or what it would change."""
+    return look(at, _taking_back(at, payment), asked)
+
+
+@router.post("/payments/{payment}/return")
+def post_return(at: AsOperator, _posted: Posted, sent: Sent, payment: RowId) -> Response:
+    """Take a payment back."""
+    return carry_out(at, _taking_back(at, payment), sent)
+
+
 def path_of(account: Account) -> str:
     """Return the address of an account's page."""
     return f"{HOME}/accounts/{account.code}"
@@ -109,7 +122,9 @@ def _recording(at: OperatorPage, code: str) -> MoneyAct:
         path=f"{back}/record-payment",
         template="record_payment.html",
         title=at.gettext("Record a bank transfer"),
-        warning=at.gettext("A payment that is recorded cannot be taken back; what is too much can be refunded."),
+        warning=at.gettext(
+            "A payment that is recorded stays in the history. One that was a mistake can be taken back."
+        ),
         button=at.gettext("Record the payment"),
         back=back,
         deed=deed,
@@ -222,6 +237,45 @@ def _refunding(at: OperatorPage, payment_id: int) -> MoneyAct:
             "paid": Money(payment.amount_minor, money),
             "refunded": Money(refunded(at.session, payment.id), money),
             "balance": Money(balance_through(at.session, account.id), money),
+        },
+    )
+
+
+def _taking_back(at: OperatorPage, payment_id: int) -> MoneyAct:
+    payment, account = payment_by_id(at.session, payment_id, at.reader.access)
+    back, written, money = path_of(account), formats(at.language), currency_of(account)
+
+    def deed(fields: Fields) -> Outcome:
+        reason = fields.text("reason")
+        row, effect = with_effect(
+            at.session,
+            account,
+            lambda: take_back(at.session, at.now, account=account, payment=payment, reason=reason),
+        )
+        facts = (
+            (at.gettext("Account"), named(account)),
+            (
+                at.gettext("Payment"),
+                f"{written.money(Money(payment.amount_minor, money))}, {payment.reference or NOTHING}",
+            ),
+            (at.gettext("Taken back"), written.money(Money(row.amount_minor, money))),
+            (at.gettext("Reason"), reason),
+        )
+        return Outcome(facts, effect, f"{back}?done=taken-back#payments")
+
+    return MoneyAct(
+        account=account,
+        path=f"{HOME}/payments/{payment.id}/return",
+        template="return_payment.html",
+        title=at.gettext("Take back a payment"),
+        warning=at.gettext("No money is moved: its bank or gateway has taken it, or it never came in."),
+        button=at.gettext("Take it back"),
+        back=back,
+        deed=deed,
+        context=lambda: {
+            "payment": payment,
+            "paid": Money(payment.amount_minor, money),
+            "left": Money(payment.amount_minor - refunded(at.session, payment.id), money),
         },
     )
 
