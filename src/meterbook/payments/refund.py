@@ -25,6 +25,7 @@ from meterbook.payments.gateway import ChargeResult, ChargeStatus
 from meterbook.payments.tables import Payment, Refund
 
 LONGEST_REASON: Final = 500
+GONE: Final = (ChargeStatus.pending.value, ChargeStatus.succeeded.value)  # of refunds whose money is not there any more
 
 
 def refund(
@@ -116,9 +117,8 @@ def end_refund(session: Session, now: datetime, refund_id: int, result: ChargeRe
 
 def refunded(session: Session, payment_id: int) -> int:
     """Return what of a payment was given back, is on its way, or was taken back, in minor units."""
-    gone = (ChargeStatus.pending.value, ChargeStatus.succeeded.value)
     query = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
-        Refund.payment_id == payment_id, Refund.status.in_(gone)
+        Refund.payment_id == payment_id, Refund.status.in_(GONE)
     )
     return int(session.scalar(query) or 0)
 

@@ -20,6 +20,7 @@ from meterbook.invoicing.applied import applied_promotions
 from meterbook.invoicing.queries import currency_of_invoice, issued_invoices, standings
 from meterbook.ledger.queries import credits_left
 from meterbook.payments.queries import payments_of, refunds_of
+from meterbook.payments.refund import GONE
 
 router = APIRouter(include_in_schema=False)
 
@@ -63,6 +64,8 @@ def show_account(at: AsOperator, code: str, invoices: RowOrNone = 0, payments: R
                 payment,
                 Money(payment.amount_minor, money),
                 [(each, Money(each.amount_minor, money)) for each in refunds.get(payment.id, [])],
+                payment.amount_minor
+                > sum(each.amount_minor for each in refunds.get(payment.id, []) if each.status in GONE),
             )
             for payment in paid[:ROWS]
         ],
