@@ -173,9 +173,19 @@ def test_a_refund_gives_its_charge_and_its_own_key() -> None:
     assert (failed.kind, failed.message) == (NewsKind.refund_failed, "lost_or_stolen_card")
 
 
+def test_a_dispute_gives_its_charge_and_what_it_took() -> None:
+    dispute = {"id": "dp_1", "object": "dispute", "amount": 66019, "currency": "krw", "payment_intent": "pi_1"}
+    taken = stripe_news(event("charge.dispute.funds_withdrawn", {**dispute, "reason": "fraudulent"}))
+    assert (taken.kind, taken.charge_reference, taken.dispute_reference) == (NewsKind.charge_disputed, "pi_1", "dp_1")
+    assert (taken.key, taken.amount_minor, taken.currency, taken.message) == (None, 66019, "KRW", "fraudulent")
+    again = stripe_news(event("charge.dispute.funds_reinstated", {**dispute, "payment_intent": None}))
+    assert (again.kind, again.charge_reference, again.dispute_reference) == (NewsKind.dispute_won, None, "dp_1")
+
+
 @pytest.mark.parametrize(
     ("kind", "thing"),
     [
+        ("charge.dispute.created", {"object": "dispute"}),
         ("balance.available", {"object": "balance"}),
         ("refund.updated", {**REFUND, "status": "pending"}),
         # The charge's own answer has said that the cardholder is needed.

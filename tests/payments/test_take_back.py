@@ -17,7 +17,9 @@ from meterbook.invoicing.queries import issued_invoices, standing_of
 from meterbook.invoicing.tables import Invoice
 from meterbook.invoicing.write_off import write_off
 from meterbook.ledger.queries import balance_through, unpaid_of
+from meterbook.payments.gateway import GatewayNews, NewsKind
 from meterbook.payments.history import settlings_of
+from meterbook.payments.news import take_news
 from meterbook.payments.queries import payments_of
 from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund
@@ -155,6 +157,48 @@ def test_what_was_written_off_stays_bad_debt(office: Office) -> None:
     with office.database.transaction() as session:
         standing = standing_of(session, session.get_one(Invoice, invoice.id), account, office.now)
     assert (standing.status, str(standing.written_off), str(standing.paid)) == ("written_off", "100.00", "0.00")
+
+
+def disputed(kind: NewsKind, reference: str, number: int, minor: int = 6000) -> GatewayNews:
+    return GatewayNews(
+        f"evt_dispute_{number}",
+        kind,
+        utc("2027-07-26T00:00Z"),
+        charge_reference=reference,
+        dispute_reference="dp_1",
+        amount_minor=minor,
+        currency="USD",
+        message="fraudulent",
+    )
+
+
+def test_a_dispute_takes_its_part_back_and_gives_it_again_when_it_is_won(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_succeeds")
+    office.issued(code, "100.00")
+    office.work("2027-07-25T00:00Z")
+    with office.database.transaction() as session:
+        payment = first_payment(session, office.row(code))
+    reference = str(payment.gateway_reference)
+
+    def told(news: GatewayNews) -> bool:
+        with office.database.transaction() as session:
+            return take_news(session, office.now, office.settings, "fake", news)
+
+    won = disputed(NewsKind.dispute_won, reference, 1)
+    assert told(won)
+    assert stands(office, code) == (["0.00"], "0.00"), "nothing was taken for it"
+    assert told(disputed(NewsKind.charge_disputed, "of another system", 2))
+    assert [told(disputed(NewsKind.charge_disputed, reference, 3)) for _ in range(2)] == [True, False]
+    assert stands(office, code) == (["60.00"], "0.00")
+    for number in (4, 5):
+        assert told(disputed(NewsKind.dispute_won, reference, number))
+        assert stands(office, code) == (["0.00"], "0.00")
+    assert told(disputed(NewsKind.charge_disputed, reference, 6, 9000))
+    assert stands(office, code) == (["40.00"], "0.00"), "what was left of it"
+    assert told(disputed(NewsKind.charge_disputed, reference, 7))
+    assert told(disputed(NewsKind.dispute_won, reference, 8))
+    assert stands(office, code) == (["40.00"], "0.00"), "nothing was left of it, and it was won before"
 
 
 def test_an_invoice_whose_charge_was_disputed_is_reminded_of(office: Office) -> None:

@@ -40,12 +40,17 @@ class ChargeStatus(StrEnum):
 
 
 class NewsKind(StrEnum):
-    """What a gateway's callback tells; `ignored` is what Meterbook has no use for."""
+    """What a gateway's callback tells; `ignored` is what Meterbook has no use for.
+
+    charge_disputed: the money of a charge was taken back for its holder. dispute_won: it came again.
+    """
 
     charge_succeeded = "charge_succeeded"
     charge_failed = "charge_failed"
     refund_succeeded = "refund_succeeded"
     refund_failed = "refund_failed"
+    charge_disputed = "charge_disputed"
+    dispute_won = "dispute_won"
     ignored = "ignored"
 
 
@@ -76,7 +81,8 @@ class GatewayNews:
     """A gateway's callback, its signature proven. `id` is the same whenever it is sent again.
 
     `key` and `metadata` are those that the charge was made with (of a refund: its own key, no metadata); None and
-    empty for money that was moved without Meterbook. `amount_minor` is in minor units of `currency` (ISO 4217).
+    empty for money that was moved without Meterbook, and of a dispute. `amount_minor` is in minor units of `currency`
+    (ISO 4217).
     """
 
     id: str
@@ -84,6 +90,7 @@ class GatewayNews:
     at: datetime
     charge_reference: str | None = None
     refund_reference: str | None = None
+    dispute_reference: str | None = None
     key: str | None = None
     metadata: Mapping[str, str] | None = None
     amount_minor: int | None = None

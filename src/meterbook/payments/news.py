@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from meterbook.payments.collect import end_attempt
+from meterbook.payments.dispute import book_won, take_back_disputed
 from meterbook.payments.gateway import ChargeResult, ChargeStatus, GatewayNews, NewsKind
 from meterbook.payments.refund import end_refund
 from meterbook.payments.tables import GatewayEvent, PaymentAttempt
@@ -23,15 +24,21 @@ _OUTCOME = {
 
 
 def take_news(session: Session, now: datetime, settings: Settings, gateway: str, news: GatewayNews) -> bool:
-    """Apply a gateway's news to the attempt or the refund it speaks of; whether it was new."""
+    """Apply a gateway's news to the attempt, the refund or the payment it speaks of; whether it was new."""
     new = session.execute(
         insert(GatewayEvent)
         .values(gateway=gateway, event_id=news.id, kind=news.kind.value, received_at=now)
         .on_conflict_do_nothing()
         .returning(GatewayEvent.event_id)
     ).scalar_one_or_none()
-    if new is None or news.kind not in _OUTCOME or news.key is None:
-        return new is not None
+    if new is None:
+        return False
+    if news.kind is NewsKind.charge_disputed:
+        take_back_disputed(session, now, gateway, news)
+    elif news.kind is NewsKind.dispute_won:
+        book_won(session, now, gateway, news)
+    if news.kind not in _OUTCOME or news.key is None:
+        return True
     status = _OUTCOME[news.kind]
     if news.kind in (NewsKind.charge_succeeded, NewsKind.charge_failed):
         attempt_id = session.scalar(

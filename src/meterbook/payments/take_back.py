@@ -28,8 +28,17 @@ from meterbook.payments.refund import LONGEST_REASON, reason_of, refunded, taken
 from meterbook.payments.tables import Payment, Refund
 
 
-def take_back(session: Session, now: datetime, *, account: Account, payment: Payment, reason: str) -> Refund:
-    """Take back what is left of a payment, and return the return.
+def take_back(
+    session: Session,
+    now: datetime,
+    *,
+    account: Account,
+    payment: Payment,
+    reason: str,
+    most: Money | None = None,
+    gateway_reference: str | None = None,
+) -> Refund:
+    """Take back what is left of a payment, `most` of it if that is less, and return the return.
 
     First the invoices that it paid are unpaid again, as far as money is in them still; then it goes out of the balance;
     what it paid beyond that, by way of the balance, is unpaid again, the newest invoice first. Credit and balance then
@@ -43,7 +52,8 @@ def take_back(session: Session, now: datetime, *, account: Account, payment: Pay
             say("Give the reason, in 1 to %(most)s characters.", most=LONGEST_REASON), "wrong-reason", field="reason"
         )
     locked(session, [account.id])
-    amount = Money(payment.amount_minor - refunded(session, payment.id), currency_of(account))
+    left = payment.amount_minor - refunded(session, payment.id)
+    amount = Money(left if most is None else min(left, most.minor), currency_of(account))
     if amount.minor <= 0:
         raise Refused("Nothing of this payment is left: all of it was refunded or taken back.", "over-refunded")
     row = Refund(
@@ -54,6 +64,7 @@ def take_back(session: Session, now: datetime, *, account: Account, payment: Pay
         amount_minor=amount.minor,
         reason=text,
         status=ChargeStatus.succeeded.value,
+        gateway_reference=gateway_reference,
         requested_at=now,
     )
     session.add(row)

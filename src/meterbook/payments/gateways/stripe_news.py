@@ -1,4 +1,7 @@
-"""What Stripe's events mean here: payment intents and refunds that ended; everything else is ignored."""
+"""What Stripe's events mean here: payment intents and refunds that ended, disputes that moved money.
+
+Everything else is ignored.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,10 @@ _CHARGES: Final = {
     "payment_intent.succeeded": NewsKind.charge_succeeded,
     "payment_intent.payment_failed": NewsKind.charge_failed,
     "payment_intent.canceled": NewsKind.charge_failed,
+}
+_DISPUTES: Final = {
+    "charge.dispute.funds_withdrawn": NewsKind.charge_disputed,
+    "charge.dispute.funds_reinstated": NewsKind.dispute_won,
 }
 _REFUNDS: Final = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 _REFUND_STATUSES: Final = {
@@ -63,6 +70,14 @@ class _Refund(msgspec.Struct):
     failure_reason: str | None = None
 
 
+class _Dispute(msgspec.Struct):
+    id: str
+    amount: int
+    currency: str
+    payment_intent: str | None = None
+    reason: str | None = None
+
+
 def read_event(body: bytes) -> GatewayNews:
     """Read an event whose signature is proven; raises `Invalid` "broken-body" for one that is none."""
     try:
@@ -71,6 +86,8 @@ def read_event(body: bytes) -> GatewayNews:
             return _of_charge(event, msgspec.json.decode(event.data.object, type=_Intent))
         if event.type in _REFUNDS:
             return _of_refund(event, msgspec.json.decode(event.data.object, type=_Refund))
+        if event.type in _DISPUTES:
+            return _of_dispute(event, msgspec.json.decode(event.data.object, type=_Dispute))
         return GatewayNews(event.id, NewsKind.ignored, _at(event))
     except (msgspec.MsgspecError, ValueError, OverflowError, OSError):
         raise Invalid("The callback is signed, and is no event of Stripe that is known here.", "broken-body") from None
@@ -110,6 +127,19 @@ def _of_refund(event: _Event, refund: _Refund) -> GatewayNews:
         amount_minor=minor_units(refund.amount, refund.currency.upper()),
         currency=refund.currency.upper(),
         message=(refund.failure_reason or "")[:MESSAGE_LENGTH_MAX],
+    )
+
+
+def _of_dispute(event: _Event, dispute: _Dispute) -> GatewayNews:
+    return GatewayNews(
+        event.id,
+        _DISPUTES[event.type],
+        _at(event),
+        charge_reference=dispute.payment_intent,
+        dispute_reference=dispute.id,
+        amount_minor=minor_units(dispute.amount, dispute.currency.upper()),
+        currency=dispute.currency.upper(),
+        message=(dispute.reason or "")[:MESSAGE_LENGTH_MAX],
     )
 
 
