@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from meterbook.accounts.queries import payment_informations, zone_of
-from meterbook.accounts.tables import Account
-from meterbook.invoicing.queries import invoices_by_id
+from meterbook.accounts.queries import zone_of
+from meterbook.accounts.tables import Account, PaymentInformation
+from meterbook.core.journal import LedgerAccount
 from meterbook.invoicing.queue import Letter, queue_letters
-from meterbook.ledger.queries import unpaid_by_invoice
+from meterbook.invoicing.tables import Invoice
+from meterbook.ledger.tables import PostingRow
 from meterbook.payments.gateway import ChargeStatus
 from meterbook.payments.tables import PaymentAttempt
 from meterbook.settings import Settings
 
 
 def remind_overdue(session: Session, now: datetime, settings: Settings) -> None:
-    """Queue a reminder for each invoice that is overdue now; one that was reminded of stays as it is."""
-    accounts = {account.id: account for account in session.scalars(select(Account))}
-    unpaid = unpaid_by_invoice(session, list(accounts))
-    invoices = invoices_by_id(session, list(unpaid)).values()
-    informations = payment_informations(session, {invoice.account_id for invoice in invoices})
-    # one that succeeded leaves nothing unpaid, unless the payment was taken back
+    """Queue a reminder for each invoice that is overdue now; one that was reminded of stays as it is.
+
+    Of a charge to a card that failed its own letters tell. An invoice that no card was asked for is reminded of, as the
+    card came after the due date, and one whose charge succeeded: then its payment was taken back.
+    """
+    owed = (
+        select(PostingRow.invoice_id)
+        .where(PostingRow.ledger_account == LedgerAccount.receivable)
+        .group_by(PostingRow.invoice_id)
+        .having(func.sum(PostingRow.amount_minor) > 0)
+    )
     failed = select(PaymentAttempt.invoice_id).where(
-        PaymentAttempt.invoice_id.in_(unpaid),
         PaymentAttempt.id.in_(select(func.max(PaymentAttempt.id)).group_by(PaymentAttempt.invoice_id)),
         PaymentAttempt.status != ChargeStatus.succeeded.value,
     )
-    charged = set(session.scalars(failed))
-    letters = []
-    for invoice in invoices:
-        account, information = accounts[invoice.account_id], informations.get(invoice.account_id)
-        # of a charge that failed its own letters tell; a card that came after the due date was not charged
-        by_card = information is not None and information.method == "card" and invoice.id in charged
-        if not by_card and invoice.due_on is not None and invoice.due_on < zone_of(account).local(now).date():
-            letters.append(Letter(account, information, invoice, reminder="overdue"))
+    by_card = and_(PaymentInformation.method.is_not_distinct_from("card"), Invoice.id.in_(failed))
+    rows = session.execute(
+        select(Invoice, Account, PaymentInformation)
+        .join(Account, Account.id == Invoice.account_id)
+        .outerjoin(PaymentInformation, PaymentInformation.account_id == Invoice.account_id)
+        .where(
+            Invoice.number.is_not(None),
+            # by the account's own calendar, which no zone is a day ahead of
+            Invoice.due_on < (now + timedelta(days=1)).date(),
+            Invoice.id.in_(owed),
+            ~by_card,
+        )
+        .order_by(Invoice.id)
+    )
+    letters = [
+        Letter(account, information, invoice, reminder="overdue")
+        for invoice, account, information in rows
+        if invoice.due_on is not None and invoice.due_on < zone_of(account).local(now).date()
+    ]
     queue_letters(session, now, settings, letters)
