@@ -101,6 +101,7 @@ SAMPLES = {
     ("GET", "/credit-notes/{number}"): Sample("/credit-notes/NOTE"),
     ("GET", "/credit-notes/{number}/pdf"): Sample("/credit-notes/NOTE/pdf"),
     ("GET", "/exports/focus"): Sample("/exports/focus", JUNE),
+    ("GET", "/exports/journal"): Sample("/exports/journal", {"from": "2026-06-01", "until": "2026-07-01"}),
     ("POST", "/closes"): Sample("/closes", body={"month": "2026-05", "account": "access"}),
     ("POST", "/verifications"): Sample("/verifications", body={}),
     ("POST", "/archives"): Sample("/archives", body={"name": "walked"}, only_once=True),

@@ -1,4 +1,4 @@
-"""The command that exports a month's charges in the columns of FOCUS."""
+"""The commands that export a month's charges in the columns of FOCUS, and the journal of the books."""
 
 from __future__ import annotations
 
@@ -31,4 +31,26 @@ def focus(
     with connected(data_dir) as client:
         content = client.download(f"/exports/focus?{asked}")
     path = output or Path(f"focus-{account}-{month or 'running'}.{kind}")
+    typer.echo(str(written(path, content)))
+
+
+def journal(
+    since: Annotated[str, typer.Option("--from", help="The first day, such as 2026-10-01 (UTC), or an instant.")],
+    until: Annotated[str, typer.Option(help="The day or instant before which it ends.")],
+    account: Annotated[str | None, typer.Option(help="The code of one account; all of them if left out.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file; journal-FROM-UNTIL.csv if left out.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Export the journal of the books: a row for each posting, for the company's own accounting."""
+    from urllib.parse import urlencode
+
+    from meterbook.cli.client import connected
+
+    query = {"from": since, "until": until, "account": account}
+    asked = urlencode({name: value for name, value in query.items() if value is not None})
+    with connected(data_dir) as client:
+        content = client.download(f"/exports/journal?{asked}")
+    path = output or Path(f"journal-{since}-{until}.csv".replace(":", ""))
     typer.echo(str(written(path, content)))

@@ -1,4 +1,4 @@
-"""Rows of FOCUS as a file: CSV for whatever reads text, Parquet for what would rather have types."""
+"""Files of rows: CSV for whatever reads text; FOCUS as Parquet too, for what would rather have types."""
 
 from __future__ import annotations
 
@@ -27,13 +27,18 @@ _TYPES: Final = {
 
 
 def focus_csv(rows: Iterable[Row], version: Version) -> Iterator[str]:
-    """Yield a CSV file of UTF-8 in parts: instants as ISO 8601 in UTC, nulls empty."""
+    """Return a CSV file of UTF-8 in parts: instants as ISO 8601 in UTC, nulls empty."""
     kinds = columns(version)
+    return csv_file(kinds, ([_written(row.get(name), kind) for name, kind in kinds.items()] for row in rows))
+
+
+def csv_file(names: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Yield a CSV file in parts: its columns' names, then a line for each row."""
     part = StringIO()
     writer = csv.writer(part, lineterminator="\n")
-    writer.writerow(kinds)
+    writer.writerow(names)
     for number, row in enumerate(rows, start=1):
-        writer.writerow([_written(row.get(name), kind) for name, kind in kinds.items()])
+        writer.writerow(row)
         if number % ROWS_A_PART == 0:
             yield part.getvalue()
             part.seek(0)

@@ -1,12 +1,15 @@
-"""Verification: whether the books and the numbers keep their rules, and what stands on each ledger account."""
+"""Verification: whether the books keep their rules, what stands on each ledger account, and the journal as a file."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import Response
+from typing import Annotated
 
-from meterbook.console.operator.operator_page import AsOperator
+from fastapi import APIRouter, Query
+from fastapi.responses import Response, StreamingResponse
+
+from meterbook.console.operator.operator_page import UTC, AsOperator
 from meterbook.core.journal import LedgerAccount
+from meterbook.exports.journal import begun, journal_csv
 from meterbook.invoicing.verify import check_books
 from meterbook.ledger.check import trial_balances
 
@@ -25,4 +28,15 @@ def show_verification(at: AsOperator) -> Response:
         balances=trial_balances(at.session),
         ledger_accounts=list(LedgerAccount),
         shown=FAULTS_SHOWN,
+        month=at.month(""),
     )
+
+
+@router.get("/journal.csv")
+def journal(at: AsOperator, month: Annotated[str, Query(max_length=7)] = "") -> StreamingResponse:
+    """Return a row for each posting of a month (UTC), the last one that is over if none is named."""
+    of = at.month(month)
+    reading = at.request.app.state.database.reading
+    parts = begun(journal_csv(reading, of.starts_at(UTC), of.ends_at(UTC), None))
+    headers = {"content-disposition": f'attachment; filename="journal-{of}.csv"', "cache-control": "no-store"}
+    return StreamingResponse(parts, headers=headers, media_type="text/csv; charset=utf-8")

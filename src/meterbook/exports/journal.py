@@ -1,0 +1,78 @@
+"""The journal of the books as a file: a row for each posting, for the program that keeps the company's own books."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meterbook.accounts.tables import Account
+from meterbook.core.money import Money, currency
+from meterbook.exports.files import csv_file
+from meterbook.invoicing.tables import Invoice
+from meterbook.ledger.tables import JournalEntry, PostingRow
+
+COLUMNS: Final = (
+    *("entry", "posted_at", "account", "reason", "source"),
+    *("ledger_account", "product", "invoice", "currency", "debit", "credit"),
+)
+_ROWS_AT_ONCE: Final = 5_000
+Reading = Callable[[], AbstractContextManager[Session]]
+
+
+def journal_csv(reading: Reading, starts_at: datetime, ends_at: datetime, account_id: int | None) -> Iterator[str]:
+    """Yield a CSV file in parts: the postings of entries posted in `[starts_at, ends_at)`, in the order of booking.
+
+    Of each currency the debits are the credits. `reading` opens the transaction that is read in until the last part;
+    memory does not grow with the journal.
+    """
+    query = (
+        select(
+            JournalEntry.id,
+            JournalEntry.posted_at,
+            Account.code,
+            JournalEntry.reason,
+            JournalEntry.source,
+            PostingRow.ledger_account,
+            PostingRow.product,
+            Invoice.number,
+            PostingRow.currency,
+            PostingRow.amount_minor,
+        )
+        .join(PostingRow, PostingRow.entry_id == JournalEntry.id)
+        .join(Account, Account.id == JournalEntry.account_id)
+        .outerjoin(Invoice, Invoice.id == PostingRow.invoice_id)
+        .where(JournalEntry.posted_at >= starts_at, JournalEntry.posted_at < ends_at)
+        .order_by(JournalEntry.id, PostingRow.id)
+    )
+    if account_id is not None:
+        query = query.where(JournalEntry.account_id == account_id)
+    with reading() as session:
+        rows = session.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+        yield from csv_file(COLUMNS, (_written(row) for row in rows))
+
+
+def begun(parts: Iterator[str]) -> Iterator[str]:
+    """Return the parts of a file, the first of them read by now: a store that cannot answer refuses here."""
+    return chain([next(parts)], parts)
+
+
+def _written(row: Any) -> tuple[str, ...]:
+    amount = str(Money(abs(row.amount_minor), currency(row.currency)))
+    return (
+        str(row.id),
+        f"{row.posted_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        row.code,
+        row.reason,
+        row.source,
+        row.ledger_account,
+        row.product or "",
+        row.number or "",
+        row.currency,
+        *((amount, "") if row.amount_minor > 0 else ("", amount)),
+    )
