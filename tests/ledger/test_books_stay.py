@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from meterbook.database import Database
 from meterbook.invoicing.verify import verify
+from meterbook.payments.record import top_up
+from meterbook.payments.take_back import take_back
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore
-from tests.office import Office
+from tests.office import Office, usd
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,12 @@ def test_the_database_itself_refuses_to_change_the_books(
 
 def test_verify_finds_what_does_not_follow(database: Database, usage: UsageStore, tmp_path: Path) -> None:
     office = Office(database, usage, Settings(data_dir=tmp_path))
-    first, second = (office.issued(office.account("10"), "10.00") for _ in range(2))
+    codes = [office.account("10") for _ in range(2)]
+    first, second = (office.issued(code, "10.00") for code in codes)
+    with database.transaction() as session:
+        account, now = office.row(codes[0]), office.now
+        payment = top_up(session, now, account=account, amount=usd("20.00"), reference="")
+        take_back(session, now, account=account, payment=payment, reason="returned")
     tampered = [
         (
             f"update invoice_line set quantity = 11, amount_minor = 1100 where invoice_id = {first.id}",
@@ -58,6 +65,8 @@ def test_verify_finds_what_does_not_follow(database: Database, usage: UsageStore
         (f"update invoice set number = 'INV-2027-000009' where id = {first.id}", "earlier date|gap"),
         ("update number_series set last_number = last_number + 1", "gap"),
         ("delete from posting where ledger_account = 'tax_payable'", "does not balance"),
+        ("update payment set amount_minor = amount_minor + 1", "payment is not what came in"),
+        ("update refund set amount_minor = amount_minor + 1", "taken back, is not what went"),
     ]
     for statement, words in tampered:
         with database.engine.connect() as connection:

@@ -50,6 +50,16 @@ _BOOKED: Final = {
         group by m.id
         having coalesce(sum(p.amount_minor), 0) <> m.amount_minor
         """,
+    "the entry of a refund, or of a payment that was taken back, is not what went": """
+        select r.kind || ' ' || r.id
+        from refund r
+        left join journal_entry e on e.reason in ('refund', 'payment_return')
+            and e.source in ('refund:' || r.id, 'refund:' || r.id || '\\:returned')
+        left join posting p on p.entry_id = e.id and p.ledger_account = 'cash_clearing'
+        group by r.id
+        having coalesce(sum(p.amount_minor), 0)
+            <> case when r.status in ('pending', 'succeeded') then -r.amount_minor else 0 end
+        """,
     "the receivable of an account is not the sum of what its invoices leave unpaid": """
         select a.code
         from account a
