@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,8 @@ from meterbook.payments.refund import LONGEST_REASON
 from meterbook.payments.tables import Payment, Refund
 from meterbook.payments.take_back import take_back
 
+_log = structlog.get_logger(__name__)
+
 
 def take_back_disputed(session: Session, now: datetime, gateway: str, news: GatewayNews) -> None:
     """Take back what a dispute took of a charge: nothing of one that is unknown here, or was taken back by hand."""
@@ -28,7 +31,7 @@ def take_back_disputed(session: Session, now: datetime, gateway: str, news: Gate
     account = session.get_one(Account, payment.account_id)
     same = news.amount_minor is not None and news.currency == payment.currency
     with suppress(Refused):
-        take_back(
+        row = take_back(
             session,
             now,
             account=account,
@@ -37,6 +40,8 @@ def take_back_disputed(session: Session, now: datetime, gateway: str, news: Gate
             most=Money(news.amount_minor or 0, currency_of(account)) if same else None,
             gateway_reference=news.dispute_reference,
         )
+        amount = str(Money(row.amount_minor, currency_of(account)))
+        _log.warning("payments.disputed", account=account.code, payment=payment.id, amount=amount)
 
 
 def book_won(session: Session, now: datetime, gateway: str, news: GatewayNews) -> None:
