@@ -12,7 +12,7 @@ from meterbook.console.operator.fields import Asked, Fields, Sent
 from meterbook.console.operator.money_act import MoneyAct, Outcome, carry_out, look
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage
 from meterbook.console.requests import Posted, RowId
-from meterbook.core.money import Money
+from meterbook.core.money import Currency, Money
 from meterbook.invoicing.effect import with_effect
 from meterbook.invoicing.queries import invoices_by_id
 from meterbook.ledger.queries import balance_through, unpaid_by_invoice
@@ -21,6 +21,7 @@ from meterbook.payments.book import amount_of
 from meterbook.payments.queries import payment_by_id
 from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund, refunded
+from meterbook.payments.tables import Payment
 from meterbook.payments.take_back import take_back
 
 router = APIRouter(include_in_schema=False)
@@ -213,10 +214,7 @@ def _refunding(at: OperatorPage, payment_id: int) -> MoneyAct:
         )
         facts = (
             (at.gettext("Account"), named(account)),
-            (
-                at.gettext("Payment"),
-                f"{written.money(Money(payment.amount_minor, money))}, {payment.reference or NOTHING}",
-            ),
+            (at.gettext("Payment"), _told(at, payment, money)),
             (at.gettext("Refund"), written.money(amount)),
             (at.gettext("Way"), way),
             (at.gettext("Reason"), reason or NOTHING),
@@ -254,10 +252,7 @@ def _taking_back(at: OperatorPage, payment_id: int) -> MoneyAct:
         )
         facts = (
             (at.gettext("Account"), named(account)),
-            (
-                at.gettext("Payment"),
-                f"{written.money(Money(payment.amount_minor, money))}, {payment.reference or NOTHING}",
-            ),
+            (at.gettext("Payment"), _told(at, payment, money)),
             (at.gettext("Taken back"), written.money(Money(row.amount_minor, money))),
             (at.gettext("Reason"), reason),
         )
@@ -278,6 +273,12 @@ def _taking_back(at: OperatorPage, payment_id: int) -> MoneyAct:
             "left": Money(payment.amount_minor - refunded(at.session, payment.id), money),
         },
     )
+
+
+def _told(at: OperatorPage, payment: Payment, money: Currency) -> str:
+    """Return what people know a payment by."""
+    amount = formats(at.language).money(Money(payment.amount_minor, money))
+    return f"{amount}, {payment.reference or NOTHING}"
 
 
 def _owed(at: OperatorPage, account: Account) -> list[tuple[str, Money]]:
