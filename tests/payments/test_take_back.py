@@ -42,9 +42,12 @@ def do(office: Office, act: Callable[[Session], object]) -> None:
 
 
 def recorded(office: Office, code: str, amount: str) -> None:
-    account, now = office.row(code), office.now
-    received = {"amount": usd(amount), "received_on": now.date(), "reference": "wire"}
-    do(office, lambda session: record(session, now, account=account, **received))  # type: ignore[arg-type]  # as named
+    account, now, money = office.row(code), office.now, usd(amount)
+    day = now.date()
+    do(
+        office,
+        lambda session: record(session, now, account=account, amount=money, received_on=day, reference="wire"),
+    )
 
 
 def credited(office: Office, code: str, invoice: Invoice, net: str) -> None:
