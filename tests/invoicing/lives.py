@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
+from meterbook.core.period import BillingMonth
+
 PER_DOLLAR = {"USD": 1, "KRW": 1000, "JPY": 100}
 KINDS = {"server": "presence", "cores": "gauge", "calls": "counter", "lines": "counter", "aid": "presence"}
 # in dollars' worth
@@ -26,6 +28,7 @@ PRICES = {
     "aid": 'model = "flat", per = "month", unit_price = "<15>"',
 }
 RISES = {"server": "2027-02-16T05:00:00Z"}  # to twice as much
+NEVER = BillingMonth(9998, 12)
 TYPES = frozenset(f"lives.{code}" for code in KINDS)
 
 

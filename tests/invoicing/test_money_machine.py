@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -48,11 +47,9 @@ from meterbook.database import Database
 from meterbook.errors import Refused
 from meterbook.exports.focus import focus_rows
 from meterbook.exports.month import billed
-from meterbook.invoicing.correct import credit, left_to_credit
 from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.facts import billed_before, open_items
 from meterbook.invoicing.queries import (
-    credit_notes_of,
     credit_notes_of_account,
     draft_of,
     invoices_of_month,
@@ -62,15 +59,10 @@ from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.show import show_month
 from meterbook.invoicing.tables import CreditNote, Invoice
 from meterbook.invoicing.terms import thawed_account, thawed_project, thawed_promotions
-from meterbook.invoicing.write_off import write_off
 from meterbook.ledger import check
 from meterbook.ledger.queries import balance_through, credits_left, unpaid_by_invoice
 from meterbook.ledger.tables import JournalEntry, PostingRow
-from meterbook.payments.queries import payments_of
-from meterbook.payments.record import record, top_up
-from meterbook.payments.refund import refund
 from meterbook.payments.tables import Payment, Refund
-from meterbook.payments.take_back import take_back
 from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.redeem import redeem
 from meterbook.promotions.tables import CreditRow
@@ -79,12 +71,25 @@ from meterbook.usage.events import read_events
 from meterbook.usage.ingest import Destination, ingest
 from meterbook.usage.store import UsageStore
 from tests.conftest import emptied
-from tests.invoicing.lives import CATALOG, HOW, KINDS, MOVES, PER_DOLLAR, PROMOTIONS, TYPES, USES, Move, Promote, Use
+from tests.invoicing.lives import (
+    CATALOG,
+    HOW,
+    KINDS,
+    MOVES,
+    NEVER,
+    PER_DOLLAR,
+    PROMOTIONS,
+    TYPES,
+    USES,
+    Move,
+    Promote,
+    Use,
+)
+from tests.invoicing.purse import Purse
 from tests.invoicing.tally import Reading, Tally
 from tests.office import Office, utc
 
 FIRST = BillingMonth(2027, 1)
-NEVER = BillingMonth(9998, 12)
 STANDING = ("unpaid", "amount_including_unpaid", "credit_used", "balance_used", "due")
 _numbers = count(1)
 
@@ -125,7 +130,8 @@ class Life(RuleBasedStateMachine):
         self.tally = Tally(self.zone)
         self.open, self.closed = FIRST, FIRST.previous()
         self.kept: dict[str, Any] | None = None
-        self.counted = self.billed = self.given_up = 0
+        self.purse = Purse(office, self.account)
+        self.counted = self.billed = 0
 
     # one rule: how often each thing happens is ours to choose, and each life has some of everything
     @rule(
@@ -145,7 +151,7 @@ class Life(RuleBasedStateMachine):
                 case Promote():
                     self.promote(each)
                 case Move():
-                    self.move(each)
+                    self.purse.make(each)
             self.the_books_hold()
         if again and self.tally.readings:
             self.send_again(days)
@@ -227,20 +233,6 @@ class Life(RuleBasedStateMachine):
             )
             redemption, _ = redeem(session, now, account=self.account, code=promotion.code, by="life")
             settle_account(session, now, self.account, f"redemption:{redemption.id}")
-
-    def move(self, move: Move) -> None:
-        """Take money in, give some back, or give some up."""
-        if move.what in ("record", "top up"):
-            money = Money(move.amount * max(1, PER_DOLLAR[self.money.code] // 100), self.money)
-            self.pay(money, ahead=move.what == "top up")
-        elif move.what == "refund":
-            self.give_back(move.which, move.part)
-        elif move.what == "take back":
-            self.take_back(move.which)
-        elif move.what == "credit":
-            self.correct(move.which, min(move.part, 100))
-        else:
-            self.give_up(move.which)
 
     def send(self, readings: Sequence[Reading]) -> None:
         body = [
@@ -353,61 +345,6 @@ class Life(RuleBasedStateMachine):
                 self.office.close(self.code, str(later))
             self.office.now = now
 
-    def pay(self, money: Money, *, ahead: bool) -> None:
-        now = self.office.now
-        with self.office.database.transaction() as session:
-            if ahead:
-                top_up(session, now, account=self.account, amount=money, reference="life")
-            else:
-                record(session, now, account=self.account, amount=money, received_on=now.date(), reference="life")
-
-    def give_back(self, which: int, part: int) -> None:
-        with self.office.database.transaction() as session:
-            payments = payments_of(session, self.account.id)
-        if not payments:
-            return
-        payment = payments[which % len(payments)]
-        money = Money(max(1, payment.amount_minor * part // 100), self.money)
-        # what is more than there is in cash is refused
-        with suppress(Refused), self.office.database.transaction() as session:
-            refund(session, self.office.now, account=self.account, payment=payment, amount=money, reason="life")
-
-    def take_back(self, which: int) -> None:
-        """Take a payment back whole; what nothing is left of is refused. What was given up stays given up."""
-        with suppress(Refused), self.office.database.transaction() as session:
-            payments = payments_of(session, self.account.id)
-            if payments:
-                payment = payments[which % len(payments)]
-                lost = self.bad_debt(session)
-                take_back(session, self.office.now, account=self.account, payment=payment, reason="life")
-                self.given_up += self.bad_debt(session) - lost
-
-    def bad_debt(self, session: Session) -> int:
-        lost = select(func.coalesce(func.sum(PostingRow.amount_minor), 0)).where(
-            PostingRow.account_id == self.account.id, PostingRow.ledger_account == LedgerAccount.bad_debt
-        )
-        return int(session.scalar(lost) or 0)
-
-    def correct(self, which: int, part: int) -> None:
-        """Give back a part of each line; what was written off, or is less by an adjustment, is refused."""
-        with suppress(Refused), self.office.database.transaction() as session:
-            invoices = issued_history(session, [self.account.id], NEVER).get(self.account.id, [])
-            if not invoices:
-                return
-            invoice = invoices[which % len(invoices)]
-            left = left_to_credit(invoice, credit_notes_of(session, [invoice.id]).get(invoice.id, []))
-            nets = {place: Money(-(-minor * part // 100), self.money) for place, minor in left.items() if minor > 0}
-            if nets:
-                now, settings = self.office.now, self.office.settings
-                credit(session, now, settings, account=self.account, invoice=invoice, reason="life", nets=nets)
-
-    def give_up(self, which: int) -> None:
-        with self.office.database.transaction() as session:
-            unpaid = sorted(unpaid_by_invoice(session, [self.account.id]))
-            if unpaid:
-                invoice = session.get_one(Invoice, unpaid[which % len(unpaid)])
-                self.given_up += write_off(session, self.office.now, account=self.account, invoice=invoice).minor
-
     def passed_over(self) -> list[BillingMonth]:
         """Months that were passed over as empty and have usage now, while a draft of a later one is kept."""
         last = self.last_issued()
@@ -432,7 +369,7 @@ class Life(RuleBasedStateMachine):
         return (
             total(Invoice.total_minor, *issued)
             - total(CreditNote.total_minor, CreditNote.invoice_id.in_(select(Invoice.id).where(*issued)))
-            - self.given_up
+            - self.purse.given_up
             - total(Payment.amount_minor, Payment.account_id == own)
             + total(Refund.amount_minor, Refund.account_id == own)
             - total(CreditRow.amount_minor, CreditRow.account_id == own)

@@ -88,7 +88,7 @@ _STANDINGS: Final = """
         end
     )
     """
-_ROWS: Final = text(_STANDINGS + "select * from standing order by code limit :limit")  # noqa: S608 - constants
+_BY_CODE: Final = "select * from standing order by code limit :limit"
 _SUMS: Final = """
     select currency, count(*) as accounts, sum(unpaid) as unpaid, sum(overdue) as overdue, sum(balance) as balance,
         count(*) filter (where overdue <> 0) as overdue_accounts
@@ -96,6 +96,7 @@ _SUMS: Final = """
     group by currency
     order by currency
     """
+_ROWS: Final = text(_STANDINGS + _BY_CODE)
 _TOTALS: Final = text(_STANDINGS + _SUMS)
 
 

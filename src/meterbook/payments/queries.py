@@ -20,6 +20,14 @@ from meterbook.payments.gateway import ChargeStatus
 from meterbook.payments.tables import Payment, PaymentAttempt, Refund
 
 PAGE: Final = 100
+# The ids of invoices of which something is unpaid, and of the last charge of each invoice that was charged.
+OWED_INVOICES: Final = (
+    select(PostingRow.invoice_id)
+    .where(PostingRow.ledger_account == LedgerAccount.receivable)
+    .group_by(PostingRow.invoice_id)
+    .having(func.sum(PostingRow.amount_minor) > 0)
+)
+LAST_ATTEMPTS: Final = select(func.max(PaymentAttempt.id)).group_by(PaymentAttempt.invoice_id)
 
 
 def payments_of(
@@ -65,21 +73,14 @@ def refunds_of(session: Session, payment_ids: Collection[int]) -> dict[int, list
 
 def failed_charges(session: Session, limit: int = PAGE) -> list[tuple[PaymentAttempt, Invoice, Account]]:
     """Return the invoices whose last charge did not go through and of which something is unpaid, the newest first."""
-    last = select(func.max(PaymentAttempt.id)).group_by(PaymentAttempt.invoice_id)
-    owed = (
-        select(PostingRow.invoice_id)
-        .where(PostingRow.ledger_account == LedgerAccount.receivable)
-        .group_by(PostingRow.invoice_id)
-        .having(func.sum(PostingRow.amount_minor) > 0)
-    )
     rows = session.execute(
         select(PaymentAttempt, Invoice, Account)
         .join(Invoice, Invoice.id == PaymentAttempt.invoice_id)
         .join(Account, Account.id == Invoice.account_id)
         .where(
-            PaymentAttempt.id.in_(last),
+            PaymentAttempt.id.in_(LAST_ATTEMPTS),
             PaymentAttempt.status.in_([ChargeStatus.declined.value, ChargeStatus.needs_action.value]),
-            Invoice.id.in_(owed),
+            Invoice.id.in_(OWED_INVOICES),
         )
         .order_by(PaymentAttempt.id.desc())
         .limit(limit)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account, PaymentInformation
-from meterbook.core.journal import LedgerAccount
 from meterbook.invoicing.queue import Letter, queue_letters
 from meterbook.invoicing.tables import Invoice
-from meterbook.ledger.tables import PostingRow
 from meterbook.payments.gateway import ChargeStatus
+from meterbook.payments.queries import LAST_ATTEMPTS, OWED_INVOICES
 from meterbook.payments.tables import PaymentAttempt
 from meterbook.settings import Settings
 
@@ -24,14 +23,8 @@ def remind_overdue(session: Session, now: datetime, settings: Settings) -> None:
     Of a charge to a card that failed its own letters tell. An invoice that no card was asked for is reminded of, as the
     card came after the due date, and one whose charge succeeded: then its payment was taken back.
     """
-    owed = (
-        select(PostingRow.invoice_id)
-        .where(PostingRow.ledger_account == LedgerAccount.receivable)
-        .group_by(PostingRow.invoice_id)
-        .having(func.sum(PostingRow.amount_minor) > 0)
-    )
     failed = select(PaymentAttempt.invoice_id).where(
-        PaymentAttempt.id.in_(select(func.max(PaymentAttempt.id)).group_by(PaymentAttempt.invoice_id)),
+        PaymentAttempt.id.in_(LAST_ATTEMPTS),
         PaymentAttempt.status != ChargeStatus.succeeded.value,
     )
     by_card = and_(PaymentInformation.method.is_not_distinct_from("card"), Invoice.id.in_(failed))
@@ -43,7 +36,7 @@ def remind_overdue(session: Session, now: datetime, settings: Settings) -> None:
             Invoice.number.is_not(None),
             # by the account's own calendar, which no zone is a day ahead of
             Invoice.due_on < (now + timedelta(days=1)).date(),
-            Invoice.id.in_(owed),
+            Invoice.id.in_(OWED_INVOICES),
             ~by_card,
         )
         .order_by(Invoice.id)
