@@ -100,6 +100,8 @@ OPERATOR: Final[Pages] = {
     "catalog": (STAFF, "/operator/catalog"),
     "catalog, a change": (STAFF, "/operator/catalog/change"),
     "verification": (STAFF, "/operator/verification"),
+    "people who sign in": (STAFF, "/operator/people?who=all"),
+    "somebody who signs in": (STAFF, "/operator/people/{user}"),
     "preview, as the operator": (STAFF, "/invoice-preview?account=cloudwatch&month=2014-02"),
 }
 
@@ -149,6 +151,7 @@ def furnish(demo: Demo) -> Places:
             "invitation": demo.link(newcomer, "invitation"),
             "password": demo.link(VIEWER, "password"),
             "nobody": demo.person("nobody"),
+            "user": "1",
         }
     )
 

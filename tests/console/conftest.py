@@ -59,6 +59,11 @@ def office(installation: tuple[Office, House]) -> Office:
 
 
 @pytest.fixture
+def house(installation: tuple[Office, House]) -> House:
+    return installation[1]
+
+
+@pytest.fixture
 def staff(installation: tuple[Office, House]) -> Iterator[Browser]:
     """A browser in which one of the staff is signed in."""
     with at_the_desk(*installation) as browser:

@@ -44,12 +44,13 @@ def _furnished(database: Database, store: UsageStore, folder: Path) -> tuple[Off
     return office, House(settings, database, store)
 
 
-def customer_of(office: Office, code: str, email: str = CUSTOMER) -> None:
-    """Let somebody sign in who administers an account and holds its billing."""
+def customer_of(office: Office, code: str, email: str = CUSTOMER) -> int:
+    """Let somebody sign in who administers an account and holds its billing; return their id."""
     with office.database.transaction() as session:
         user = add_user(session, office.now, email=email, password=PASSWORD)
         account = account_by_code(session, code, prove_local("a", "a"))
         add_member(session, office.now, user=user, account=account, project=None, role="admin", billing=True)
+        return user.id
 
 
 @contextmanager

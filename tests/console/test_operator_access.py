@@ -27,13 +27,13 @@ PLACES = {
 }
 
 
-def addresses(number: str) -> list[tuple[str, str]]:
+def addresses(number: str, user: int) -> list[tuple[str, str]]:
     """Return method and address of every route under /operator, about what is there."""
     found = []
     for route in [route for router in routes.ROUTERS for route in router.routes]:
         assert isinstance(route, APIRoute)
         is_promotion = "/promotions/" in route.path
-        places = PLACES | {"code": "OWN" if is_promotion else "own", "number": number}
+        places = PLACES | {"code": "OWN" if is_promotion else "own", "number": number, "user": str(user)}
         path = re.sub(r"\{(\w+)[^}]*\}", lambda part, places=places: places[part[1]], routes.PREFIX + route.path)
         found += [(method, path) for method in route.methods]
     return found
@@ -48,8 +48,8 @@ def installation(
         office.register(code)
         number = office.issued(code, "10").number
         assert number is not None
-        customer_of(office, code)
-        walked = [(method, path.replace("/own", f"/{code}")) for method, path in addresses(number)]
+        user = customer_of(office, code)
+        walked = [(method, path.replace("/own", f"/{code}")) for method, path in addresses(number, user)]
         yield office, house, walked
 
 

@@ -67,6 +67,8 @@ SAMPLES = {
     ("PATCH", "/projects/{code}"): Sample("/projects/alpha", body={"name": "alpha"}),
     ("POST", "/users"): Sample("/users", body={"email": "temp@access.example"}),
     ("GET", "/users"): Sample("/users"),
+    ("PATCH", "/users/{email}"): Sample("/users/none@access.example", body={"operator": False}),
+    ("DELETE", "/users/{email}"): Sample("/users/temp@access.example"),
     ("POST", "/members"): Sample(
         "/members", body={"email": "two@access.example", "project": "alpha", "role": "viewer", "billing": True}
     ),

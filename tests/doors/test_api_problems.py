@@ -181,7 +181,16 @@ def test_the_openapi_document_names_every_route(served: Served) -> None:
         for method, operation in methods.items()
     }
     assert {path.removeprefix("/api/v1") for _, path in operations} == {
-        *("/accounts", "/accounts/{code}", "/projects", "/projects/{code}", "/users", "/members", "/members/{email}"),
+        *(
+            "/accounts",
+            "/accounts/{code}",
+            "/projects",
+            "/projects/{code}",
+            "/users",
+            "/users/{email}",
+            "/members",
+            "/members/{email}",
+        ),
         *("/keys", "/keys/{prefix}", "/catalog", "/catalog/check", "/catalog/diff", "/events", "/usage"),
         *("/invoices/preview", "/project-usage", "/healthz", "/readyz", "/metrics"),
         *("/invoices", "/invoices/{number}", "/invoices/{number}/pdf", "/invoices/{number}/lines/{line}/usage"),

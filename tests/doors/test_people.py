@@ -70,3 +70,33 @@ def test_an_invited_person_comes_in_and_back_in(served: Served, browser: httpx.C
     assert [(each["email"], each["project"], each["role"], each["billing"]) for each in members] == [
         (EMAIL, "people-web", "admin", True)
     ]
+
+
+def test_somebody_of_the_staff_comes_and_goes(served: Served) -> None:
+    email = "staff@people.example"
+    told = served.run("user", "invite", email, "--operator")
+    assert told.output == f"{email} is invited.\n"
+
+    def standing() -> dict[str, bool]:
+        return {each["email"]: each["operator"] for each in served.read("user", "list")["items"]}
+
+    assert standing()[email] is True
+    assert served.run("user", "change", email, "--no-operator").output == f"User {email} is changed.\n"
+    assert standing()[email] is False
+    assert served.run("user", "remove", email).output == f"User {email} is removed.\n"
+    assert email not in standing()
+    gone = served.run("user", "remove", email, ok=False)
+    assert f"There is no user '{email}'" in str(gone.exception)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"operator": True, "account": "people"}, {"operator": True, "role": "admin"}, {"account": "people"}],
+    ids="-".join,
+)
+def test_an_invitation_says_one_place(served: Served, body: dict[str, object]) -> None:
+    served.account("people", projects=["people-web"])
+    before = served.read("user", "list")["items"]
+    answer = served.api("POST", "/invitations", json={"email": "nobody@people.example", **body})
+    assert answer.status_code == 422, answer.text
+    assert served.read("user", "list")["items"] == before

@@ -107,10 +107,41 @@ def send_invitation(sending: Sending, now: datetime, *, membership_id: int, invi
     sending.mailer.send(letter)
 
 
-def tell_password_changed(sending: Sending, *, user_id: int, changed_at: datetime, language: str) -> None:
-    """Tell a person that their password was changed. Raises what the mailer raises, and `Busy` ("no-address")."""
+def send_staff_invitation(sending: Sending, now: datetime, *, user_id: int, inviter: str | None, language: str) -> None:
+    """Tell somebody that they are of the operator's staff; until they have a password, with a link to choose one.
+
+    Whoever is of the staff no more gets no letter. Raises what the mailer raises, and `Busy` ("no-address").
+    """
     with sending.transactions() as session:
-        user = session.get_one(User, user_id)
+        user = session.get(User, user_id)
+        if user is None or not user.is_operator:
+            return
+        entity, language = sending.settings.legal_entity_name, user.language or language
+        values = {
+            "name": fit_for_letter(user.name),
+            "email": user.email,
+            "inviter": inviter or entity,
+            "entity": fit_for_letter(entity),
+        }
+        if user.password_hash is None:
+            link = make_link(session, now, user=user, purpose=Purpose.invitation)
+            values["link"] = sending.address(f"/invitation/{link.token}")
+            letter = _letter(sending, now, user, "staff_invitation", language, values, f"invitation-{link.id}")
+        else:
+            values["link"] = sending.address("/")
+            letter = _letter(sending, now, user, "staff", language, values, f"staff-{user.id}-{now:%Y%m%d%H%M%S}")
+    sending.mailer.send(letter)
+
+
+def tell_password_changed(sending: Sending, *, user_id: int, changed_at: datetime, language: str) -> None:
+    """Tell a person that their password was changed; whoever was removed since gets no letter.
+
+    Raises what the mailer raises, and `Busy` ("no-address").
+    """
+    with sending.transactions() as session:
+        user = session.get(User, user_id)
+    if user is None:
+        return
     values = {"name": fit_for_letter(user.name), "email": user.email, "link": sending.address("/forgotten-password")}
     name = f"password-changed-{user.id}-{changed_at:%Y%m%d%H%M%S}"
     sending.mailer.send(_letter(sending, changed_at, user, "password_changed", user.language or language, values, name))

@@ -12,6 +12,7 @@ from meterbook.accounts.access import Access
 from meterbook.accounts.add_member import add_member, change_member, remove_member
 from meterbook.accounts.add_user import add_user
 from meterbook.accounts.invite import invite
+from meterbook.accounts.manage_users import change_staff, invite_colleague, remove_user
 from meterbook.accounts.queries import (
     account_by_code,
     members,
@@ -57,6 +58,27 @@ class NewMember(BaseModel):
     billing: bool = Field(False, description="The billing permission, separate from the role.")
 
 
+class UserChange(BaseModel):
+    """What of a user changes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    operator: bool = Field(description="Of the operator's staff, who may do everything.")
+
+
+class Invitation(BaseModel):
+    """Whom to invite: to a project, to every project of an account, or to the operator's staff."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str
+    project: str | None = None
+    account: str | None = None
+    role: Role | None = None
+    billing: bool = Field(False, description="The billing permission, separate from the role.")
+    operator: bool = Field(False, description="To the staff, in place of a project or an account.")
+
+
 class MemberChange(BaseModel):
     """What of a membership changes; what is left out stays."""
 
@@ -89,6 +111,21 @@ def get_users(session: Transaction, _access: Operator, limit: Limit = 100, curso
     return answer(page(rows, limit, _user, lambda user: user.email))
 
 
+@router.patch("/users/{email}", summary="Change a user")
+def patch_user(email: str, body: UserChange, session: Transaction, access: Operator) -> Response:
+    """Give a user the rights of the staff or take them; it holds from their next request on."""
+    return answer(
+        _user(change_staff(session, by=access, user=user_by_email(session, email), is_operator=body.operator))
+    )
+
+
+@router.delete("/users/{email}", status_code=204, summary="Remove a user")
+def delete_user(email: str, session: Transaction, access: Operator) -> Response:
+    """Remove a user with every membership and sign-in; from their next request on they are nobody."""
+    remove_user(session, by=access, user=user_by_email(session, email))
+    return Response(status_code=204)
+
+
 @router.post("/members", status_code=201, summary="Add a member")
 def post_member(body: NewMember, session: Transaction, access: Operator, now: Now) -> Response:
     """Make a user a member of a project, or of every present and future project of an account."""
@@ -99,9 +136,18 @@ def post_member(body: NewMember, session: Transaction, access: Operator, now: No
 
 
 @router.post("/invitations", status_code=201, summary="Invite somebody")
-def post_invitation(body: NewMember, session: Transaction, access: Operator, now: Now) -> Response:
-    """Make somebody a member, known or not yet, and tell them by mail; the same again sends the letter again."""
+def post_invitation(body: Invitation, session: Transaction, access: Operator, now: Now) -> Response:
+    """Make somebody a member or one of the staff, known or not yet, and tell them by mail.
+
+    The same again sends the letter again.
+    """
+    if body.operator:
+        if body.role or body.billing or body.account or body.project:
+            raise Invalid("Who is of the staff may do everything: leave role, billing and place out.", "wrong-place")
+        return answer(_user(invite_colleague(session, now, by=access, email=body.email)), 201)
     account, project = _place(session, access, body.account, body.project)
+    if body.role is None:
+        raise Invalid("Say what they are there: viewer, member or admin.", "wrong-role", field="role")
     member = invite(
         session,
         now,

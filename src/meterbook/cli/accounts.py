@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -143,15 +144,51 @@ def add_user(
 def invite_user(
     email: Email,
     project: Annotated[str | None, typer.Argument(help="The project's code; or give --account.")] = None,
-    role: Annotated[str, typer.Option(help="viewer, member or admin.")] = "viewer",
+    role: Annotated[str | None, typer.Option(help="viewer (if left out), member or admin.")] = None,
     billing: Annotated[bool, typer.Option("--billing", help="Give the billing permission too.")] = False,
     account: Annotated[str | None, typer.Option(help="An account: all its projects, those to come as well.")] = None,
+    operator: Annotated[bool, typer.Option("--operator", help="To your staff, who may do everything.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make somebody a member and tell them by mail; new people choose a password by the letter's link."""
-    body = {"email": email, "project": project, "account": account, "role": role, "billing": billing}
+    """Make somebody a member, or one of your staff, and tell them by mail; new people choose a password by its link."""
+    place = {"project": project, "account": account, "role": role if operator else role or "viewer"}
+    body = {"email": email, **place, "billing": billing, "operator": operator}
     _add("/invitations", body, data_dir, as_json, f"{email} is invited.")
+
+
+@user.command("list")
+def list_users(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List who signs in, by e-mail."""
+    _list("/users", data_dir, as_json, ["email", "name", "operator", "has_password"])
+
+
+@user.command("change")
+def change_user(
+    email: Email,
+    operator: Annotated[bool, typer.Option("--operator/--no-operator", help="Of your staff: may do everything.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give somebody the rights of your staff or take them; it holds from their next request on."""
+    from meterbook.cli.client import connected
+
+    with connected(data_dir) as client:
+        changed = client.patch(f"/users/{quote(email, safe='')}", {"operator": operator})
+    if as_json:
+        print_json(changed)
+    else:
+        typer.echo(f"User {email} is changed.")
+
+
+@user.command("remove")
+def remove_user(email: Email, data_dir: DataDir = None) -> None:
+    """Remove a user with every membership and sign-in; keys that they know are ended by key revoke."""
+    from meterbook.cli.client import connected
+
+    with connected(data_dir) as client:
+        client.delete(f"/users/{quote(email, safe='')}")
+    typer.echo(f"User {email} is removed.")
 
 
 @member.command("add")

@@ -74,6 +74,11 @@ def send_invitation(place: Workplace, now: datetime, *, membership_id: int, invi
     send_letters.send_invitation(_sending(place), now, membership_id=membership_id, inviter=inviter)
 
 
+def send_staff_invitation(place: Workplace, now: datetime, *, user_id: int, inviter: str | None, language: str) -> None:
+    """Tell somebody by mail that they are of the staff."""
+    send_letters.send_staff_invitation(_sending(place), now, user_id=user_id, inviter=inviter, language=language)
+
+
 def tell_password_changed(place: Workplace, _now: datetime, *, user_id: int, changed_at: str, language: str) -> None:
     """Tell somebody by mail that their password was changed."""
     moment = datetime.fromisoformat(changed_at)
@@ -154,6 +159,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "deliver": deliver_letter,
     "send_password_link": send_password_link,
     "send_invitation": send_invitation,
+    "send_staff_invitation": send_staff_invitation,
     "tell_password_changed": tell_password_changed,
     "collect": collect_invoice,
     "end_card_forms": end_card_forms,

@@ -35,6 +35,7 @@ MENU: Final = (
     ("operator/promotions", f"{HOME}/promotions"),
     ("operator/catalog", f"{HOME}/catalog"),
     ("operator/verification", f"{HOME}/verification"),
+    ("operator/people", f"{HOME}/people"),
 )
 UTC: Final = billing_zone("UTC")
 Result = TypeVar("Result")

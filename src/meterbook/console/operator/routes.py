@@ -14,6 +14,7 @@ from meterbook.console.operator import (
     promotions,
     simulation,
     start,
+    users,
     verification,
 )
 
@@ -26,6 +27,7 @@ ROUTERS: Final = tuple(
         account,
         projects,
         people,
+        users,
         money,
         invoices,
         promotions,
