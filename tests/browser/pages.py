@@ -97,6 +97,7 @@ OPERATOR: Final[Pages] = {
     "new promotion": (STAFF, "/operator/new-promotion"),
     "promotion": (STAFF, "/operator/promotions/LAUNCH15"),
     "promotion, to register": (STAFF, "/operator/promotions/LAUNCH15/register"),
+    "promotion, to take back": (STAFF, "/operator/accounts/acme/promotions/LAUNCH15/withdraw"),
     "catalog": (STAFF, "/operator/catalog"),
     "catalog, a change": (STAFF, "/operator/catalog/change"),
     "verification": (STAFF, "/operator/verification"),

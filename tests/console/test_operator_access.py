@@ -24,6 +24,7 @@ PLACES = {
     "payment": "1",
     "letter": "1",
     "month": "2027-06",
+    "promotion": "OWN",
 }
 
 
@@ -32,7 +33,7 @@ def addresses(number: str, user: int) -> list[tuple[str, str]]:
     found = []
     for route in [route for router in routes.ROUTERS for route in router.routes]:
         assert isinstance(route, APIRoute)
-        is_promotion = "/promotions/" in route.path
+        is_promotion = route.path.startswith("/promotions/")
         places = PLACES | {"code": "OWN" if is_promotion else "own", "number": number, "user": str(user)}
         path = re.sub(r"\{(\w+)[^}]*\}", lambda part, places=places: places[part[1]], routes.PREFIX + route.path)
         found += [(method, path) for method in route.methods]

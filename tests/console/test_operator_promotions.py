@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from meterbook.house import House
 from meterbook.promotions.queries import promotion_by_code
 from tests.console.browser import Browser
-from tests.console.staff import done, send, words
+from tests.console.staff import at_the_desk, customer_of, done, send, words
 from tests.office import Office
 
 NEW = "/operator/new-promotion"
@@ -100,4 +101,59 @@ def test_it_is_registered_for_an_account_after_a_look(staff: Browser, office: Of
     again = staff.get(look)
     assert again.status_code == 409
     assert "is registered already" in words(again)
+    office.check()
+
+
+def test_it_is_changed_and_ended(staff: Browser) -> None:
+    terms = {"value": "10", "from": "2027-06-01T00:00"}
+    done(send(staff, staff.get(NEW), NEW, code="CHANGED", **terms))
+    path = "/operator/promotions/CHANGED"
+    fields = {"name": "Changed", "until": "2027-12-31T00:00", "redemptions_max": "7"}
+    assert done(send(staff, staff.get(path), path, **fields)) == f"{path}?done=promotion-changed"
+    told = words(staff.get(path))
+    assert "Dec 31, 2027 00:00" in told
+    assert "0 / 7" in told
+    refused = send(staff, staff.get(path), path, **(fields | {"until": "2020-01-01T00:00"}))
+    assert refused.status_code == 422
+    assert "end after it begins" in words(refused)
+    done(send(staff, staff.get(path), path, step="end"))
+    page = staff.get(path)
+    assert "ended" in words(page)
+    assert "End it now" not in words(page)
+    done(send(staff, page, path, name="Changed", until="", redemptions_max=""))
+    assert "active" in words(staff.get(path))
+
+
+def test_it_is_taken_back_after_a_look(staff: Browser, office: Office, house: House) -> None:
+    terms = {"value": "20", "currency": "USD", "from": "2027-06-01T00:00"}
+    done(send(staff, staff.get(f"{NEW}?kind=credit"), NEW, code="MISTAKE", **terms))
+    code = office.account()
+    office.register(code)
+    user = "mistake@customer.example"
+    customer_of(office, code, user)
+    register = f"/operator/accounts/{code}/promotion"
+    done(send(staff, staff.get(register, params={"promotion": "MISTAKE", "look": "1"}), register))
+
+    path = f"/operator/accounts/{code}/promotions/MISTAKE/withdraw"
+    assert f'href="{path}"' in staff.get(f"/operator/accounts/{code}").text
+    assert f'href="{path}"' in staff.get("/operator/promotions/MISTAKE").text
+    refused = staff.get(path, params={"look": "1", "reason": " "})
+    assert refused.status_code == 422
+    assert 'id="wrong-reason"' in refused.text
+    page = staff.get(path, params={"look": "1", "reason": "meant for another"})
+    assert "Promotional credit 20.00 0.00" in words(page)
+    assert done(send(staff, page, path)) == f"/operator/accounts/{code}?done=promotion-withdrawn#promotions"
+
+    assert "taken back" in words(staff.get(f"/operator/accounts/{code}"))
+    assert f'href="{path}"' not in staff.get("/operator/promotions/MISTAKE").text
+    assert staff.get(path, params={"look": "1", "reason": "again"}).status_code == 409
+    with at_the_desk(office, house, user) as browser:
+        told = words(browser.get(f"/payment-information?account={code}"))
+        assert "taken back" in told
+        assert "meant for another" not in told
+        assert "Credit taken back" in words(browser.get(f"/balance?account={code}"))
+        form = browser.get(f"/payment-information?account={code}")
+        again = send(browser, form, f"/payment-information/promotions?account={code}", code="MISTAKE")
+        assert "was taken back from this account" in words(again)
+    done(send(staff, staff.get(register, params={"promotion": "MISTAKE", "look": "1"}), register))
     office.check()

@@ -109,7 +109,11 @@ SAMPLES = {
     ("POST", "/archives"): Sample("/archives", body={"name": "walked"}, only_once=True),
     ("POST", "/promotion-codes"): Sample("/promotion-codes", body={"code": "ACCESS", "kind": "percent", "value": "1"}),
     ("GET", "/promotion-codes"): Sample("/promotion-codes"),
+    ("PATCH", "/promotion-codes/{code}"): Sample("/promotion-codes/access", body={"name": "walked"}),
     ("POST", "/promotions/redeem"): Sample("/promotions/redeem", body={**ACCOUNT, "code": "ACCESS"}, only_once=True),
+    ("POST", "/promotions/withdraw"): Sample(
+        "/promotions/withdraw", body={**ACCOUNT, "code": "ACCESS", "reason": "walked"}, only_once=True
+    ),
     ("GET", "/promotions"): Sample("/promotions", ACCOUNT),
     ("PUT", "/payment-information"): Sample(
         "/payment-information", body={**ACCOUNT, "method": "send_invoice", "email": "pay@access.example"}

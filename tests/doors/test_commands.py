@@ -119,6 +119,15 @@ def test_lists_and_what_was_added(served: Served, say: Any) -> None:
         assert "cli-all" in said.out
 
 
+def test_what_was_given_of_an_account_is_changed_and_taken_away(served: Served) -> None:
+    served.account("cli-terms")
+    change = ("account", "change", "cli-terms")
+    assert served.read(*change, "--billing-email", "bills@cli.example")["billing_email"] == "bills@cli.example"
+    assert served.read(*change, "--tax-percent", "10")["billing_email"] == "bills@cli.example"
+    changed = served.read(*change, "--billing-email", "")
+    assert (changed["billing_email"], changed["tax_percent"]) == (None, "10")
+
+
 # --- the catalog
 
 

@@ -192,6 +192,40 @@ def test_what_is_not_there_is_not_found(served: Served) -> None:
             check_problem(answer, 404, "unknown-account")
 
 
+def test_a_code_is_taken_back_once_and_changed(served: Served) -> None:
+    account = hosts(served)
+    register(served, account)
+    made = code(served, kind="credit", value="30.00", currency="USD")
+    assert redeem(served, account, made).json()["left"] == "30.00"
+    body = {"account": account, "code": made, "reason": "a mistake"}
+    withdraw = "/promotions/withdraw"
+    check_problem(served.api("POST", withdraw, served.key("account", account), json=body), 403, "forbidden")
+    headers = {"Idempotency-Key": made}
+    first, again = (served.api("POST", withdraw, json=body, headers=headers) for _ in range(2))
+    assert (first.status_code, again.text) == (200, first.text)
+    told = first.json()
+    assert (told["status"], told["left"], told["saved"]) == ("taken-back", "0.00", "0.00")
+    assert served.get("/balance", account=account)["credit"] == "0.00"
+    with unchanged(served, account):
+        check_problem(served.api("POST", withdraw, json=body), 409, "promotion-not-registered", "not registered")
+        check_problem(redeem_by(served, account, made), 409, "promotion-taken-back", "taken back from this account")
+        check_problem(served.api("POST", withdraw, json={**body, "code": "NOBODY-HAS"}), 404, "promotion-unknown")
+        check_problem(served.api("PATCH", "/promotion-codes/NOBODY-HAS", json={}), 404, "promotion-unknown")
+    before = served.api("PATCH", f"/promotion-codes/{made}", json={}).json()
+    changed = served.read("promotion", "change", made, "--until", "2099-01-01T00:00:00Z", "--redemptions-max", "3")
+    assert changed == before | {"until": "2099-01-01T00:00:00Z", "redemptions_max": 3}
+    assert served.read("promotion", "change", made, "--until", "none", "--redemptions-max", "none") == before
+    said = served.run("promotion", "redeem", account, made).output
+    assert said == f"{made} is registered for {account}.\n"
+    said = served.run("promotion", "withdraw", account, made, "--reason", "again").output
+    assert said == f"{made} is taken back from {account}.\n"
+
+
+def redeem_by(served: Served, account: str, text: str) -> Any:
+    """Register a code as the customer does."""
+    return served.api("POST", "/promotions/redeem", served.key("account", account), json={"code": text})
+
+
 def test_what_another_account_writes_answers_as_if_nothing_were_there(served: Served) -> None:
     account, other = hosts(served), hosts(served)
     register(served, account)

@@ -22,6 +22,8 @@ from meterbook.payments.queries import payments_of
 from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund
 from meterbook.payments.take_back import take_back
+from meterbook.promotions.queries import redeemed
+from meterbook.promotions.withdraw import withdraw
 from tests.invoicing.lives import NEVER, PER_DOLLAR, Move
 from tests.office import Office
 
@@ -44,6 +46,8 @@ class Purse:
             self.take_back(move.which)
         elif move.what == "credit":
             self.correct(move.which, min(move.part, 100))
+        elif move.what == "withdraw":
+            self.withdraw(move.which)
         else:
             self.give_up(move.which)
 
@@ -75,6 +79,14 @@ class Purse:
                 lost = self.bad_debt(session)
                 take_back(session, self.office.now, account=self.account, payment=payment, reason="life")
                 self.given_up += self.bad_debt(session) - lost
+
+    def withdraw(self, which: int) -> None:
+        """Take a promotion back; one that was taken back is refused."""
+        with suppress(Refused), self.office.database.transaction() as session:
+            held = redeemed(session, [self.account.id]).get(self.account.id, [])
+            if held:
+                code = held[which % len(held)][1].code
+                withdraw(session, self.office.now, account=self.account, code=code, reason="life", by="life")
 
     def bad_debt(self, session: Session) -> int:
         lost = select(func.coalesce(func.sum(PostingRow.amount_minor), 0)).where(

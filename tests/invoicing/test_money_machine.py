@@ -65,7 +65,7 @@ from meterbook.ledger.tables import JournalEntry, PostingRow
 from meterbook.payments.tables import Payment, Refund
 from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.redeem import redeem
-from meterbook.promotions.tables import CreditRow
+from meterbook.promotions.tables import CreditRow, Withdrawal
 from meterbook.settings import Settings
 from meterbook.usage.events import read_events
 from meterbook.usage.ingest import Destination, ingest
@@ -170,6 +170,8 @@ class Life(RuleBasedStateMachine):
             left = credits_left(session, [self.account.id])
             balance = balance_through(session, self.account.id)
             assert all(minor > 0 for minor in (*unpaid.values(), *left.values()))
+            withdrawn = select(CreditRow.id).join(Withdrawal, Withdrawal.redemption_id == CreditRow.redemption_id)
+            assert not left.keys() & set(session.scalars(withdrawn)), "nothing is left of what was taken back"
             assert balance >= 0
             assert settle(open_items(session, [self.account])[self.account.id]) == (), "what may pay has paid"
             assert sum(unpaid.values()) - balance - sum(left.values()) == self.owed_by_documents(session)
@@ -365,7 +367,8 @@ class Life(RuleBasedStateMachine):
             return int(session.scalar(select(func.coalesce(func.sum(column), 0)).where(*conditions)) or 0)
 
         issued = (Invoice.account_id == own, Invoice.number.is_not(None))
-        expired = select(JournalEntry.id).where(JournalEntry.reason == Reason.credit_expired)
+        taken = (Reason.credit_expired, Reason.credit_withdrawn)
+        gone = select(JournalEntry.id).where(JournalEntry.reason.in_(taken))
         return (
             total(Invoice.total_minor, *issued)
             - total(CreditNote.total_minor, CreditNote.invoice_id.in_(select(Invoice.id).where(*issued)))
@@ -377,7 +380,7 @@ class Life(RuleBasedStateMachine):
                 PostingRow.amount_minor,
                 PostingRow.account_id == own,
                 PostingRow.ledger_account == LedgerAccount.promotional_credit,
-                PostingRow.entry_id.in_(expired),
+                PostingRow.entry_id.in_(gone),
             )
         )
 

@@ -31,6 +31,7 @@ _NAMES: Final = {
     "registration_number": say("registration number"),
     "recipient": say("recipient"),
     "label": say("label"),
+    "reason": say("reason"),
 }
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

@@ -8,7 +8,9 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from meterbook.accounts.queries import account_by_code
 from meterbook.accounts.tables import Account
+from meterbook.accounts.unchanged import SAME
 from meterbook.api.paging import Cursor, Limit, after, page
 from meterbook.api.permission import Now, Operator, Reader, Transaction
 from meterbook.api.repeat import Key, answered_once
@@ -20,9 +22,11 @@ from meterbook.errors import Denied
 from meterbook.invoicing.applied import AppliedPromotion, applied_promotions
 from meterbook.payments.apply_code import apply_code
 from meterbook.promotions.add_promotion import add_promotion
+from meterbook.promotions.change_promotion import change_promotion
 from meterbook.promotions.guesses import Guesses
 from meterbook.promotions.queries import promotions, redemption_counts
 from meterbook.promotions.tables import PromotionRow
+from meterbook.promotions.withdraw import withdraw
 
 router = APIRouter(tags=["promotions"])
 
@@ -60,6 +64,26 @@ class Redeem(BaseModel):
     at: Instant | None = Field(None, description="Replays a moment; operators only.")
 
 
+class PromotionChange(BaseModel):
+    """What of a promotion changes; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(None, max_length=400)
+    ends_at: Instant | None = Field(None, alias="until", description="null: without end.")
+    redemptions_max: int | None = Field(None, description="null: any number.")
+
+
+class Withdraw(BaseModel):
+    """A code to take back from an account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str = Field(max_length=64)
+    code: str = Field(max_length=200)
+    reason: str = Field(max_length=1_000)
+
+
 @router.post("/promotion-codes", status_code=201, summary="Add a promotion code")
 def post_promotion_code(body: NewPromotion, session: Transaction, _access: Operator, now: Now) -> Response:
     """Add a promotion; the very same one again is answered as it stands."""
@@ -94,6 +118,35 @@ def get_promotion_codes(session: Transaction, _access: Operator, limit: Limit = 
     return answer(page(rows, limit, lambda row: _operators(row, counts.get(row.id, 0)), lambda row: row.code))
 
 
+@router.patch("/promotion-codes/{code}", summary="Change a promotion code")
+def patch_promotion_code(code: str, body: PromotionChange, session: Transaction, _access: Operator) -> Response:
+    """Change a promotion's name, end or number of registrations; an end holds for every month that is not issued."""
+    given = body.model_fields_set
+    row = change_promotion(
+        session,
+        code=code,
+        name=SAME if body.name is None else body.name,
+        ends_at=body.ends_at if "ends_at" in given else SAME,
+        redemptions_max=body.redemptions_max if "redemptions_max" in given else SAME,
+    )
+    return answer(_operators(row, redemption_counts(session, [row.id]).get(row.id, 0)))
+
+
+@router.post("/promotions/withdraw", summary="Take a promotion code back")
+def post_withdraw(
+    body: Withdraw, request: Request, session: Transaction, access: Operator, now: Now, key: Key = None
+) -> Response:
+    """Take a registered code back from an account: it holds for no month that is not issued."""
+    account = account_by_code(session, body.account, access)
+
+    def act() -> Response:
+        found, _ = withdraw(session, now, account=account, code=body.code, reason=body.reason, by=access.subject)
+        applied = applied_promotions(session, account, now)
+        return answer(_registered(next(each for each in applied if each.redemption.id == found.id), account))
+
+    return answered_once(request, session, now, access, key, body, act)
+
+
 @router.post("/promotions/redeem", summary="Register a promotion code")
 def post_redeem(
     body: Redeem, request: Request, session: Transaction, access: Reader, now: Now, key: Key = None
@@ -105,7 +158,16 @@ def post_redeem(
 
     def act() -> Response:
         guesses: Guesses = request.app.state.guesses
-        applied = apply_code(session, now, guesses, account=account, code=body.code, by=access.subject, at=body.at)
+        applied = apply_code(
+            session,
+            now,
+            guesses,
+            account=account,
+            code=body.code,
+            by=access.subject,
+            at=body.at,
+            again=access.may_operate(),
+        )
         return answer(_registered(applied, account))
 
     return answered_once(request, session, now, access, key, body, act)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
-from meterbook.cli.options import AsJson, DataDir, print_json
+from meterbook.cli.ask import listed, patch, post, told
+from meterbook.cli.options import AsJson, DataDir
 from meterbook.errors import Invalid
 
 account = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
@@ -54,7 +53,7 @@ def add_account(
         "rounding": rounding,
         "billing_email": billing_email,
     }
-    _add("/accounts", body, data_dir, as_json, f"Account {code} is there.")
+    told(post("/accounts", body, data_dir), as_json, f"Account {code} is there.")
 
 
 @account.command("change")
@@ -71,26 +70,19 @@ def change_account(
     as_json: AsJson = False,
 ) -> None:
     """Change what is given of an account, for every month that is not drafted yet."""
-    from meterbook.cli.client import connected
-
     given = {"name": name, "language": language, "tax_percent": tax_percent, "tax_class": tax_class}
     body: dict[str, object] = {field: value for field, value in given.items() if value is not None}
     if billing_email is not None:
         body["billing_email"] = billing_email or None
     if not body:
         raise Invalid("Say what to change, such as --tax-percent 10.", "missing-option")
-    with connected(data_dir) as client:
-        changed = client.patch(f"/accounts/{code}", body)
-    if as_json:
-        print_json(changed)
-    else:
-        typer.echo(f"Account {code} is changed.")
+    told(patch(f"/accounts/{quote(code, safe='')}", body, data_dir), as_json, f"Account {code} is changed.")
 
 
 @account.command("list")
 def list_accounts(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List accounts by code."""
-    _list("/accounts", data_dir, as_json, ["code", "name", "currency", "time_zone", "tax_percent"])
+    listed("/accounts", ["code", "name", "currency", "time_zone", "tax_percent"], data_dir, as_json)
 
 
 @project.command("add")
@@ -115,13 +107,13 @@ def add_project(
         "plan": plan,
         "trial_until": trial_until,
     }
-    _add("/projects", body, data_dir, as_json, f"Project {code} is there.")
+    told(post("/projects", body, data_dir), as_json, f"Project {code} is there.")
 
 
 @project.command("list")
 def list_projects(account: AccountCode, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List an account's projects by code."""
-    _list("/projects", data_dir, as_json, ["code", "name", "status", "trial_until"], account=account)
+    listed("/projects", ["code", "name", "status", "trial_until"], data_dir, as_json, account=account)
 
 
 @user.command("add")
@@ -137,7 +129,7 @@ def add_user(
     """Add a user; without a password nobody signs in as them."""
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     body = {"email": email, "name": name, "language": language, "password": password, "operator": operator}
-    _add("/users", body, data_dir, as_json, f"User {email} is there.")
+    told(post("/users", body, data_dir), as_json, f"User {email} is there.")
 
 
 @user.command("invite")
@@ -154,13 +146,13 @@ def invite_user(
     """Make somebody a member, or one of your staff, and tell them by mail; new people choose a password by its link."""
     place = {"project": project, "account": account, "role": role if operator else role or "viewer"}
     body = {"email": email, **place, "billing": billing, "operator": operator}
-    _add("/invitations", body, data_dir, as_json, f"{email} is invited.")
+    told(post("/invitations", body, data_dir), as_json, f"{email} is invited.")
 
 
 @user.command("list")
 def list_users(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List who signs in, by e-mail."""
-    _list("/users", data_dir, as_json, ["email", "name", "operator", "has_password"])
+    listed("/users", ["email", "name", "operator", "has_password"], data_dir, as_json)
 
 
 @user.command("change")
@@ -171,14 +163,8 @@ def change_user(
     as_json: AsJson = False,
 ) -> None:
     """Give somebody the rights of your staff or take them; it holds from their next request on."""
-    from meterbook.cli.client import connected
-
-    with connected(data_dir) as client:
-        changed = client.patch(f"/users/{quote(email, safe='')}", {"operator": operator})
-    if as_json:
-        print_json(changed)
-    else:
-        typer.echo(f"User {email} is changed.")
+    changed = patch(f"/users/{quote(email, safe='')}", {"operator": operator}, data_dir)
+    told(changed, as_json, f"User {email} is changed.")
 
 
 @user.command("remove")
@@ -204,36 +190,13 @@ def add_member(
     """Make a user a member of a project, or of every project of an account."""
     body = {"email": email, "project": project, "account": account, "role": role, "billing": billing}
     place = f"project {project}" if account is None else f"account {account}"
-    _add("/members", body, data_dir, as_json, f"{email} is {role} of {place}.")
+    told(post("/members", body, data_dir), as_json, f"{email} is {role} of {place}.")
 
 
 @member.command("list")
 def list_members(account: AccountCode, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List an account's memberships in the order they were added."""
-    _list("/members", data_dir, as_json, ["email", "project", "role", "billing"], account=account)
-
-
-def _add(path: str, body: Mapping[str, object], data_dir: Path | None, as_json: bool, said: str) -> None:
-    from meterbook.cli.client import connected
-
-    with connected(data_dir) as client:
-        made = client.post(path, body)
-    if as_json:
-        print_json(made)
-    else:
-        typer.echo(said)
-
-
-def _list(path: str, data_dir: Path | None, as_json: bool, columns: list[str], **query: object) -> None:
-    from meterbook.cli.client import connected
-    from meterbook.cli.show import table
-
-    with connected(data_dir) as client:
-        items = client.every(path, **query)
-    if as_json:
-        print_json({"items": items})
-    else:
-        table(columns, [[item[column] for column in columns] for item in items])
+    listed("/members", ["email", "project", "role", "billing"], data_dir, as_json, account=account)
 
 
 def _labels(given: list[str]) -> dict[str, str]:

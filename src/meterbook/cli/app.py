@@ -17,6 +17,7 @@ from meterbook.cli import (
     keys,
     money,
     moving,
+    promotions,
     reading,
     server,
     working,
@@ -49,7 +50,7 @@ app.command("focus")(exporting.focus)
 app.command("journal")(exporting.journal)
 app.command("close")(money.close)
 app.add_typer(money.invoice, name="invoice")
-app.add_typer(money.promotion, name="promotion")
+app.add_typer(promotions.commands, name="promotion")
 app.add_typer(money.payment, name="payment")
 app.add_typer(money.balance, name="balance")
 app.add_typer(budgets.commands, name="budget")

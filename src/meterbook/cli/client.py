@@ -66,8 +66,8 @@ class Client:
         return items
 
     def patch(self, path: str, body: Mapping[str, object]) -> Any:
-        """Change a resource; members that are None stay as they are."""
-        return self._call("PATCH", path, json=_given(body))
+        """Change a resource; a member that is None is taken away."""
+        return self._call("PATCH", path, json=dict(body))
 
     def delete(self, path: str) -> None:
         """Take a resource away."""

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from meterbook.cli.options import AsJson, DataDir, print_json
+from meterbook.cli.ask import listed, post
+from meterbook.cli.options import AsJson, DataDir
 
 commands = typer.Typer(help="Keys: what programs prove themselves with.", no_args_is_help=True)
 
@@ -20,11 +21,8 @@ def create(
     data_dir: DataDir = None,
 ) -> None:
     """Create a key and print it, alone: it is told this once."""
-    from meterbook.cli.client import connected
-
-    with connected(data_dir) as client:
-        made = client.post("/keys", {"scope": scope, "account": account, "project": project, "name": name})
-    typer.echo(made["key"])
+    body = {"scope": scope, "account": account, "project": project, "name": name}
+    typer.echo(post("/keys", body, data_dir)["key"])
 
 
 @commands.command("list")
@@ -34,16 +32,8 @@ def list_keys(
     as_json: AsJson = False,
 ) -> None:
     """List keys by their prefixes; their secrets are not kept."""
-    from meterbook.cli.client import connected
-    from meterbook.cli.show import table
-
-    with connected(data_dir) as client:
-        items = client.every("/keys", account=account)
     columns = ["prefix", "scope", "name", "created_at", "last_used_on", "revoked_at"]
-    if as_json:
-        print_json({"items": items})
-    else:
-        table(columns, [[item[column] for column in columns] for item in items])
+    listed("/keys", columns, data_dir, as_json, account=account)
 
 
 @commands.command("revoke")

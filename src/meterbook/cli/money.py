@@ -1,20 +1,19 @@
-"""Commands for closing months, invoices, promotions, payments and the balance, and for verifying that all agrees."""
+"""Commands for closing months, invoices, payments and the balance, and for verifying that all agrees."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meterbook.cli.ask import Key, get, listed, post, told
 from meterbook.cli.options import AsJson, DataDir, print_json, written
 
 if TYPE_CHECKING:
     from meterbook.cli.client import Client
 
 invoice = typer.Typer(help="Invoices: list, show, save as PDF, correct.", no_args_is_help=True)
-promotion = typer.Typer(help="Promotions: codes, and who registers them.", no_args_is_help=True)
 payment = typer.Typer(help="Payments: what came in, and what is given back.", no_args_is_help=True)
 balance = typer.Typer(help="The balance: prepaid money and promotional credit.", no_args_is_help=True)
 
@@ -23,9 +22,6 @@ Account = Annotated[str, typer.Option(help="The account's code.")]
 SomeAccount = Annotated[str | None, typer.Option(help="One account alone.")]
 AccountCode = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's code.")]
 Amount = Annotated[str, typer.Argument(metavar="AMOUNT", help="In the account's currency, such as 12.04.")]
-Key = Annotated[
-    str | None, typer.Option("--idempotency-key", help="The same key again acts no more; a new one if left out.")
-]
 INVOICE_COLUMNS = ["number", "account", "month", "currency", "total", "unpaid_now", "status", "due_on"]
 
 
@@ -38,10 +34,11 @@ def close(
     as_json: AsJson = False,
 ) -> None:
     """Draft a month's invoices and, with --confirm, issue them; closing again changes nothing."""
-    from meterbook.cli.show import table
+    from meterbook.cli.show import at_work, table
 
     body = {"month": month, "account": account, "at": at, "confirm": confirm}
-    made = _post("/closes", body, data_dir, None, "Closing the month")
+    with at_work("Closing the month"):
+        made = post("/closes", body, data_dir)
     if as_json:
         print_json(made)
         return
@@ -55,7 +52,7 @@ def close(
 @invoice.command("list")
 def list_invoices(account: SomeAccount = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List issued invoices, newest first."""
-    _list("/invoices", INVOICE_COLUMNS, data_dir, as_json, account=account)
+    listed("/invoices", INVOICE_COLUMNS, data_dir, as_json, account=account)
 
 
 @invoice.command("show")
@@ -63,7 +60,7 @@ def show_invoice(number: Number, data_dir: DataDir = None, as_json: AsJson = Fal
     """Show an invoice as it was issued, and what became of it."""
     from meterbook.cli.show import show_invoice
 
-    found = _get(f"/invoices/{number}", data_dir)
+    found = get(f"/invoices/{number}", data_dir)
     if as_json:
         print_json(found)
     else:
@@ -102,15 +99,15 @@ def credit_invoice(
     ]:
         raise Invalid(f"A line is written LINE=NET, such as 1=12.04, not {wrong[0]!r}.", "wrong-lines")
     lines = [{"line": int(place), "net": net} for place, _, net in pairs]
-    made = _post(f"/invoices/{number}/credit-notes", {"reason": reason, "lines": lines}, data_dir, key)
-    _told(made, as_json, f"{made['number']} gives back {made['currency']} {made['total']}.")
+    made = post(f"/invoices/{number}/credit-notes", {"reason": reason, "lines": lines}, data_dir, key)
+    told(made, as_json, f"{made['number']} gives back {made['currency']} {made['total']}.")
 
 
 @invoice.command("pay")
 def pay_invoice(number: Number, key: Key = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Charge what is unpaid of an invoice to the registered card."""
-    made = _post(f"/invoices/{number}/payments", {}, data_dir, key)
-    _told(made, as_json, f"{number}: {made['charge']}. {made['message'] or ''}".strip())
+    made = post(f"/invoices/{number}/payments", {}, data_dir, key)
+    told(made, as_json, f"{number}: {made['charge']}. {made['message'] or ''}".strip())
     if made["charge"] in ("declined", "needs_action"):
         raise typer.Exit(1)
 
@@ -118,86 +115,15 @@ def pay_invoice(number: Number, key: Key = None, data_dir: DataDir = None, as_js
 @invoice.command("write-off")
 def write_off_invoice(number: Number, key: Key = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Turn what is unpaid of an invoice into bad debt."""
-    made = _post(f"/invoices/{number}/write-off", {}, data_dir, key)
-    _told(made, as_json, f"{made['written_off']} of {number} is written off.")
-
-
-@promotion.command("add")
-def add_promotion(
-    code: Annotated[str, typer.Argument(help="What customers type.")],
-    kind: Annotated[str, typer.Option(help="percent, amount, fixed_price, free_quantity or credit.")],
-    value: Annotated[str, typer.Option(help="A percent, an amount, a unit price or a quantity, by kind.")],
-    name: Annotated[str | None, typer.Option(help="What customers read; the code if left out.")] = None,
-    currency: Annotated[str | None, typer.Option(help="Needed but for percents and free quantities.")] = None,
-    applies_to: Annotated[str | None, typer.Option(help="line or invoice.")] = None,
-    product: Annotated[list[str] | None, typer.Option(help="A product's code; all if left out.")] = None,
-    project: Annotated[list[str] | None, typer.Option(help="A project's code; all if left out.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="When it begins; now if left out.")] = None,
-    until: Annotated[str | None, typer.Option(help="When it ends; never if left out.")] = None,
-    redemptions_max: Annotated[int | None, typer.Option(help="How many accounts may register it.")] = None,
-    alone: Annotated[bool, typer.Option("--not-stackable", help="It cannot be combined with others.")] = False,
-    priority: Annotated[int, typer.Option(help="Lower comes first among those of a kind.")] = 0,
-    months: Annotated[int | None, typer.Option(help="For how many billing months it holds for an account.")] = None,
-    carry_over: Annotated[
-        bool, typer.Option("--carry-over", help="What a month leaves over adds to the next.")
-    ] = False,
-    free_unit: Annotated[str, typer.Option(help="unit-hours, or quantity: units for the month.")] = "unit-hours",
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Add a promotion under a code."""
-    body = {
-        "code": code,
-        "kind": kind,
-        "value": value,
-        "name": name,
-        "currency": currency,
-        "applies_to": applies_to,
-        "products": product or [],
-        "projects": project or [],
-        "from": since,
-        "until": until,
-        "redemptions_max": redemptions_max,
-        "stackable": not alone,
-        "priority": priority,
-        "months": months,
-        "carry_over": carry_over,
-        "free_unit": free_unit,
-    }
-    made = _post("/promotion-codes", body, data_dir, None)
-    _told(made, as_json, f"Promotion {made['code']} is there.")
-
-
-@promotion.command("list")
-def list_promotions(account: SomeAccount = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """List promotion codes or, with --account, what an account registered and what it saved."""
-    if account is None:
-        columns = ["code", "name", "kind", "value", "currency", "until", "redemptions", "redemptions_max"]
-        _list("/promotion-codes", columns, data_dir, as_json)
-    else:
-        columns = ["code", "name", "kind", "value", "until", "status", "saved"]
-        _list("/promotions", columns, data_dir, as_json, account=account)
-
-
-@promotion.command("redeem")
-def redeem(
-    account: AccountCode,
-    code: Annotated[str, typer.Argument(help="The code.")],
-    at: Annotated[str | None, typer.Option(help="Replays a moment.")] = None,
-    key: Key = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Register a promotion code for an account."""
-    made = _post("/promotions/redeem", {"account": account, "code": code, "at": at}, data_dir, key)
-    _told(made, as_json, f"{made['code']} is registered for {account}.")
+    made = post(f"/invoices/{number}/write-off", {}, data_dir, key)
+    told(made, as_json, f"{made['written_off']} of {number} is written off.")
 
 
 @payment.command("list")
 def list_payments(account: AccountCode, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List an account's payments, newest first."""
     columns = ["id", "received_on", "method", "amount", "currency", "reference", "to_balance"]
-    _list("/payments", columns, data_dir, as_json, account=account)
+    listed("/payments", columns, data_dir, as_json, account=account)
 
 
 @payment.command("record")
@@ -212,9 +138,9 @@ def record_payment(
 ) -> None:
     """Record a bank transfer: it pays the oldest unpaid invoices, and the rest goes to the balance."""
     body = {"account": account, "amount": amount, "received_on": received_on, "reference": reference}
-    made = _post("/payments/record", body, data_dir, key)
+    made = post("/payments/record", body, data_dir, key)
     paid = ", ".join(f"{each['invoice']} {each['amount']}" for each in made["paid"]) or "no invoice"
-    _told(made, as_json, f"Payment {made['id']} paid {paid}; {made['to_balance']} went to the balance.")
+    told(made, as_json, f"Payment {made['id']} paid {paid}; {made['to_balance']} went to the balance.")
 
 
 @payment.command("refund")
@@ -227,8 +153,8 @@ def refund_payment(
     as_json: AsJson = False,
 ) -> None:
     """Give cash back out of the balance."""
-    made = _post(f"/payments/{payment_id}/refunds", {"amount": amount, "reason": reason}, data_dir, key)
-    _told(made, as_json, f"Refund {made['id']} of {made['currency']} {made['amount']}: {made['status']}.")
+    made = post(f"/payments/{payment_id}/refunds", {"amount": amount, "reason": reason}, data_dir, key)
+    told(made, as_json, f"Refund {made['id']} of {made['currency']} {made['amount']}: {made['status']}.")
 
 
 @payment.command("return")
@@ -240,14 +166,14 @@ def return_payment(
     as_json: AsJson = False,
 ) -> None:
     """Take back a payment that did not stay: what it paid is unpaid again."""
-    made = _post(f"/payments/{payment_id}/return", {"reason": reason}, data_dir, key)
-    _told(made, as_json, f"{made['currency']} {made['amount']} of payment {made['payment']} are taken back.")
+    made = post(f"/payments/{payment_id}/return", {"reason": reason}, data_dir, key)
+    told(made, as_json, f"{made['currency']} {made['amount']} of payment {made['payment']} are taken back.")
 
 
 @payment.command("information")
 def payment_information(account: AccountCode, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show how an account pays and who receives its invoices."""
-    found = _get("/payment-information", data_dir, account=account)
+    found = get("/payment-information", data_dir, account=account)
     if as_json:
         print_json(found)
     else:
@@ -287,7 +213,7 @@ def register_information(
     }
     with connected(data_dir) as client:
         made = client.put("/payment-information", body)
-    _told(made, as_json, f"{account} pays by {made['card'] or made['method'].replace('_', ' ')}.")
+    told(made, as_json, f"{account} pays by {made['card'] or made['method'].replace('_', ' ')}.")
 
 
 @balance.command("show")
@@ -295,7 +221,7 @@ def show_balance(account: AccountCode, data_dir: DataDir = None, as_json: AsJson
     """Show prepaid money and credit, and how they moved, newest first."""
     from meterbook.cli.show import table
 
-    found = _get("/balance", data_dir, account=account)
+    found = get("/balance", data_dir, account=account)
     if as_json:
         print_json(found)
         return
@@ -314,13 +240,16 @@ def top_up(
     as_json: AsJson = False,
 ) -> None:
     """Record money paid ahead; it pays what is unpaid at once."""
-    made = _post("/balance/top-ups", {"account": account, "amount": amount, "reference": reference}, data_dir, key)
-    _told(made, as_json, f"{made['currency']} {amount} is in the balance of {account}.")
+    made = post("/balance/top-ups", {"account": account, "amount": amount, "reference": reference}, data_dir, key)
+    told(made, as_json, f"{made['currency']} {amount} is in the balance of {account}.")
 
 
 def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Re-derive every invoice from usage and prices and check the books; exit 1 and a list if anything is off."""
-    made = _post("/verifications", {}, data_dir, None, "Verifying")
+    from meterbook.cli.show import at_work
+
+    with at_work("Verifying"):
+        made = post("/verifications", {}, data_dir)
     if as_json:
         print_json(made)
     else:
@@ -329,13 +258,6 @@ def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         typer.echo(f"{made['invoices']} invoices, {len(made['faults'])} faults.")
     if made["faults"]:
         raise typer.Exit(1)
-
-
-def _get(path: str, data_dir: Path | None, **query: object) -> Any:
-    from meterbook.cli.client import connected
-
-    with connected(data_dir) as client:
-        return client.get(path, **query)
 
 
 def _paper(client: Client, number: str) -> bytes:
@@ -349,31 +271,3 @@ def _paper(client: Client, number: str) -> bytes:
             return client.download(f"/credit-notes/{number}/pdf")
         except Answered:
             raise error from None
-
-
-def _post(path: str, body: dict[str, Any], data_dir: Path | None, key: str | None, working: str | None = None) -> Any:
-    from meterbook.cli.client import connected
-    from meterbook.cli.show import at_work
-
-    headers = {"Idempotency-Key": key or f"command-{uuid4()}"}
-    with connected(data_dir) as client, at_work(working):
-        return client.post(path, body, headers)
-
-
-def _told(made: Any, as_json: bool, said: str) -> None:
-    if as_json:
-        print_json(made)
-    else:
-        typer.echo(said)
-
-
-def _list(path: str, columns: list[str], data_dir: Path | None, as_json: bool, **query: object) -> None:
-    from meterbook.cli.client import connected
-    from meterbook.cli.show import table
-
-    with connected(data_dir) as client:
-        items = client.every(path, **query)
-    if as_json:
-        print_json({"items": items})
-    else:
-        table(columns, [[item[column] for column in columns] for item in items])

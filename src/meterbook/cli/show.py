@@ -65,10 +65,10 @@ def show_invoice(invoice: dict[str, Any]) -> None:
 
 
 @contextmanager
-def at_work(what: str | None) -> Iterator[None]:
+def at_work(what: str) -> Iterator[None]:
     """Show on a terminal that something long is under way."""
     console = Console(stderr=True)
-    if what is None or not console.is_terminal:
+    if not console.is_terminal:
         yield
         return
     with console.status(what):

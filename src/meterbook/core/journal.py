@@ -33,6 +33,7 @@ class Reason(StrEnum):
     payment_return = "payment_return"
     credit_granted = "credit_granted"
     credit_expired = "credit_expired"
+    credit_withdrawn = "credit_withdrawn"
     write_off = "write_off"
 
 

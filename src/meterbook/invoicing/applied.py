@@ -17,16 +17,17 @@ from meterbook.ledger.queries import credits_left, credits_used
 from meterbook.promotions.queries import credits_of, holds_until, redeemed
 from meterbook.promotions.tables import PromotionRow, Redemption
 
-Standing = Literal["upcoming", "active", "ended"]
+Standing = Literal["upcoming", "active", "ended", "taken-back"]
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedPromotion:
     """A promotion that an account registered.
 
-    It holds in `[starts_at, ends_at)`, open where `ends_at` is None: its own end, or the end of the last of the billing
-    months that it holds for. `projects` are those of the account's own that it names, none for all. `saved` is what it
-    took off issued invoices, or what of a credit paid them. `left` is what is left of a credit, None for a discount.
+    It holds in `[starts_at, ends_at)`, open where `ends_at` is None: its own end, the end of the last of the billing
+    months that it holds for, or the moment it was taken back. `projects` are those of the account's own that it names,
+    none for all. `saved` is what it took off issued invoices, or what of a credit paid them. `left` is what is left of
+    a credit, None for a discount.
     """
 
     redemption: Redemption
@@ -61,7 +62,7 @@ def applied_promotions(session: Session, account: Account, now: datetime) -> lis
                 promotion=row,
                 starts_at=row.starts_at,
                 ends_at=ends_at,
-                standing=_standing(row.starts_at, ends_at, now),
+                standing=_standing(redemption, row.starts_at, ends_at, now),
                 # a code for several customers names projects of others too
                 projects=tuple(project for project in own if project.code in row.projects),
                 saved=Money(took, money),
@@ -80,7 +81,9 @@ def saved_in(draft: InvoiceDraft) -> dict[int, Money]:
     return taken
 
 
-def _standing(starts_at: datetime, ends_at: datetime | None, now: datetime) -> Standing:
+def _standing(redemption: Redemption, starts_at: datetime, ends_at: datetime | None, now: datetime) -> Standing:
+    if redemption.withdrawal is not None:
+        return "taken-back"
     if now < starts_at:
         return "upcoming"
     return "ended" if ends_at is not None and ends_at <= now else "active"

@@ -24,6 +24,7 @@ from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.tables import CreditNote, CreditNoteLine, CreditNoteTax, Invoice, InvoiceLine
 from meterbook.ledger.post import add_prepayment, post
 from meterbook.ledger.queries import is_written_off, paid_with, unpaid_of
+from meterbook.promotions.withdraw import take_withdrawn_credit
 from meterbook.settings import Settings
 
 LONGEST_REASON: Final = 500
@@ -185,6 +186,7 @@ def _book(
     postings.append(Posting(LedgerAccount.receivable, amount(-off_unpaid), invoice_id=invoice.id))
     postings += _returned(session, now, account, invoice, note)
     post(session, now, entry(Reason.credit_note, f"credit_note:{note.id}", account.id, *postings))
+    take_withdrawn_credit(session, now, account)
 
 
 def _returned(session: Session, now: datetime, account: Account, invoice: Invoice, note: CreditNote) -> list[Posting]:

@@ -120,7 +120,7 @@ def billed_before(session: Session, account_id: int, month: BillingMonth, before
 
 
 def _holds(redemption: Redemption, row: PromotionRow, frame: Frame) -> bool:
-    if row.kind == PromotionKind.credit or row.starts_at >= frame.ends_at:
+    if row.kind == PromotionKind.credit or row.starts_at >= frame.ends_at or redemption.withdrawal is not None:
         return False
     if row.ends_at is not None and row.ends_at <= frame.starts_at:
         return False

@@ -13,7 +13,7 @@ from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.invoicing.facts import open_items
 from meterbook.invoicing.limit import lift_limits
 from meterbook.ledger.post import post, post_all
-from meterbook.ledger.queries import expiry_count
+from meterbook.ledger.queries import times_posted
 
 
 def settle_account(session: Session, now: datetime, account: Account, cause: str) -> tuple[Application, ...]:
@@ -63,7 +63,7 @@ def expire_credits(session: Session, now: datetime, ended: Sequence[tuple[Accoun
             Posting(LedgerAccount.promotional_credit, credit.left, credit_id=credit.id),
             Posting(LedgerAccount.promotions, -credit.left),
         )
-        source = f"credit:{credit.id}/{expiry_count(session, credit.id) + 1}"
+        source = f"credit:{credit.id}/{times_posted(session, Reason.credit_expired, credit.id) + 1}"
         post(session, now, entry(Reason.credit_expired, source, account.id, *postings))
 
 

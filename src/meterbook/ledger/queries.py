@@ -159,12 +159,12 @@ def credits_used(session: Session, account_ids: Collection[int]) -> dict[int, in
     return {credit_id: int(minor or 0) for credit_id, minor in rows if credit_id is not None}
 
 
-def expiry_count(session: Session, credit_id: int) -> int:
-    """Return how often something was left of a credit when it expired: what was given back to it expires again."""
+def times_posted(session: Session, reason: Reason, credit_id: int) -> int:
+    """Return how often a credit was posted for a reason: what was given back to it expires, or is taken, again."""
     query = (
         select(func.count(JournalEntry.id.distinct()))
         .join(PostingRow, PostingRow.entry_id == JournalEntry.id)
-        .where(JournalEntry.reason == Reason.credit_expired.value, PostingRow.credit_id == credit_id)
+        .where(JournalEntry.reason == reason.value, PostingRow.credit_id == credit_id)
     )
     return session.scalar(query) or 0
 

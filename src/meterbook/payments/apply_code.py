@@ -23,16 +23,17 @@ def apply_code(
     code: str,
     by: str,
     at: datetime | None = None,
+    again: bool = False,
 ) -> AppliedPromotion:
     """Register a code for an account, settle it, and return it as it stands; `saved` is what its credit paid at once.
 
-    `at` replays a moment. Raises what `redeem` does, each reason under its own slug, and `Busy` ("too-many-guesses")
-    after too many codes that do not exist.
+    `at` replays a moment; with `again`, what was taken back may be registered. Raises what `redeem` does, each reason
+    under its own slug, and `Busy` ("too-many-guesses") after too many codes that do not exist.
     """
     guesses.check(now, account.code)
     moment = at or now
     try:
-        redemption, _ = redeem(session, moment, account=account, code=code, by=by)
+        redemption, _ = redeem(session, moment, account=account, code=code, by=by, again=again)
     except NotFound:
         guesses.note(now, account.code)
         raise

@@ -61,7 +61,7 @@ def add_promotion(
     """
     chosen = _kind(kind)
     wanted = {
-        "name": _name(name or code.strip()),
+        "name": checked_name(name or code.strip()),
         "kind": chosen.value,
         "value": _value(chosen, value, currency),
         "currency": _currency(chosen, currency),
@@ -69,15 +69,14 @@ def add_promotion(
         "products": _named("products", products),
         "projects": _named("projects", projects),
         "ends_at": ends_at,
-        "redemptions_max": _count("redemptions_max", redemptions_max, 10**9),
+        "redemptions_max": checked_count(redemptions_max),
         "stackable": stackable,
         "priority": priority,
         "months": _count("months", months, MOST_MONTHS),
         "carry_over": carry_over,
         "free_unit": _free_unit(free_unit).value,
     }
-    if ends_at is not None and ends_at <= (starts_at or now):
-        raise _wrong("until", "A promotion has to end after it begins.")
+    checked_period(starts_at or now, ends_at)
     row = {"code": _code(code), "starts_at": starts_at or now, "created_at": now, **wanted}
     session.execute(insert(PromotionRow).values(**row).on_conflict_do_nothing(index_elements=["code"]))
     stored = session.scalars(select(PromotionRow).where(PromotionRow.code == row["code"])).one()
@@ -162,13 +161,25 @@ def _named(field: str, codes: Sequence[str]) -> list[str]:
     return named
 
 
+def checked_period(starts_at: datetime, ends_at: datetime | None) -> None:
+    """Raise `Invalid` when a promotion would end before it begins."""
+    if ends_at is not None and ends_at <= starts_at:
+        raise _wrong("until", "A promotion has to end after it begins.")
+
+
+def checked_count(redemptions_max: int | None) -> int | None:
+    """Return how many accounts may register a promotion, None for any number; raises `Invalid`."""
+    return _count("redemptions_max", redemptions_max, 10**9)
+
+
 def _count(field: str, count: int | None, most: int) -> int | None:
     if count is not None and not 1 <= count <= most:
         raise _wrong(field, say("%(field)s is a whole number of 1 to %(most)s.", field=field, most=f"{most:,}"))
     return count
 
 
-def _name(text: str) -> str:
+def checked_name(text: str) -> str:
+    """Return a promotion's name as it is stored; raises `Invalid`."""
     name = text.strip()
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
         raise _wrong("name", say("The name has 1 to %(most)s characters, without line breaks.", most=LONGEST_NAME))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.check import comparable
@@ -15,9 +15,10 @@ from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.database import asked_once
 from meterbook.errors import NotFound
 from meterbook.promotions.add_promotion import promotion_code
-from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption
+from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption, Withdrawal
 
 PAGE = 100
+LONGEST_CODE = 100
 
 
 def promotions(session: Session, *, after: str | None = None, limit: int = PAGE) -> list[PromotionRow]:
@@ -26,11 +27,12 @@ def promotions(session: Session, *, after: str | None = None, limit: int = PAGE)
     return list(session.scalars(query if after is None else query.where(PromotionRow.code > comparable(after))))
 
 
-def promotion_by_code(session: Session, code: str) -> PromotionRow:
-    """Return a promotion; for the operator. Raises `NotFound`."""
+def promotion_by_code(session: Session, code: str, *, locked: bool = False) -> PromotionRow:
+    """Return a promotion, `locked` to be changed or registered alone. Raises `NotFound`."""
     wanted = promotion_code(code)
     query = select(PromotionRow).where(PromotionRow.code == wanted)
-    row = session.scalars(query).one_or_none() if wanted.isprintable() else None
+    known = len(wanted) <= LONGEST_CODE and wanted.isprintable()
+    row = session.scalars(query.with_for_update() if locked else query).one_or_none() if known else None
     if row is None:
         raise NotFound("There is no such promotion code: check how it is written.", "promotion-unknown")
     return row
@@ -59,10 +61,10 @@ def redemptions_of(
 
 
 def redemption_counts(session: Session, promotion_ids: Collection[int]) -> dict[int, int]:
-    """Return how often each promotion was registered; those never registered are left out."""
+    """Return for how many accounts each promotion is registered; those never registered are left out."""
     rows = session.execute(
         select(Redemption.promotion_id, func.count())
-        .where(Redemption.promotion_id.in_(promotion_ids))
+        .where(Redemption.promotion_id.in_(promotion_ids), ~exists().where(Withdrawal.redemption_id == Redemption.id))
         .group_by(Redemption.promotion_id)
     )
     return {promotion_id: count for promotion_id, count in rows}  # noqa: C416 - rows are no pairs to the type checker
@@ -70,7 +72,7 @@ def redemption_counts(session: Session, promotion_ids: Collection[int]) -> dict[
 
 @asked_once
 def redeemed(session: Session, account_ids: Collection[int]) -> Mapping[int, Sequence[tuple[Redemption, PromotionRow]]]:
-    """Return what each account registered, in the order it did."""
+    """Return what each account registered, in the order it did, also what was taken back from it."""
     found: dict[int, list[tuple[Redemption, PromotionRow]]] = {}
     rows = session.execute(
         select(Redemption, PromotionRow)
@@ -84,7 +86,9 @@ def redeemed(session: Session, account_ids: Collection[int]) -> Mapping[int, Seq
 
 
 def holds_until(redemption: Redemption, row: PromotionRow, zone: BillingZone) -> datetime | None:
-    """Return when a registered promotion ends for its account, None when it does not."""
+    """Return when a registered promotion ends, or was taken back, for its account; None when it does not end."""
+    if redemption.withdrawal is not None:
+        return redemption.withdrawal.withdrawn_at
     if row.months is None or row.kind == PromotionKind.credit:
         return row.ends_at
     month = BillingMonth.parse(redemption.month)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import all_projects, currency_of, locked, payment_information_of, zone_of
@@ -15,21 +14,21 @@ from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.core.sentence import say
-from meterbook.errors import NotFound, Refused
+from meterbook.errors import Refused
 from meterbook.ledger.post import post
 from meterbook.ledger.queries import credits_left
-from meterbook.promotions.add_promotion import promotion_code
-from meterbook.promotions.queries import credits_of, holds_until, redeemed
+from meterbook.promotions.queries import credits_of, holds_until, promotion_by_code, redeemed, redemption_counts
 from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption
 
-LONGEST_CODE = 100
 
-
-def redeem(session: Session, now: datetime, *, account: Account, code: str, by: str) -> tuple[Redemption, PromotionRow]:
+def redeem(
+    session: Session, now: datetime, *, account: Account, code: str, by: str, again: bool = False
+) -> tuple[Redemption, PromotionRow]:
     """Register a code and return the redemption with its promotion; a credit is granted and booked at once.
 
-    Trying the codes of many accounts at once redeems each no more often than it allows. Raises `Refused`:
-    "payment-information-missing", "promotion-not-yet-valid", "promotion-expired", "promotion-already-used",
+    `again` registers what was taken back from the account, which is the operator's to say. Trying the codes of many
+    accounts at once redeems each no more often than it allows. Raises `Refused`: "payment-information-missing",
+    "promotion-not-yet-valid", "promotion-expired", "promotion-already-used", "promotion-taken-back",
     "promotion-used-up", "promotion-wrong-currency", "promotion-not-applicable", "promotion-not-combinable"; and
     `NotFound` ("promotion-unknown").
     """
@@ -38,8 +37,8 @@ def redeem(session: Session, now: datetime, *, account: Account, code: str, by: 
         raise Refused(
             "Register your payment information first, then the promotion code.", "payment-information-missing"
         )
-    promotion = _found(session, code)
-    _check(session, now, account, promotion)
+    promotion = promotion_by_code(session, code, locked=True)
+    _check(session, now, account, promotion, again=again)
     month = BillingMonth.of(now, zone_of(account))
     redemption = Redemption(
         promotion_id=promotion.id, account_id=account.id, month=str(month), redeemed_at=now, redeemed_by=by
@@ -51,21 +50,17 @@ def redeem(session: Session, now: datetime, *, account: Account, code: str, by: 
     return redemption, promotion
 
 
-def _found(session: Session, code: str) -> PromotionRow:
-    wanted = promotion_code(code)
-    known = len(wanted) <= LONGEST_CODE and wanted.isprintable()
-    query = select(PromotionRow).where(PromotionRow.code == wanted).with_for_update()
-    promotion = session.scalars(query).one_or_none() if known else None
-    if promotion is None:
-        raise NotFound("There is no such promotion code: check how it is written.", "promotion-unknown")
-    return promotion
-
-
-def _check(session: Session, now: datetime, account: Account, promotion: PromotionRow) -> None:
+def _check(session: Session, now: datetime, account: Account, promotion: PromotionRow, *, again: bool) -> None:
     code = promotion.code
     held = redeemed(session, [account.id]).get(account.id, [])
-    if any(other.id == promotion.id for _, other in held):
+    same = [redemption for redemption, other in held if other.id == promotion.id]
+    if any(redemption.withdrawal is None for redemption in same):
         raise Refused(say("%(code)s is registered already.", code=code), "promotion-already-used")
+    if same and not again:
+        raise Refused(
+            say("%(code)s was taken back from this account: ask whoever gave it to you.", code=code),
+            "promotion-taken-back",
+        )
     if now < promotion.starts_at:
         raise Refused(
             say("%(code)s is not valid before %(at)s.", code=code, at=_written(promotion.starts_at)),
@@ -93,7 +88,7 @@ def _check(session: Session, now: datetime, account: Account, promotion: Promoti
     if promotion.projects and not own.intersection(promotion.projects):
         raise Refused(say("%(code)s is for none of your projects.", code=code), "promotion-not-applicable")
     _check_combination(session, now, account, promotion, held)
-    uses = session.scalar(select(func.count()).where(Redemption.promotion_id == promotion.id)) or 0
+    uses = redemption_counts(session, [promotion.id]).get(promotion.id, 0)
     if promotion.redemptions_max is not None and uses >= promotion.redemptions_max:
         raise Refused(
             say("%(code)s has been used up: it was registered as often as it may be.", code=code), "promotion-used-up"

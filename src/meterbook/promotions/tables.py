@@ -14,10 +14,9 @@ from sqlalchemy import (
     Integer,
     Numeric,
     Text,
-    UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from meterbook.database import Base
 
@@ -58,10 +57,13 @@ class PromotionRow(Base):
 
 
 class Redemption(Base):
-    """A promotion that an account registered; `month` is the account's billing month of that moment, as "2026-06"."""
+    """A promotion that an account registered; `month` is the account's billing month of that moment, as "2026-06".
+
+    An account has one of a promotion at most that was not taken back.
+    """
 
     __tablename__ = "redemption"
-    __table_args__ = (UniqueConstraint("promotion_id", "account_id"), Index(None, "account_id"))
+    __table_args__ = (Index(None, "promotion_id"), Index(None, "account_id"))
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     promotion_id: Mapped[int] = mapped_column(ForeignKey("promotion.id"))
@@ -69,6 +71,19 @@ class Redemption(Base):
     month: Mapped[str] = mapped_column(Text)
     redeemed_at: Mapped[datetime]
     redeemed_by: Mapped[str] = mapped_column(Text)
+
+    withdrawal: Mapped[Withdrawal | None] = relationship(lazy="joined")
+
+
+class Withdrawal(Base):
+    """That a registration was taken back, and why: it holds for no month that was not issued then."""
+
+    __tablename__ = "withdrawal"
+
+    redemption_id: Mapped[int] = mapped_column(ForeignKey("redemption.id"), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    withdrawn_at: Mapped[datetime]
+    withdrawn_by: Mapped[str] = mapped_column(Text)
 
 
 class CreditRow(Base):

@@ -68,6 +68,7 @@ def reason_words(language: str) -> Mapping[str, str]:
         "credit_note": _("Credit note"),
         "credit_granted": _("Credit granted"),
         "credit_expired": _("Credit expired"),
+        "credit_withdrawn": _("Credit taken back"),
     }
 
 

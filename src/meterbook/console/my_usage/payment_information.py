@@ -40,7 +40,7 @@ from meterbook.payments.missing_steps import missing_steps
 from meterbook.payments.next_payment import next_payment
 from meterbook.payments.register import Information, looked_over, register
 from meterbook.payments.set_up_card import begin
-from meterbook.promotions.redeem import LONGEST_CODE
+from meterbook.promotions.queries import LONGEST_CODE
 from meterbook.settings import Settings
 
 router = APIRouter(include_in_schema=False)

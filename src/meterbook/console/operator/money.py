@@ -1,4 +1,7 @@
-"""Money of an account by the staff's hand: transfers, money paid ahead, refunds, returned payments, promotion codes."""
+"""Money of an account by the staff's hand: transfers, money paid ahead, refunds, returned payments, promotion codes.
+
+Each is looked at before it is done.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund, refunded
 from meterbook.payments.tables import Payment
 from meterbook.payments.take_back import take_back
+from meterbook.promotions.queries import promotion_by_code
+from meterbook.promotions.withdraw import withdraw
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,6 +66,18 @@ def show_promotion(at: AsOperator, asked: Asked, code: str) -> Response:
 def post_promotion(at: AsOperator, _posted: Posted, sent: Sent, code: str) -> Response:
     """Register a promotion code for an account."""
     return carry_out(at, _registering(at, code), sent)
+
+
+@router.get("/accounts/{code}/promotions/{promotion}/withdraw")
+def show_withdraw(at: AsOperator, asked: Asked, code: str, promotion: str) -> Response:
+    """Show the form that takes a promotion code back from an account, or what it would change."""
+    return look(at, _withdrawing(at, code, promotion), asked)
+
+
+@router.post("/accounts/{code}/promotions/{promotion}/withdraw")
+def post_withdraw(at: AsOperator, _posted: Posted, sent: Sent, code: str, promotion: str) -> Response:
+    """Take a promotion code back from an account."""
+    return carry_out(at, _withdrawing(at, code, promotion), sent)
 
 
 @router.get("/payments/{payment}/refund")
@@ -174,7 +191,7 @@ def _registering(at: OperatorPage, code: str) -> MoneyAct:
             at.session,
             account,
             lambda: apply_code(
-                at.session, at.now, at.request.app.state.guesses, account=account, code=wanted, by=at.by
+                at.session, at.now, at.request.app.state.guesses, account=account, code=wanted, by=at.by, again=True
             ),
         )
         facts = (
@@ -189,10 +206,42 @@ def _registering(at: OperatorPage, code: str) -> MoneyAct:
         path=f"{back}/promotion",
         template="register_promotion.html",
         title=at.gettext("Register a promotion code"),
-        warning=at.gettext("A code that is registered stays registered; it holds for months that are not issued yet."),
+        warning=at.gettext("It holds for months that are not issued yet. A code that was a mistake can be taken back."),
         button=at.gettext("Register the code"),
         back=back,
         deed=deed,
+    )
+
+
+def _withdrawing(at: OperatorPage, code: str, promotion_code: str) -> MoneyAct:
+    account, promotion = at.account(code), promotion_by_code(at.session, promotion_code)
+    back = path_of(account)
+
+    def deed(fields: Fields) -> Outcome:
+        reason = fields.text("reason")
+        _, effect = with_effect(
+            at.session,
+            account,
+            lambda: withdraw(at.session, at.now, account=account, code=promotion.code, reason=reason, by=at.by),
+        )
+        facts = (
+            (at.gettext("Account"), named(account)),
+            (at.gettext("Promotion code"), promotion.code),
+            (at.gettext("Name"), promotion.name),
+            (at.gettext("Reason"), reason),
+        )
+        return Outcome(facts, effect, f"{back}?done=promotion-withdrawn#promotions")
+
+    return MoneyAct(
+        account=account,
+        path=f"{back}/promotions/{promotion.code}/withdraw",
+        template="withdraw_promotion.html",
+        title=at.gettext("Take back a promotion code"),
+        warning=at.gettext("A draft that is kept has to be made again to be without it."),
+        button=at.gettext("Take the code back"),
+        back=f"{back}#promotions",
+        deed=deed,
+        context=lambda: {"promotion": promotion},
     )
 
 

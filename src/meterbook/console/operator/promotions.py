@@ -1,4 +1,4 @@
-"""Promotion codes: the list, adding one, and who registered it."""
+"""Promotion codes: the list, adding and changing one, and who registered it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 
 from meterbook.console.address import address_of
-from meterbook.console.operator.fields import Asked, Fields, Form, Sent
-from meterbook.console.operator.operator_page import HOME, UTC, AsOperator, OperatorPage, Problems, led_to
+from meterbook.console.operator.fields import Asked, Fields, Form, Sent, fields_of
+from meterbook.console.operator.operator_page import HOME, UTC, AsOperator, OperatorPage, Problems, led_to, status_of
 from meterbook.console.requests import Posted, RowOrNone
 from meterbook.core.discounts import AppliesTo, PromotionKind
 from meterbook.core.money import Money, currency
@@ -18,6 +18,7 @@ from meterbook.core.pricing import FreeUnit
 from meterbook.errors import Invalid, NotFound
 from meterbook.invoicing.promotion_use import uses_of
 from meterbook.promotions.add_promotion import add_promotion
+from meterbook.promotions.change_promotion import change_promotion
 from meterbook.promotions.queries import promotion_by_code, promotions, redemption_counts
 from meterbook.promotions.tables import PromotionRow
 
@@ -65,6 +66,17 @@ def show_promotion(at: AsOperator, code: str, after: RowOrNone = 0) -> Response:
     return _page(at, promotion_by_code(at.session, code), after=after)
 
 
+@router.post("/promotions/{code}")
+def post_change(at: AsOperator, _posted: Posted, sent: Sent, code: str) -> Response:
+    """Change a promotion's name, end and number of registrations, or end it now."""
+    row = promotion_by_code(at.session, code)
+    try:
+        at.attempt(lambda: _changed(at, row.code, sent))
+    except Problems as problem:
+        return _page(at, row, change=Form(sent, problem), status=status_of(problem))
+    return led_to(f"{PATH}/{row.code}", "promotion-changed")
+
+
 @router.get("/promotions/{code}/register")
 def show_register(at: AsOperator, asked: Asked, code: str) -> Response:
     """Lead to registering a promotion for an account, which is looked at before it is done."""
@@ -101,6 +113,19 @@ def _added(at: OperatorPage, sent: Fields) -> PromotionRow:
     )
 
 
+def _changed(at: OperatorPage, code: str, sent: Fields) -> None:
+    if sent.text("step", 20) == "end":
+        change_promotion(at.session, code=code, ends_at=at.now)
+        return
+    change_promotion(
+        at.session,
+        code=code,
+        name=sent.text("name", 400),
+        ends_at=sent.moment("until", UTC),
+        redemptions_max=sent.whole("redemptions_max"),
+    )
+
+
 def _priority(sent: Fields) -> int:
     priority = sent.whole("priority") or 0
     if not -1_000 <= priority <= 1_000:
@@ -115,6 +140,16 @@ def _choices(kind: str) -> dict[str, Any]:
         "applies": list(AppliesTo),
         "free_units": list(FreeUnit),
     }
+
+
+def _stands(row: PromotionRow) -> Fields:
+    return fields_of(
+        [
+            ("name", row.name),
+            ("until", "" if row.ends_at is None else f"{UTC.local(row.ends_at):%Y-%m-%dT%H:%M}"),
+            ("redemptions_max", "" if row.redemptions_max is None else str(row.redemptions_max)),
+        ]
+    )
 
 
 def _shown(row: PromotionRow, count: int, now: datetime) -> tuple[int, Standing, Money | None]:
@@ -132,8 +167,15 @@ def _shown(row: PromotionRow, count: int, now: datetime) -> tuple[int, Standing,
 
 
 def _page(
-    at: OperatorPage, row: PromotionRow, *, after: int = 0, form: Form | None = None, status: int = 200
+    at: OperatorPage,
+    row: PromotionRow,
+    *,
+    after: int = 0,
+    form: Form | None = None,
+    change: Form | None = None,
+    status: int = 200,
 ) -> Response:
+    """Show a promotion; `form` is the one that registers it for an account, `change` the one that changes it."""
     count, standing, amount = _shown(row, redemption_counts(at.session, [row.id]).get(row.id, 0), at.now)
     uses = uses_of(at.session, row, after=after, limit=PAGE + 1)
     path = f"{PATH}/{row.code}"
@@ -146,6 +188,7 @@ def _page(
         standing=standing,
         amount=amount,
         form=form or Form(),
+        change=change or Form(_stands(row)),
         uses=uses[:PAGE],
         next=address_of(path, after=uses[PAGE - 1].redemption.id) if len(uses) > PAGE else None,
         first=path if after else None,
