@@ -88,6 +88,7 @@ OPERATOR: Final[Pages] = {
     "take back a payment": (STAFF, "/operator/payments/{payment}/return"),
     "invoice, for the operator": (STAFF, "/operator/invoices/{invoice}"),
     "write-off": (STAFF, "/operator/invoices/{unpaid}/write-off"),
+    "reinstatement that is refused": (STAFF, "/operator/invoices/{unpaid}/reinstatement"),
     "credit note": (STAFF, "/operator/invoices/{invoice}/credit-note"),
     "closes": (STAFF, "/operator/closes"),
     "closes of a month": (STAFF, "/operator/closes?month=2026-10"),

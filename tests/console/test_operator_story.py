@@ -140,7 +140,7 @@ def correct(staff: Browser, number: str) -> None:
     assert "Nothing of" in words(page)
 
 
-def test_what_is_unpaid_is_written_off(staff: Browser, office: Office) -> None:
+def test_what_is_unpaid_is_written_off_and_owed_again(staff: Browser, office: Office) -> None:
     code = office.account()
     office.register(code)
     invoice = office.issued(code, "50")
@@ -150,6 +150,15 @@ def test_what_is_unpaid_is_written_off(staff: Browser, office: Office) -> None:
     assert done(send(staff, page, path)) == f"/operator/invoices/{invoice.number}?done=written-off"
     page = staff.get(f"/operator/invoices/{invoice.number}")
     assert "written off" in words(page)
+    path = f"/operator/invoices/{invoice.number}/reinstatement"
+    assert f'href="{path}"' in page.text
+    page = staff.get(path)
+    assert f"Unpaid of {invoice.number} 0.00 50.00" in words(page)
+    assert done(send(staff, page, path)) == f"/operator/invoices/{invoice.number}?done=reinstated"
+    assert f'href="{path}"' not in staff.get(f"/operator/invoices/{invoice.number}").text
+    assert staff.get(path).status_code == 409
+    told = words(staff.get(f"/invoices/{invoice.number}"))
+    assert "Owed again -$50.00" in told
     office.check()
 
 

@@ -99,6 +99,7 @@ SAMPLES = {
         only_once=True,
     ),
     ("POST", "/invoices/{number}/write-off"): Sample("/invoices/INVOICE/write-off", body={}, only_once=True),
+    ("POST", "/invoices/{number}/reinstatement"): Sample("/invoices/INVOICE/reinstatement", body={}, only_once=True),
     ("POST", "/invoices/{number}/payments"): Sample("/invoices/INVOICE/payments", body={}, only_once=True),
     ("GET", "/credit-notes/{number}"): Sample("/credit-notes/NOTE"),
     ("GET", "/credit-notes/{number}/pdf"): Sample("/credit-notes/NOTE/pdf"),

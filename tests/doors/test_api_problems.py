@@ -194,7 +194,8 @@ def test_the_openapi_document_names_every_route(served: Served) -> None:
         *("/keys", "/keys/{prefix}", "/catalog", "/catalog/check", "/catalog/diff", "/events", "/usage"),
         *("/invoices/preview", "/project-usage", "/healthz", "/readyz", "/metrics"),
         *("/invoices", "/invoices/{number}", "/invoices/{number}/pdf", "/invoices/{number}/lines/{line}/usage"),
-        *("/invoices/{number}/credit-notes", "/invoices/{number}/write-off", "/invoices/{number}/payments"),
+        *("/invoices/{number}/credit-notes", "/invoices/{number}/write-off", "/invoices/{number}/reinstatement"),
+        *("/invoices/{number}/payments",),
         *("/credit-notes/{number}", "/credit-notes/{number}/pdf", "/closes", "/verifications", "/promotion-codes"),
         *(
             "/promotion-codes/{code}",

@@ -179,7 +179,7 @@ def test_what_is_not_there_is_not_found(served: Served) -> None:
     number = issued(served, account, "2026-06")["number"]
     credit = {"reason": "agreed", "lines": [{"line": 1, "net": "1.00"}]}
     with unchanged(served, account):
-        for path, body in (("credit-notes", credit), ("payments", {}), ("write-off", {})):
+        for path, body in (("credit-notes", credit), ("payments", {}), ("write-off", {}), ("reinstatement", {})):
             answer = served.api("POST", f"/invoices/INV-2026-999999/{path}", json=body)
             check_problem(answer, 404, "unknown-invoice", "INV-2026-999999")
         for path in ("", "/pdf", "/lines/1/usage"):

@@ -91,7 +91,7 @@ PROMOTIONS = st.builds(
 )
 MOVES = st.builds(
     Move,
-    what=st.sampled_from(["record", "top up", "refund", "take back", "credit", "write off", "withdraw"]),
+    what=st.sampled_from(["record", "top up", "refund", "take back", "credit", "write off", "reinstate", "withdraw"]),
     amount=st.integers(1, 10_000),
     which=st.integers(0, 5),
     part=st.integers(1, 110),

@@ -15,7 +15,7 @@ from meterbook.errors import Refused
 from meterbook.invoicing.correct import credit, left_to_credit
 from meterbook.invoicing.queries import credit_notes_of, issued_history
 from meterbook.invoicing.tables import Invoice
-from meterbook.invoicing.write_off import write_off
+from meterbook.invoicing.write_off import reinstate, write_off
 from meterbook.ledger.queries import unpaid_by_invoice
 from meterbook.ledger.tables import PostingRow
 from meterbook.payments.queries import payments_of
@@ -48,6 +48,8 @@ class Purse:
             self.correct(move.which, min(move.part, 100))
         elif move.what == "withdraw":
             self.withdraw(move.which)
+        elif move.what == "reinstate":
+            self.reinstate(move.which)
         else:
             self.give_up(move.which)
 
@@ -113,3 +115,11 @@ class Purse:
             if unpaid:
                 invoice = session.get_one(Invoice, unpaid[which % len(unpaid)])
                 self.given_up += write_off(session, self.office.now, account=self.account, invoice=invoice).minor
+
+    def reinstate(self, which: int) -> None:
+        """Undo a write-off; what is not written off is refused."""
+        with suppress(Refused), self.office.database.transaction() as session:
+            invoices = issued_history(session, [self.account.id], NEVER).get(self.account.id, [])
+            if invoices:
+                invoice = session.get_one(Invoice, invoices[which % len(invoices)].id)
+                self.given_up -= reinstate(session, self.office.now, account=self.account, invoice=invoice).minor

@@ -31,7 +31,7 @@ from meterbook.invoicing.queries import (
     issued_invoices,
 )
 from meterbook.invoicing.show import show_month
-from meterbook.invoicing.write_off import write_off
+from meterbook.invoicing.write_off import reinstate, write_off
 
 router = APIRouter(tags=["invoices"])
 
@@ -60,8 +60,8 @@ class NewCreditNote(BaseModel):
     lines: list[CreditedLine] = Field(min_length=1, max_length=10_000)
 
 
-class WriteOff(BaseModel):
-    """Nothing more than the wish; what is unpaid is written off."""
+class Nothing(BaseModel):
+    """Nothing more than the wish: what is written off or reinstated is told by the books."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -213,7 +213,7 @@ def post_credit_note(
 @router.post("/invoices/{number}/write-off", summary="Write off what is unpaid")
 def post_write_off(
     number: Number,
-    body: WriteOff,
+    body: Nothing,
     request: Request,
     session: Transaction,
     access: Operator,
@@ -226,6 +226,26 @@ def post_write_off(
     def act() -> Response:
         amount = write_off(session, now, account=account, invoice=invoice)
         return answer({"invoice": invoice.number, "written_off": str(amount)})
+
+    return answered_once(request, session, now, access, key, body, act)
+
+
+@router.post("/invoices/{number}/reinstatement", summary="Undo a write-off")
+def post_reinstatement(
+    number: Number,
+    body: Nothing,
+    request: Request,
+    session: Transaction,
+    access: Operator,
+    now: Now,
+    key: Key = None,
+) -> Response:
+    """Make what was written off of an invoice unpaid again; credit and balance pay what they can."""
+    invoice, account = invoice_by_number(session, number, access)
+
+    def act() -> Response:
+        amount = reinstate(session, now, account=account, invoice=invoice)
+        return answer({"invoice": invoice.number, "reinstated": str(amount)})
 
     return answered_once(request, session, now, access, key, body, act)
 

@@ -119,6 +119,13 @@ def write_off_invoice(number: Number, key: Key = None, data_dir: DataDir = None,
     told(made, as_json, f"{made['written_off']} of {number} is written off.")
 
 
+@invoice.command("reinstate")
+def reinstate_invoice(number: Number, key: Key = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Undo a write-off: what became bad debt is unpaid again."""
+    made = post(f"/invoices/{number}/reinstatement", {}, data_dir, key)
+    told(made, as_json, f"{made['reinstated']} of {number} is owed again.")
+
+
 @payment.command("list")
 def list_payments(account: AccountCode, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List an account's payments, newest first."""

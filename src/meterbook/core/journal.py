@@ -35,6 +35,7 @@ class Reason(StrEnum):
     credit_expired = "credit_expired"
     credit_withdrawn = "credit_withdrawn"
     write_off = "write_off"
+    reinstatement = "reinstatement"
 
 
 @dataclass(frozen=True, slots=True)

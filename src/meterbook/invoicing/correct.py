@@ -23,7 +23,7 @@ from meterbook.invoicing.queue import Letter, queue_letters
 from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.tables import CreditNote, CreditNoteLine, CreditNoteTax, Invoice, InvoiceLine
 from meterbook.ledger.post import add_prepayment, post
-from meterbook.ledger.queries import is_written_off, paid_with, unpaid_of
+from meterbook.ledger.queries import paid_with, unpaid_of, written_off_of
 from meterbook.promotions.withdraw import take_withdrawn_credit
 from meterbook.settings import Settings
 
@@ -55,9 +55,10 @@ def credit(
     if not nets:
         raise Invalid("Name at least one line and what of its net is given back.", "wrong-lines", field="lines")
     locked(session, [account.id])
-    if is_written_off(session, invoice.id):
+    if written_off_of(session, invoice.id):
         raise Refused(
-            say("%(invoice)s is written off: nothing is owed for it any more.", invoice=invoice.number), "written-off"
+            say("%(invoice)s is written off: reinstate it before you correct it.", invoice=invoice.number),
+            "written-off",
         )
     before = credit_notes_of(session, [invoice.id]).get(invoice.id, [])
     rows = _checked(invoice, before, nets)

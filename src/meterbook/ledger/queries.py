@@ -16,6 +16,7 @@ from meterbook.ledger.tables import JournalEntry, PostingRow, Prepayment
 
 PAGE: Final = 100
 _PAYING: Final = (Reason.payment, Reason.settlement, Reason.payment_return)
+_WRITING_OFF: Final = (Reason.write_off, Reason.reinstatement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def receivables(session: Session, account_ids: Collection[int], invoice_ids: Col
             unpaid=sum(by_reason.values()),
             paid=-sum(by_reason.get(reason, 0) for reason in _PAYING),
             credited=-by_reason.get(Reason.credit_note, 0),
-            written_off=-by_reason.get(Reason.write_off, 0),
+            written_off=-sum(by_reason.get(reason, 0) for reason in _WRITING_OFF),
         )
         for invoice_id, by_reason in sums.items()
     }
@@ -200,12 +201,28 @@ def paid_with(session: Session, invoice_id: int) -> tuple[dict[int, int], dict[i
     return granted, prepayments, direct
 
 
-def is_written_off(session: Session, invoice_id: int) -> bool:
-    """Whether what was unpaid of an invoice became bad debt."""
-    entries = select(JournalEntry.id).where(
-        JournalEntry.reason == Reason.write_off, JournalEntry.source == f"invoice:{invoice_id}"
+def written_off_of(session: Session, invoice_id: int) -> int:
+    """Return what of an invoice is written off, and was not reinstated, in minor units."""
+    lost = (
+        select(func.coalesce(func.sum(PostingRow.amount_minor), 0))
+        .join(JournalEntry, JournalEntry.id == PostingRow.entry_id)
+        .where(
+            PostingRow.ledger_account == LedgerAccount.receivable,
+            PostingRow.invoice_id == invoice_id,
+            JournalEntry.reason.in_(_WRITING_OFF),
+        )
     )
-    return session.scalar(entries) is not None
+    return -int(session.scalar(lost) or 0)
+
+
+def reinstatement_count(session: Session, invoice_id: int) -> int:
+    """Return how often an invoice that was written off was reinstated."""
+    query = (
+        select(func.count(JournalEntry.id.distinct()))
+        .join(PostingRow, PostingRow.entry_id == JournalEntry.id)
+        .where(PostingRow.invoice_id == invoice_id, JournalEntry.reason == Reason.reinstatement)
+    )
+    return session.scalar(query) or 0
 
 
 def balance_movements(session: Session, account_id: int, *, after: int = 0, limit: int = PAGE) -> list[BalanceMovement]:

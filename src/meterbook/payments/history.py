@@ -43,9 +43,9 @@ class PaymentStory:
 class Settling:
     """An entry that paid an invoice or took something off it; `left` is what it left unpaid.
 
-    `reason` is payment, settlement (from credit and balance), credit_note, write_off or payment_return; of the first
-    and the third the payment or the credit note is named. `amount` is what it took off, of it so much `from_credit` and
-    `from_balance`; of a payment that was taken back it is below zero.
+    `reason` is payment, settlement (from credit and balance), credit_note, write_off, reinstatement or payment_return;
+    of the first and the third the payment or the credit note is named. `amount` is what it took off, of it so much
+    `from_credit` and `from_balance`; of a payment that was taken back, or a write-off undone, it is below zero.
     """
 
     at: datetime

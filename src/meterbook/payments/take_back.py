@@ -22,7 +22,7 @@ from meterbook.invoicing.queries import invoices_by_id
 from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.post import post
-from meterbook.ledger.queries import is_written_off, movements_by_source
+from meterbook.ledger.queries import movements_by_source, written_off_of
 from meterbook.payments.gateway import ChargeStatus
 from meterbook.payments.refund import LONGEST_REASON, reason_of, refunded, taken
 from meterbook.payments.tables import Payment, Refund
@@ -74,7 +74,7 @@ def take_back(
     cash = Posting(LedgerAccount.cash_clearing, -amount)
     post(session, now, entry(Reason.payment_return, source, account.id, cash, *unpaid))
     for each in unpaid:
-        if each.invoice_id is not None and is_written_off(session, each.invoice_id):
+        if each.invoice_id is not None and written_off_of(session, each.invoice_id):
             debt = Posting(LedgerAccount.bad_debt, each.amount)
             again = Posting(LedgerAccount.receivable, -each.amount, invoice_id=each.invoice_id)
             post(session, now, entry(Reason.write_off, f"{source}>invoice:{each.invoice_id}", account.id, debt, again))

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     settlement = "settlement"
     credit_note = "credit_note"
     write_off = "write_off"
+    reinstatement = "reinstatement"
     payment_return = "payment_return"
     paid = "paid"
 

@@ -25,7 +25,7 @@ from meterbook.invoicing.effect import with_effect
 from meterbook.invoicing.queries import credit_notes_of, currency_of_invoice, invoice_by_number, standing_of
 from meterbook.invoicing.queue import deliveries_of, queue_again
 from meterbook.invoicing.tables import Invoice
-from meterbook.invoicing.write_off import write_off
+from meterbook.invoicing.write_off import reinstate, write_off
 
 router = APIRouter(include_in_schema=False)
 
@@ -48,6 +48,18 @@ def show_write_off(at: AsOperator, number: Number) -> Response:
 def post_write_off(at: AsOperator, _posted: Posted, sent: Sent, number: Number) -> Response:
     """Write off what is unpaid."""
     return carry_out(at, _writing_off(at, number), sent)
+
+
+@router.get("/invoices/{number}/reinstatement")
+def show_reinstatement(at: AsOperator, number: Number) -> Response:
+    """Show what would be unpaid again."""
+    return look(at, _reinstating(at, number), Fields({"look": ("1",)}))
+
+
+@router.post("/invoices/{number}/reinstatement")
+def post_reinstatement(at: AsOperator, _posted: Posted, sent: Sent, number: Number) -> Response:
+    """Undo a write-off."""
+    return carry_out(at, _reinstating(at, number), sent)
 
 
 @router.get("/invoices/{number}/credit-note")
@@ -122,9 +134,36 @@ def _writing_off(at: OperatorPage, number: str) -> MoneyAct:
         template="write_off.html",
         title=at.gettext("Write off what is unpaid"),
         warning=at.gettext(
-            "It becomes bad debt, and nothing is owed for this invoice any more. This cannot be undone."
+            "It becomes bad debt, and nothing is owed for this invoice any more, until it is reinstated."
         ),
         button=at.gettext("Write it off"),
+        back=back,
+        deed=deed,
+    )
+
+
+def _reinstating(at: OperatorPage, number: str) -> MoneyAct:
+    invoice, account = _found(at, number)
+    back = f"{HOME}/invoices/{invoice.number}"
+
+    def deed(_fields: Fields) -> Outcome:
+        amount, effect = with_effect(
+            at.session, account, lambda: reinstate(at.session, at.now, account=account, invoice=invoice)
+        )
+        facts = (
+            (at.gettext("Account"), named(account)),
+            (at.gettext("Invoice"), invoice.number or ""),
+            (at.gettext("Reinstated"), formats(at.language).money(amount)),
+        )
+        return Outcome(facts, effect, f"{back}?done=reinstated")
+
+    return MoneyAct(
+        account=account,
+        path=f"{back}/reinstatement",
+        template="write_off.html",
+        title=at.gettext("Undo the write-off"),
+        warning=at.gettext("It is owed again. Do this before you record a payment that came after all."),
+        button=at.gettext("Reinstate it"),
         back=back,
         deed=deed,
     )
