@@ -103,6 +103,7 @@ OPERATOR: Final[Pages] = {
     "catalog, a change": (STAFF, "/operator/catalog/change"),
     "verification": (STAFF, "/operator/verification"),
     "people who sign in": (STAFF, "/operator/people?who=all"),
+    "the staff and its keys": (STAFF, "/operator/people"),
     "somebody who signs in": (STAFF, "/operator/people/{user}"),
     "preview, as the operator": (STAFF, "/invoice-preview?account=cloudwatch&month=2014-02"),
 }

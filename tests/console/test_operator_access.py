@@ -99,7 +99,10 @@ def test_the_staff_sees_every_page(installation: tuple[Office, House, list[tuple
     # there is no such payment, promotion code or draft; what is issued is shown on its own page
     missing = {path for path, status in told.items() if status == 404}
     assert all("/payments/" in path or "/promotions/OWN" in path for path in missing), missing
-    assert {status for path, status in told.items() if path not in missing} <= {200, 303}
+    # what is not written off is not reinstated
+    refused = {path for path, status in told.items() if status == 409}
+    assert all(path.endswith("/reinstatement") for path in refused), refused
+    assert {status for path, status in told.items() if path not in missing | refused} <= {200, 303}
 
 
 def test_the_first_page_leads_the_staff_here(installation: tuple[Office, House, list[tuple[str, str]]]) -> None:

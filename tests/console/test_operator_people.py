@@ -11,9 +11,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from meterbook.accounts.create_key import create_key
 from meterbook.house import House
 from tests.console.browser import Browser, browsing, sign_in
-from tests.console.staff import CUSTOMER, STAFF, at_the_desk, customer_of, done, send, words
+from tests.console.staff import CUSTOMER, STAFF, at_the_desk, customer_of, done, form_of, send, words
 from tests.office import Office
 
 PEOPLE = "/operator/people"
@@ -29,9 +30,9 @@ def page_of(staff: Browser, email: str) -> httpx.Response:
     return staff.get(found[1])
 
 
-def press(staff: Browser, email: str, step: str, **ticked: str) -> httpx.Response:
-    page = page_of(staff, email)
-    return send(staff, page, page.url.path, step=step, **ticked)
+def press(staff: Browser, whom: str, step: str, **fields: str) -> httpx.Response:
+    page = page_of(staff, whom)
+    return send(staff, page, page.url.path, step=step, **fields)
 
 
 def counted(office: Office, table: str) -> int:
@@ -91,11 +92,28 @@ def test_who_is_removed_is_nobody(staff: Browser, office: Office, house: House) 
         assert browser.get(f"/overview?account={code}").status_code == 200
 
 
+def test_who_has_another_email_signs_in_with_it(staff: Browser, office: Office, house: House) -> None:
+    old, new = "old@customer.example", "new@customer.example"
+    code = office.account()
+    customer_of(office, code, old)
+    with at_the_desk(office, house, old) as browser:
+        for wrong, status, message in (("nothing", 422, "is not an e-mail address"), (STAFF, 409, "of somebody else")):
+            refused = press(staff, old, "email", email=wrong)
+            assert refused.status_code == status
+            assert message in words(refused)
+        assert done(press(staff, old, "email", email=f" {new.upper()}")).endswith("?done=user-email")
+        assert browser.get(f"/overview?account={code}").status_code == 200
+    with browsing(house, office.now) as browser:
+        assert sign_in(browser, old).status_code == 401
+        assert sign_in(browser, new).status_code == 303
+        assert browser.get(f"/overview?account={code}").status_code == 200
+
+
 @pytest.mark.parametrize("step", ["no-staff", "remove"])
 def test_nobody_takes_their_own_rights(staff: Browser, step: str) -> None:
     page = page_of(staff, STAFF)
     assert "This is you" in words(page)
-    assert "<form" not in page.text.partition("<main")[2].partition("</main>")[0]
+    assert not re.search(r'name="step" value="(no-staff|remove)"', page.text)
     other = staff.get(PEOPLE)
     token = re.search(r'name="form_token" value="([^"]+)"', other.text)
     assert token
@@ -103,6 +121,23 @@ def test_nobody_takes_their_own_rights(staff: Browser, step: str) -> None:
     assert refused.status_code == 409
     assert "These are your own rights" in words(refused)
     assert staff.get("/operator").status_code == 200
+
+
+def test_a_key_that_may_do_everything_is_ended(staff: Browser, office: Office) -> None:
+    with office.database.transaction() as session:
+        made = create_key(session, office.now, scope="operator", name="deploys")
+        others = create_key(session, office.now, scope="events", account=office.row(office.account()))
+    asked = "/api/v1/accounts", {"Authorization": f"Bearer {made.secret}"}
+    assert staff.get(asked[0], headers=asked[1]).status_code == 200
+    page = staff.get(PEOPLE)
+    assert f"{made.key.prefix} deploys" in words(page)
+    assert others.key.prefix not in page.text
+    path = f"/operator/keys/{made.key.prefix}"
+    assert done(send(staff, page, path)) == f"{PEOPLE}?done=key-ended"
+    assert staff.get(asked[0], headers=asked[1]).status_code == 401
+    assert made.key.prefix not in words(staff.get(PEOPLE))
+    form = form_of(page, path)
+    assert staff.post(f"/operator/keys/{others.key.prefix}", data=form).status_code == 404
 
 
 def test_the_list_parts_the_staff_from_everybody(staff: Browser, office: Office) -> None:

@@ -38,6 +38,7 @@ def test_accounts(served: Served) -> None:
         "tax_class": "standard",
         "rounding": "half_up",
         "billing_email": "bills@example.com",
+        "closed_at": None,
     }
     plain = post(served, "/accounts", {"code": "api-plain", "currency": "JPY"})
     assert (plain["name"], plain["time_zone"], plain["rounding"]) == ("api-plain", "UTC", "down")

@@ -128,6 +128,23 @@ def test_what_was_given_of_an_account_is_changed_and_taken_away(served: Served) 
     assert (changed["billing_email"], changed["tax_percent"]) == (None, "10")
 
 
+def test_an_account_is_closed_and_opened_again(served: Served) -> None:
+    served.account("cli-left", projects=["cli-left"])
+    secret = served.key("events", "cli-left")
+    event_ = event("cli-left", "host.seen", "2026-06-01T00:30:00Z")
+    assert served.api("POST", "/events", secret, json=[event_]).status_code == 200
+    closed = served.read("account", "change", "cli-left", "--close")
+    assert closed["closed_at"] is not None
+    assert served.read("account", "change", "cli-left", "--close") == closed
+    assert served.api("POST", "/events", secret, json=[event_]).status_code == 401
+    (project,) = served.get("/projects", account="cli-left")["items"]
+    assert project["deleted_at"] == closed["closed_at"]
+    body = {"account": "cli-left", "code": "cli-later"}
+    assert served.api("POST", "/projects", json=body).status_code == 409
+    assert served.read("account", "change", "cli-left", "--reopen")["closed_at"] is None
+    assert served.api("POST", "/projects", json=body).status_code == 201
+
+
 # --- the catalog
 
 

@@ -83,6 +83,10 @@ def test_somebody_of_the_staff_comes_and_goes(served: Served) -> None:
     assert standing()[email] is True
     assert served.run("user", "change", email, "--no-operator").output == f"User {email} is changed.\n"
     assert standing()[email] is False
+    moved = "moved@people.example"
+    assert served.read("user", "change", email, "--email", moved)["email"] == moved
+    assert email not in standing()
+    email = moved
     assert served.run("user", "remove", email).output == f"User {email} is removed.\n"
     assert email not in standing()
     gone = served.run("user", "remove", email, ok=False)

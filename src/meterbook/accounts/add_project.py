@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
+from meterbook.accounts.close_account import refuse_closed
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.repeat import same_or_refused
 from meterbook.accounts.tables import Account, Project
@@ -36,7 +37,7 @@ def add_project(
 
     `trial_until` is the start of a billing hour of the account, and hours before it cost nothing (DOMAIN 1). Raises
     `Invalid` naming the field, `Refused` ("exists") when the code is taken in this installation by another project,
-    whose account is not told.
+    whose account is not told, and ("account-closed").
     """
     wanted: dict[str, object] = {
         "name": check.name(code if name is None else name),
@@ -55,6 +56,8 @@ def add_project(
         )
     if added is None:
         same_or_refused(say("The project %(code)s", code=code), project, wanted)
-    elif session.scalars(select(func.count()).where(Project.account_id == account.id)).one() > MOST_PROJECTS:
+        return project
+    refuse_closed(account)
+    if session.scalars(select(func.count()).where(Project.account_id == account.id)).one() > MOST_PROJECTS:
         raise Refused(say("An account has at most %(most)s projects.", most=MOST_PROJECTS), "too-many")
     return project

@@ -9,6 +9,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
+from meterbook.accounts.close_account import refuse_closed
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account, Project
 from meterbook.accounts.unchanged import SAME, Unchanged
@@ -33,7 +34,7 @@ def change_project(
     `trial_until` None ends the trial as if there had been none. `limited` begins at `now`, and `deleted` too: a
     deleted project takes no more usage and keeps its name, its usage and its place on bills. Doing either again keeps
     the first moment; one that was limited for an unpaid bill stays limited whatever is paid. Raises `Invalid` naming
-    the field.
+    the field, `Refused` ("account-closed") for restoring one of a closed account.
     """
     assert project.account_id == account.id, "the account is the project's own"
     if name is not None:
@@ -47,6 +48,8 @@ def change_project(
     if limited is not None:
         project.limited_at = (project.limited_at or now) if limited else None
         project.limited_for = "operator" if limited else None
+    if deleted is False and project.deleted_at is not None:
+        refuse_closed(account)
     if deleted is not None:
         project.deleted_at = (project.deleted_at or now) if deleted else None
     session.flush()

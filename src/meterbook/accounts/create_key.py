@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
+from meterbook.accounts.close_account import refuse_closed
 from meterbook.accounts.prove import KEY_FORM, hashed
 from meterbook.accounts.tables import Account, ApiKey, Project
 from meterbook.core.roles import Scope
@@ -45,7 +46,7 @@ def create_key(
     """Create a key of a scope: "operator" for everything, else for an account and, if given, one project of it alone.
 
     Raises `Invalid` when the scope is unknown, lacks its account or has one too many, or the key would be over
-    already. Each call makes another key.
+    already, `Refused` ("account-closed"). Each call makes another key.
     """
     wanted = check.choice(Scope, scope, "scope")
     if wanted is Scope.operator and (account is not None or project is not None):
@@ -55,6 +56,8 @@ def create_key(
             say("A key of scope %(wanted)s needs the account it is for.", wanted=wanted), "wrong-scope", field="account"
         )
     assert project is None or (account is not None and project.account_id == account.id), "a project of the account"
+    if account is not None:
+        refuse_closed(account)
     if expires_at is not None and expires_at <= now:
         raise Invalid("The key would have expired already.", "wrong-expires-at", field="expires_at")
     prefix = f"mbk_{wanted.value[0]}_{_random(_PREFIX_LETTERS, 10)}"

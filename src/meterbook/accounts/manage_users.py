@@ -51,6 +51,22 @@ def change_staff(session: Session, *, by: Access, user: User, is_operator: bool)
     return user
 
 
+def change_email(session: Session, *, user: User, email: str) -> User:
+    """Give a user another e-mail, with which they sign in from now on; links sent to the old one end.
+
+    Raises `Invalid` for what is no e-mail, `Refused` ("exists") for one that somebody has.
+    """
+    address = check.email(email)
+    if address == user.email:
+        return user
+    if session.scalar(select(User.id).where(User.email == address)) is not None:
+        raise Refused(say("%(email)s is the email of somebody else.", email=address), "exists", field="email")
+    session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user.id))
+    user.email = address
+    session.flush()
+    return user
+
+
 def end_sign_ins(session: Session, now: datetime, *, user: User) -> None:
     """End every sign-in of a user: on their next request they are asked to sign in."""
     session.execute(update(SignIn).where(SignIn.user_id == user.id, SignIn.revoked_at.is_(None)).values(revoked_at=now))

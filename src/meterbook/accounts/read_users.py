@@ -1,4 +1,4 @@
-"""Reads of people who sign in, for the operator's staff: found by name, and what each belongs to."""
+"""Reads for the operator's staff: people who sign in, what each belongs to, and the keys that may do everything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
 from meterbook.accounts.queries import LONGEST_PAGE, PAGE
-from meterbook.accounts.tables import Account, Membership, Project, SignIn, User
+from meterbook.accounts.tables import Account, ApiKey, Membership, Project, SignIn, User
+from meterbook.core.roles import Scope
 from meterbook.errors import NotFound
 
 
@@ -73,3 +74,9 @@ def open_sign_in_count(session: Session, now: datetime, user_id: int) -> int:
     """Return how many sign-ins of a user are open."""
     query = select(func.count()).where(SignIn.user_id == user_id, SignIn.revoked_at.is_(None), SignIn.expires_at > now)
     return session.scalar(query) or 0
+
+
+def operator_keys(session: Session) -> list[ApiKey]:
+    """Return the keys that may do everything and are not revoked, the newest first, at most `LONGEST_PAGE`."""
+    query = select(ApiKey).where(ApiKey.scope == Scope.operator.value, ApiKey.revoked_at.is_(None))
+    return list(session.scalars(query.order_by(ApiKey.id.desc()).limit(LONGEST_PAGE)))

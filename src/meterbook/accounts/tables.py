@@ -46,6 +46,7 @@ class Account(Base):
     rounding: Mapped[str | None] = mapped_column(Text)
     billing_email: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
 
 
 class PaymentInformation(Base):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from meterbook.accounts.add_account import add_account
 from meterbook.accounts.change_account import change_account
+from meterbook.accounts.close_account import close_account, reopen_account
 from meterbook.accounts.queries import account_by_code, currency_of, visible_accounts
 from meterbook.accounts.tables import Account
 from meterbook.accounts.unchanged import SAME
@@ -48,6 +49,7 @@ class AccountChange(BaseModel):
     tax_percent: Decimal | None = Field(None, description='Percent, such as "10".')
     tax_class: TaxClass | None = None
     billing_email: str | None = Field(None, description="null takes it away.")
+    closed: bool | None = Field(None, description="Closed, it takes no more usage; what it used is still billed.")
 
 
 @router.post("/accounts", status_code=201, summary="Add an account")
@@ -84,8 +86,10 @@ def get_account(code: str, session: Transaction, access: Reader) -> Response:
 
 
 @router.patch("/accounts/{code}", summary="Change an account")
-def patch_account(code: str, body: AccountChange, session: Transaction, access: Operator) -> Response:
-    """Change an account's name, language, tax or billing email, for every month that is not drafted yet."""
+def patch_account(
+    code: str, body: AccountChange, request: Request, session: Transaction, access: Operator, now: Now
+) -> Response:
+    """Change an account's terms for every month that is not drafted yet, close it, or open it again."""
     account = change_account(
         session,
         account_by_code(session, code, access),
@@ -95,6 +99,11 @@ def patch_account(code: str, body: AccountChange, session: Transaction, access: 
         tax_class=body.tax_class,
         billing_email=body.billing_email if "billing_email" in body.model_fields_set else SAME,
     )
+    if body.closed:
+        close_account(session, now, account=account)
+        request.app.state.proofs.forget()
+    elif body.closed is False:
+        reopen_account(session, account=account)
     return answer(_shape(account))
 
 
@@ -110,4 +119,5 @@ def _shape(account: Account) -> Json:
         "rounding": currency_of(account).rounding,
         "billing_email": account.billing_email,
         "created_at": instant(account.created_at),
+        "closed_at": instant(account.closed_at) if account.closed_at else None,
     }

@@ -12,7 +12,7 @@ from meterbook.accounts.access import Access
 from meterbook.accounts.add_member import add_member, change_member, remove_member
 from meterbook.accounts.add_user import add_user
 from meterbook.accounts.invite import invite
-from meterbook.accounts.manage_users import change_staff, invite_colleague, remove_user
+from meterbook.accounts.manage_users import change_email, change_staff, invite_colleague, remove_user
 from meterbook.accounts.queries import (
     account_by_code,
     members,
@@ -59,11 +59,12 @@ class NewMember(BaseModel):
 
 
 class UserChange(BaseModel):
-    """What of a user changes."""
+    """What of a user changes; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
 
-    operator: bool = Field(description="Of the operator's staff, who may do everything.")
+    email: str | None = Field(None, description="What they sign in with from now on.")
+    operator: bool | None = Field(None, description="Of the operator's staff, who may do everything.")
 
 
 class Invitation(BaseModel):
@@ -113,10 +114,13 @@ def get_users(session: Transaction, _access: Operator, limit: Limit = 100, curso
 
 @router.patch("/users/{email}", summary="Change a user")
 def patch_user(email: str, body: UserChange, session: Transaction, access: Operator) -> Response:
-    """Give a user the rights of the staff or take them; it holds from their next request on."""
-    return answer(
-        _user(change_staff(session, by=access, user=user_by_email(session, email), is_operator=body.operator))
-    )
+    """Give a user another e-mail, or the rights of the staff or take them; it holds from their next request on."""
+    user = user_by_email(session, email)
+    if body.email is not None:
+        change_email(session, user=user, email=body.email)
+    if body.operator is not None:
+        change_staff(session, by=access, user=user, is_operator=body.operator)
+    return answer(_user(user))
 
 
 @router.delete("/users/{email}", status_code=204, summary="Remove a user")

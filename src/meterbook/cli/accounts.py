@@ -66,12 +66,16 @@ def change_account(
         str | None, typer.Option(help="standard, or for no tax: zero_rated, reverse_charge, exempt.")
     ] = None,
     billing_email: Annotated[str | None, typer.Option(help='Where invoices go; "" takes it away.')] = None,
+    closed: Annotated[
+        bool | None, typer.Option("--close/--reopen", help="Closed, it takes no more usage and its keys end.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is given of an account, for every month that is not drafted yet."""
-    given = {"name": name, "language": language, "tax_percent": tax_percent, "tax_class": tax_class}
-    body: dict[str, object] = {field: value for field, value in given.items() if value is not None}
+    """Change what is given of an account, for every month that is not drafted yet; or close it."""
+    terms = {"name": name, "language": language, "tax_percent": tax_percent, "tax_class": tax_class}
+    given: dict[str, object] = {**terms, "closed": closed}
+    body = {field: value for field, value in given.items() if value is not None}
     if billing_email is not None:
         body["billing_email"] = billing_email or None
     if not body:
@@ -158,13 +162,19 @@ def list_users(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @user.command("change")
 def change_user(
     email: Email,
-    operator: Annotated[bool, typer.Option("--operator/--no-operator", help="Of your staff: may do everything.")],
+    operator: Annotated[
+        bool | None, typer.Option("--operator/--no-operator", help="Of your staff: may do everything.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--email", help="What they sign in with from now on.")] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give somebody the rights of your staff or take them; it holds from their next request on."""
-    changed = patch(f"/users/{quote(email, safe='')}", {"operator": operator}, data_dir)
-    told(changed, as_json, f"User {email} is changed.")
+    """Give somebody another e-mail, or the rights of your staff or take them; it holds from their next request on."""
+    given: dict[str, object] = {"operator": operator, "email": to}
+    body = {field: value for field, value in given.items() if value is not None}
+    if not body:
+        raise Invalid("Say what to change, such as --no-operator.", "missing-option")
+    told(patch(f"/users/{quote(email, safe='')}", body, data_dir), as_json, f"User {email} is changed.")
 
 
 @user.command("remove")

@@ -16,7 +16,7 @@ from meterbook.invoicing.queries import invoices_by_id, standings
 from meterbook.invoicing.tables import Invoice
 
 PAGE: Final = 50
-Only = Literal["", "unpaid", "overdue", "no-method", "limited"]
+Only = Literal["", "unpaid", "overdue", "no-method", "limited", "closed"]
 
 # `chosen` is cut to the page where nothing has to be known of the books before.
 _STANDINGS: Final = """
@@ -24,7 +24,7 @@ _STANDINGS: Final = """
         select * from unnest(cast(:zones as text[]), cast(:days as date[])) as t (zone, day)
     ),
     chosen as (
-        select a.id, a.code, a.name, a.currency, a.time_zone, a.created_at, t.day
+        select a.id, a.code, a.name, a.currency, a.time_zone, a.created_at, a.closed_at, t.day
         from account a
         join today t on t.zone = a.time_zone
         where (cast(:after as text) is null or a.code > :after)
@@ -82,8 +82,9 @@ _STANDINGS: Final = """
         where case cast(:only as text)
             when 'unpaid' then coalesce(owed.unpaid, 0) <> 0
             when 'overdue' then coalesce(owed.overdue, 0) <> 0
-            when 'no-method' then p.account_id is null
+            when 'no-method' then p.account_id is null and c.closed_at is null
             when 'limited' then exists (select from project where account_id = c.id and limited_at is not null)
+            when 'closed' then c.closed_at is not null
             else true
         end
     )
@@ -104,7 +105,8 @@ _TOTALS: Final = text(_STANDINGS + _SUMS)
 class AccountStanding:
     """One account: what is unpaid, what of it overdue, its prepaid money, how it pays, its newest invoice.
 
-    `method` is None while no payment information is registered; `invoice` and `status` are of the newest invoice.
+    `method` is None while no payment information is registered; `invoice` and `status` are of the newest invoice;
+    `closed_at` is None while the account is open.
     """
 
     code: str
@@ -118,6 +120,7 @@ class AccountStanding:
     method_label: str | None
     invoice: Invoice | None
     status: str | None
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,7 @@ def _found(
             method_label=row.method_label,
             invoice=invoices.get(row.invoice_id),
             status=stand[row.invoice_id].status if row.invoice_id in stand else None,
+            closed_at=row.closed_at,
         )
         for row in rows
         for money in [currency(row.currency)]

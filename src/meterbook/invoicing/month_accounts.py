@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, Literal
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
 from meterbook.accounts.tables import Account, PaymentInformation
-from meterbook.core.period import BillingMonth
+from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.invoicing.tables import Delivery, Invoice
 from meterbook.invoicing.turn import OutOfTurn, out_of_turn
 from meterbook.usage.store import UsageStore
@@ -69,6 +69,7 @@ def month_counts(session: Session, month: BillingMonth) -> dict[State, int]:
         select(func.count(), func.count(Invoice.id), func.count(Invoice.number))
         .select_from(Account)
         .outerjoin(Invoice, (Invoice.account_id == Account.id) & (Invoice.month == str(month)))
+        .where(_has_part(month))
     )
     every, kept, issued = rows.one()
     return {"": every, "none": every - kept, "drafted": kept - issued, "issued": issued}
@@ -100,8 +101,10 @@ def letters_without_address(session: Session, account_ids: Collection[int]) -> i
 
 
 def _of_month(month: BillingMonth, state: State, search: str) -> Select[Account, Invoice]:
-    query = select(Account, Invoice).outerjoin(
-        Invoice, (Invoice.account_id == Account.id) & (Invoice.month == str(month))
+    query = (
+        select(Account, Invoice)
+        .outerjoin(Invoice, (Invoice.account_id == Account.id) & (Invoice.month == str(month)))
+        .where(_has_part(month))
     )
     match state:
         case "none":
@@ -121,3 +124,9 @@ def _of_month(month: BillingMonth, state: State, search: str) -> Select[Account,
 def _letters(session: Session, invoice_ids: Collection[int]) -> dict[int, Delivery]:
     query = select(Delivery).where(Delivery.invoice_id.in_(invoice_ids), Delivery.kind == "invoice")
     return {letter.invoice_id: letter for letter in session.scalars(query.order_by(Delivery.id))}
+
+
+def _has_part(month: BillingMonth) -> ColumnElement[bool]:
+    """Return whether an account may have a part in a month: not when it was closed before, wherever that begins."""
+    begins = month.starts_at(billing_zone("UTC")) - timedelta(days=1)
+    return or_(Account.closed_at.is_(None), Account.closed_at >= begins, Invoice.id.is_not(None))

@@ -6,15 +6,16 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from meterbook.accounts.change_account import change_account
+from meterbook.accounts.close_account import close_account, reopen_account
 from meterbook.accounts.queries import currency_of, payment_information_of, zone_of
 from meterbook.accounts.tables import Account
 from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Fields, Form, Sent, fields_of
-from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to
+from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to, status_of
 from meterbook.console.requests import Posted, RowOrNone
 from meterbook.core.money import Money, plain
 from meterbook.core.period import BillingMonth
-from meterbook.errors import NotFound
+from meterbook.errors import Invalid, NotFound
 from meterbook.invoicing.account_standings import AccountStanding, account_standing
 from meterbook.invoicing.applied import applied_promotions
 from meterbook.invoicing.queries import currency_of_invoice, issued_invoices, standings
@@ -81,18 +82,8 @@ def show_account(at: AsOperator, code: str, invoices: RowOrNone = 0, payments: R
 
 @router.get("/accounts/{code}/terms")
 def show_terms(at: AsOperator, code: str) -> Response:
-    """Show the form of an account's terms as they stand."""
-    account = at.account(code)
-    stands = fields_of(
-        [
-            ("name", account.name),
-            ("language", account.language),
-            ("tax_percent", plain(account.tax_percent)),
-            ("tax_class", account.tax_class),
-            ("billing_email", account.billing_email),
-        ]
-    )
-    return at.show("change_account.html", HERE, account=account, form=Form(stands))
+    """Show the forms that change an account's terms, and that close it."""
+    return _terms(at, at.account(code), Form())
 
 
 @router.post("/accounts/{code}/terms")
@@ -102,8 +93,38 @@ def post_terms(at: AsOperator, _posted: Posted, sent: Sent, code: str) -> Respon
     try:
         at.attempt(lambda: _changed(at, account, sent))
     except Problems as problem:
-        return at.show_again("change_account.html", HERE, sent, problem, account=account)
+        return at.show_again("change_account.html", HERE, sent, problem, account=account, closing=Form())
     return led_to(f"{HOME}/accounts/{account.code}", "account-changed")
+
+
+@router.post("/accounts/{code}/closing")
+def post_closing(at: AsOperator, _posted: Posted, sent: Sent, code: str) -> Response:
+    """Close an account, once the box beside it is ticked, or open a closed one again."""
+    account = at.account(code)
+    here = f"{HOME}/accounts/{account.code}"
+    if sent.text("step", 20) == "reopen":
+        reopen_account(at.session, account=account)
+        return led_to(here, "account-reopened")
+    if not sent.flag("confirm"):
+        problem = Invalid("Tick the box if the account shall be closed.", "not-confirmed", field="confirm")
+        return _terms(at, account, Form(Fields(), problem), status_of(problem))
+    close_account(at.session, at.now, account=account)
+    at.request.app.state.proofs.forget()
+    return led_to(here, "account-closed")
+
+
+def _terms(at: OperatorPage, account: Account, closing: Form, status: int = 200) -> Response:
+    """Show the form of an account's terms as they stand, and the one that closes it."""
+    stands = fields_of(
+        [
+            ("name", account.name),
+            ("language", account.language),
+            ("tax_percent", plain(account.tax_percent)),
+            ("tax_class", account.tax_class),
+            ("billing_email", account.billing_email),
+        ]
+    )
+    return at.show("change_account.html", HERE, status, account=account, form=Form(stands), closing=closing)
 
 
 def _changed(at: OperatorPage, account: Account, sent: Fields) -> Account:

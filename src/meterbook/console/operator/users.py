@@ -1,4 +1,7 @@
-"""Everybody who signs in: the staff and all others, what each belongs to, and their rights given, taken and ended."""
+"""Everybody who signs in: the staff and all others, what each belongs to, and their rights given, taken and ended.
+
+Beside the staff, the keys that may do everything.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,24 @@ from typing import Literal
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from meterbook.accounts.manage_users import change_staff, end_sign_ins, invite_colleague, remove_user
-from meterbook.accounts.read_users import belongings_of, find_users, membership_counts, open_sign_in_count, user_of
+from meterbook.accounts.create_key import revoke_key
+from meterbook.accounts.manage_users import change_email, change_staff, end_sign_ins, invite_colleague, remove_user
+from meterbook.accounts.queries import key_by_prefix
+from meterbook.accounts.read_users import (
+    belongings_of,
+    find_users,
+    membership_counts,
+    open_sign_in_count,
+    operator_keys,
+    user_of,
+)
 from meterbook.accounts.tables import User
 from meterbook.console.address import address_of
-from meterbook.console.operator.fields import Fields, Form, Sent
+from meterbook.console.operator.fields import Fields, Form, Sent, fields_of
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to, status_of
 from meterbook.console.requests import Posted, RowId
-from meterbook.errors import Invalid
+from meterbook.core.roles import Scope
+from meterbook.errors import Invalid, NotFound
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,12 +74,25 @@ def post_step(at: AsOperator, _posted: Posted, sent: Sent, user: RowId) -> Respo
     return led_to(PATH if step == "remove" else f"{PATH}/{user}", f"user-{step}")
 
 
+@router.post("/keys/{prefix}")
+def post_key_end(at: AsOperator, _posted: Posted, prefix: str) -> Response:
+    """End a key that may do everything."""
+    key = key_by_prefix(at.session, prefix)
+    if key.scope != Scope.operator:
+        raise NotFound("There is no such key.", "unknown-key")
+    revoke_key(at.session, at.now, key=key)
+    at.request.app.state.proofs.forget()
+    return led_to(PATH, "key-ended")
+
+
 def _done(at: OperatorPage, user: User, step: str, sent: Fields) -> None:
     by = at.reader.access
     if step in ("staff", "no-staff"):
         change_staff(at.session, by=by, user=user, is_operator=step == "staff")
     elif step == "invite":
         invite_colleague(at.session, at.now, by=by, email=user.email, language=at.language)
+    elif step == "email":
+        change_email(at.session, user=user, email=sent.text("email", 400))
     elif step == "sign-out":
         end_sign_ins(at.session, at.now, user=user)
     elif step == "remove":
@@ -92,6 +118,7 @@ def _list(
         who=who,
         rows=rows,
         accounts=membership_counts(at.session, [row.id for row in rows]),
+        keys=operator_keys(at.session) if who == "staff" else [],
         next=address_of(PATH, **kept, after=rows[-1].email) if len(found) > PAGE else None,
         first=address_of(PATH, **kept) if after else None,
     )
@@ -104,6 +131,7 @@ def _page(at: OperatorPage, user: User, form: Form, status: int = 200) -> Respon
         status,
         user=user,
         form=form,
+        email=form if form.value("step") == "email" else Form(fields_of([("email", user.email)])),
         is_self=user.id == at.reader.access.user_id,
         belongings=belongings_of(at.session, user.id),
         open_sign_ins=open_sign_in_count(at.session, at.now, user.id),
