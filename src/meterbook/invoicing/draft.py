@@ -129,4 +129,5 @@ def terms_of(payer: Payer, frame: Frame, promotions: tuple[Promotion, ...]) -> T
         AccountTerms(account.code, currency_of(account), account.tax_percent, tax_class),
         {project.id: project_terms(project, frame) for project in payer.projects},
         promotions,
+        frozenset([project.id for project in payer.projects if project.deleted_at is not None]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from fractions import Fraction
 from typing import Final
 
@@ -24,11 +24,15 @@ PACE_DAYS: Final = 7  # the forecast goes on as the last seven days went
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What of one account decides what its usage in a month costs; projects by id."""
+    """What of one account decides what its usage in a month costs; projects by id.
+
+    Those that `ended` take no more usage: for the forecast they do not go on.
+    """
 
     account: AccountTerms
     projects: Mapping[int, ProjectTerms]
     promotions: tuple[Promotion, ...]
+    ended: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ def _used(
         for product, by_project in metered:
             used = by_project.get(project_id)
             if used is not None:
-                uses.append(Use(project, product, used.parts, paces[used.recent]))
+                recent = 0 if project_id in terms.ended else used.recent
+                uses.append(Use(project, product, used.parts, paces[recent]))
                 last_hours.append(used.last_hour_at)
     return Used(tuple(uses), until, max(last_hours) + HOUR if last_hours else None)
 
@@ -124,5 +129,7 @@ class _Paces(dict[int, Fraction]):
 
 
 def _pace_from(frame: Frame, until: datetime) -> datetime:
-    days = day_starts(until - timedelta(days=PACE_DAYS), until, frame.zone)
-    return max(frame.starts_at, days[1] if len(days) > 1 else days[0])
+    """Return the first midnight of the last seven days: before it, the roll-up would have to be cut."""
+    begins = until - timedelta(days=PACE_DAYS)
+    first, second, *_ = day_starts(begins, until, frame.zone)
+    return max(frame.starts_at, first if frame.zone.local(first).time() == time.min else second)
