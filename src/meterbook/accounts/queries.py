@@ -17,7 +17,7 @@ from meterbook.accounts.tables import Account, ApiKey, Membership, PaymentInform
 from meterbook.core.money import Currency, Rounding, currency
 from meterbook.core.period import BillingZone, billing_zone
 from meterbook.core.sentence import say
-from meterbook.database import asked_once
+from meterbook.database import among, asked_once
 from meterbook.errors import Invalid, NotFound
 
 Need = Literal["billing", "member"]
@@ -45,7 +45,7 @@ def currency_of(account: Account) -> Currency:
 
 def locked(session: Session, account_ids: Collection[int]) -> list[Account]:
     """Return accounts by id, held until the transaction ends: whoever moves an account's money queues here."""
-    query = select(Account).where(Account.id.in_(account_ids)).order_by(Account.id).with_for_update(key_share=True)
+    query = select(Account).where(among(Account.id, account_ids)).order_by(Account.id).with_for_update(key_share=True)
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
@@ -57,14 +57,14 @@ def payment_information_of(session: Session, account_id: int) -> PaymentInformat
 
 def payment_informations(session: Session, account_ids: Collection[int]) -> dict[int, PaymentInformation]:
     """Return how accounts pay and where their invoices go, by account, those that have registered it."""
-    rows = session.scalars(select(PaymentInformation).where(PaymentInformation.account_id.in_(account_ids)))
+    rows = session.scalars(select(PaymentInformation).where(among(PaymentInformation.account_id, account_ids)))
     return {row.account_id: row for row in rows}
 
 
 def all_projects(session: Session, account_ids: Collection[int]) -> dict[int, list[SeenProject]]:
     """Return every project of the accounts, by account and in order of code; for acts that bill them."""
     found: dict[int, list[SeenProject]] = {account_id: [] for account_id in account_ids}
-    rows = session.execute(_SEEN.where(Project.account_id.in_(account_ids)).order_by(Project.code))
+    rows = session.execute(_SEEN.where(among(Project.account_id, account_ids)).order_by(Project.code))
     for project in map(SeenProject._make, rows):
         found[project.account_id].append(project)
     return found
@@ -114,7 +114,7 @@ def visible_accounts(session: Session, access: Access, *, after: str | None = No
     query = select(Account).order_by(Account.code).limit(min(limit, LONGEST_PAGE))
     ids = access.account_ids()
     if ids is not ALL:
-        query = query.where(Account.id.in_(ids))
+        query = query.where(among(Account.id, ids))
     if after is not None:
         query = query.where(Account.code > check.comparable(after))
     return list(session.scalars(query))

@@ -12,6 +12,7 @@ from meterbook.accounts import check
 from meterbook.accounts.queries import LONGEST_PAGE, PAGE
 from meterbook.accounts.tables import Account, ApiKey, Membership, Project, SignIn, User
 from meterbook.core.roles import Scope
+from meterbook.database import among
 from meterbook.errors import NotFound
 
 
@@ -64,7 +65,7 @@ def membership_counts(session: Session, user_ids: list[int]) -> dict[int, int]:
     """Return in how many accounts each user is a member; those in none are left out."""
     rows = session.execute(
         select(Membership.user_id, func.count(Membership.account_id.distinct()))
-        .where(Membership.user_id.in_(user_ids))
+        .where(among(Membership.user_id, user_ids))
         .group_by(Membership.user_id)
     )
     return {user_id: count for user_id, count in rows}  # noqa: C416 - rows are no pairs to the type checker

@@ -18,6 +18,7 @@ from meterbook.api.shapes import Json, answer
 from meterbook.api.shapes_money import invoice_rows
 from meterbook.api.times import Instant
 from meterbook.core.period import BillingMonth
+from meterbook.database import among
 from meterbook.errors import Invalid
 from meterbook.invoicing.close import Closed, Transactions, close_month
 from meterbook.invoicing.queries import invoices_by_id
@@ -75,7 +76,7 @@ def _shape(transactions: Transactions, closed: Closed, now: datetime) -> dict[st
     with transactions() as session:
         invoices = invoices_by_id(session, [*closed.drafts, *closed.issued])
         payers = {invoice.account_id for invoice in invoices.values()}
-        accounts = {row.id: row for row in session.scalars(select(Account).where(Account.id.in_(payers)))}
+        accounts = {row.id: row for row in session.scalars(select(Account).where(among(Account.id, payers)))}
 
         def rows(ids: Sequence[int]) -> list[Json]:
             found = [invoices[id_] for id_ in ids]

@@ -18,6 +18,7 @@ from meterbook.core.budget import reached
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
+from meterbook.database import among
 from meterbook.invoicing.close import Transactions, groups_of_accounts
 from meterbook.invoicing.draft import Payer, draft_months
 from meterbook.usage.store import UsageStore
@@ -41,10 +42,10 @@ def watch_budgets(transactions: Transactions, usage: UsageStore, now: datetime) 
 def _watch(session: Session, usage: UsageStore, now: datetime, account_ids: Sequence[int]) -> None:
     # a budget that is changed meanwhile waits, so that no alert is of an amount that no longer holds
     held = session.scalars(
-        select(Budget).where(Budget.account_id.in_(account_ids)).order_by(Budget.id).with_for_update()
+        select(Budget).where(among(Budget.account_id, account_ids)).order_by(Budget.id).with_for_update()
     )
     budgets = {budget.account_id: budget for budget in held}
-    accounts = session.scalars(select(Account).where(Account.id.in_(budgets)).order_by(Account.id)).all()
+    accounts = session.scalars(select(Account).where(among(Account.id, budgets)).order_by(Account.id)).all()
     if not accounts:
         return
     projects = all_projects(session, list(budgets))

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.tables import Account
 from meterbook.core.money import Money, currency
 from meterbook.core.period import billing_zone
+from meterbook.database import among
 from meterbook.invoicing.queries import invoices_by_id, standings
 from meterbook.invoicing.tables import Invoice
 
@@ -175,7 +176,7 @@ def _found(
     rows = session.execute(_ROWS, {**values, "first": first, "limit": limit}).all()
     invoices = invoices_by_id(session, [row.invoice_id for row in rows if row.invoice_id is not None])
     accounts = {
-        each.id: each for each in session.scalars(select(Account).where(Account.id.in_([row.id for row in rows])))
+        each.id: each for each in session.scalars(select(Account).where(among(Account.id, [row.id for row in rows])))
     }
     stand = standings(session, [(invoice, accounts[invoice.account_id]) for invoice in invoices.values()], now)
     return [

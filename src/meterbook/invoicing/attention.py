@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.tables import Account
 from meterbook.core.money import Money, currency
 from meterbook.core.period import BillingMonth
+from meterbook.database import among
 from meterbook.invoicing.tables import Delivery, Invoice
 
 PAGE: Final = 20
@@ -81,7 +82,7 @@ def _sums(session: Session, which: ColumnElement[bool], account_ids: Collection[
         .order_by(Invoice.month, Invoice.currency)
     )
     if account_ids is not None:
-        query = query.where(Invoice.account_id.in_(account_ids))
+        query = query.where(among(Invoice.account_id, account_ids))
     return [
         MonthSums(
             BillingMonth.parse(month),

@@ -19,6 +19,7 @@ from meterbook.accounts.queries import all_projects, locked
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.core.sentence import say
+from meterbook.database import among
 from meterbook.errors import Refused
 from meterbook.invoicing.draft import Payer, draft_months
 from meterbook.invoicing.issue import discard_later, issue
@@ -102,7 +103,7 @@ def groups_of_accounts(session: Session, account_ids: Sequence[int] | None) -> I
     """Yield accounts (ids; None: all) in groups of one time zone, small enough for a transaction."""
     query = select(Account.id, Account.time_zone).order_by(Account.time_zone, Account.id)
     if account_ids is not None:
-        query = query.where(Account.id.in_(account_ids))
+        query = query.where(among(Account.id, account_ids))
     for _, rows in groupby(session.execute(query).all(), key=lambda row: row.time_zone):
         ids = [row.id for row in rows]
         for start in range(0, len(ids), GROUP):
@@ -113,7 +114,7 @@ def refuse_running(session: Session, account_ids: Sequence[int] | None, month: B
     """Raise `Refused` ("month-running") when a month has not ended for any of the accounts (None: of all)."""
     query = select(Account.time_zone).distinct()
     if account_ids is not None:
-        query = query.where(Account.id.in_(account_ids))
+        query = query.where(among(Account.id, account_ids))
     ends = [month.ends_at(billing_zone(name, True)) for name in session.scalars(query)]
     if ends and all(at < end for end in ends):
         raise Refused(

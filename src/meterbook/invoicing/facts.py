@@ -18,6 +18,7 @@ from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import FreeUnit
 from meterbook.core.rating import Frame
+from meterbook.database import among
 from meterbook.invoicing.queries import invoices_by_id
 from meterbook.invoicing.tables import Invoice, InvoiceDiscount, InvoiceLine
 from meterbook.ledger.queries import credits_left, prepayments_left, unpaid_by_invoice
@@ -145,7 +146,7 @@ def _used(
             Invoice.account_id == account.id,
             Invoice.number.is_not(None),
             Invoice.month < str(month),
-            InvoiceDiscount.redemption_id.in_(redemption_ids),
+            among(InvoiceDiscount.redemption_id, redemption_ids),
         )
     )
     used: dict[int, Fraction] = defaultdict(Fraction)

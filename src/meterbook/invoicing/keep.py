@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from meterbook.core.discounts import Discount
 from meterbook.core.invoice import Adjustment, InvoiceDraft, Line
 from meterbook.core.money import plain
-from meterbook.database import insert_rows
+from meterbook.database import among, insert_rows
 from meterbook.invoicing.draft import Drafted
 from meterbook.invoicing.tables import Invoice, InvoiceDiscount, InvoiceLine, InvoiceTax
 from meterbook.invoicing.terms import frozen_price, frozen_product, frozen_promotion, frozen_terms
@@ -29,7 +29,7 @@ def keep(session: Session, now: datetime, drafted: Sequence[Drafted], usage_thro
     ids = [each.payer.account.id for each in drafted]
     month = str(drafted[0].draft.frame.month)
     session.execute(
-        delete(Invoice).where(Invoice.account_id.in_(ids), Invoice.month == month, Invoice.number.is_(None))
+        delete(Invoice).where(among(Invoice.account_id, ids), Invoice.month == month, Invoice.number.is_(None))
     )
     kept = [each for each in drafted if each.draft.lines or each.draft.adjustments]
     rows = [_row(each, now, usage_through) for each in kept]

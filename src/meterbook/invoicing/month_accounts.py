@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts import check
 from meterbook.accounts.tables import Account, PaymentInformation
 from meterbook.core.period import BillingMonth, billing_zone
+from meterbook.database import among
 from meterbook.invoicing.tables import Delivery, Invoice
 from meterbook.invoicing.turn import OutOfTurn, out_of_turn
 from meterbook.usage.store import UsageStore
@@ -95,7 +96,7 @@ def letters_without_address(session: Session, account_ids: Collection[int]) -> i
         select(func.count())
         .select_from(Account)
         .outerjoin(PaymentInformation, PaymentInformation.account_id == Account.id)
-        .where(Account.id.in_(account_ids), PaymentInformation.account_id.is_(None), Account.billing_email.is_(None))
+        .where(among(Account.id, account_ids), PaymentInformation.account_id.is_(None), Account.billing_email.is_(None))
     )
     return session.scalar(query) or 0
 
@@ -122,7 +123,7 @@ def _of_month(month: BillingMonth, state: State, search: str) -> Select[Account,
 
 
 def _letters(session: Session, invoice_ids: Collection[int]) -> dict[int, Delivery]:
-    query = select(Delivery).where(Delivery.invoice_id.in_(invoice_ids), Delivery.kind == "invoice")
+    query = select(Delivery).where(among(Delivery.invoice_id, invoice_ids), Delivery.kind == "invoice")
     return {letter.invoice_id: letter for letter in session.scalars(query.order_by(Delivery.id))}
 
 

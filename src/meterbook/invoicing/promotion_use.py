@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.queries import currency_of
 from meterbook.accounts.tables import Account
 from meterbook.core.money import Money
+from meterbook.database import among
 from meterbook.invoicing.tables import Invoice, InvoiceDiscount
 from meterbook.ledger.queries import credits_used
 from meterbook.promotions.queries import PAGE, redemptions_of
@@ -42,10 +43,10 @@ def _saved(session: Session, rows: Sequence[tuple[Redemption, Account]]) -> dict
     discounts = session.execute(
         select(InvoiceDiscount.redemption_id, func.sum(InvoiceDiscount.amount_minor))
         .join(Invoice, Invoice.id == InvoiceDiscount.invoice_id)
-        .where(InvoiceDiscount.redemption_id.in_(ids), Invoice.number.is_not(None))
+        .where(among(InvoiceDiscount.redemption_id, ids), Invoice.number.is_not(None))
         .group_by(InvoiceDiscount.redemption_id)
     )
     saved = {redemption_id: int(minor or 0) for redemption_id, minor in discounts}
     used = credits_used(session, [account.id for _, account in rows])
-    credits_ = session.scalars(select(CreditRow).where(CreditRow.redemption_id.in_(ids)))
+    credits_ = session.scalars(select(CreditRow).where(among(CreditRow.redemption_id, ids)))
     return saved | {credit.redemption_id: used.get(credit.id, 0) for credit in credits_ if credit.redemption_id}

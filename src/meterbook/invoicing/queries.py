@@ -24,7 +24,7 @@ from meterbook.core.rating import Charge, Frame, Waiver
 from meterbook.core.sentence import say
 from meterbook.core.tax import TaxLine
 from meterbook.core.terms import ProjectTerms
-from meterbook.database import asked_once
+from meterbook.database import among, asked_once
 from meterbook.errors import NotFound
 from meterbook.invoicing.tables import CreditNote, Invoice, InvoiceLine
 from meterbook.invoicing.terms import (
@@ -83,7 +83,7 @@ def issued_invoices(
         .limit(limit)
     )
     if account_ids is not None:
-        query = query.where(Invoice.account_id.in_(account_ids))
+        query = query.where(among(Invoice.account_id, account_ids))
     if after:
         query = query.where(Invoice.id < after)
     if within is not None:
@@ -93,7 +93,7 @@ def issued_invoices(
 
 def invoices_of_month(session: Session, account_ids: Collection[int], month: BillingMonth) -> dict[int, Invoice]:
     """Return the invoices and drafts of a month, by account."""
-    rows = session.scalars(select(Invoice).where(Invoice.account_id.in_(account_ids), Invoice.month == str(month)))
+    rows = session.scalars(select(Invoice).where(among(Invoice.account_id, account_ids), Invoice.month == str(month)))
     return {row.account_id: row for row in rows}
 
 
@@ -101,7 +101,7 @@ def drafts_with_lines(session: Session, account_ids: Collection[int], month: Bil
     """Return the drafts that are kept of a month, by account in the order they were kept, with lines and discounts."""
     rows = session.scalars(
         select(Invoice)
-        .where(Invoice.account_id.in_(account_ids), Invoice.month == str(month), Invoice.number.is_(None))
+        .where(among(Invoice.account_id, account_ids), Invoice.month == str(month), Invoice.number.is_(None))
         .order_by(Invoice.id)
         .options(selectinload(Invoice.lines), selectinload(Invoice.discounts))
     )
@@ -113,7 +113,7 @@ def invoices_by_id(session: Session, ids: Collection[int]) -> Mapping[int, Invoi
     """Return invoices by id."""
     if not ids:
         return {}
-    return {row.id: row for row in session.scalars(select(Invoice).where(Invoice.id.in_(ids)))}
+    return {row.id: row for row in session.scalars(select(Invoice).where(among(Invoice.id, ids)))}
 
 
 def issued_history(session: Session, account_ids: Collection[int], before: BillingMonth) -> dict[int, list[Invoice]]:
@@ -121,7 +121,7 @@ def issued_history(session: Session, account_ids: Collection[int], before: Billi
     found: dict[int, list[Invoice]] = {}
     rows = session.scalars(
         select(Invoice)
-        .where(Invoice.account_id.in_(account_ids), Invoice.number.is_not(None), Invoice.month < str(before))
+        .where(among(Invoice.account_id, account_ids), Invoice.number.is_not(None), Invoice.month < str(before))
         .order_by(Invoice.month)
     )
     for row in rows:
@@ -134,7 +134,7 @@ def kept_months(session: Session, account_ids: Collection[int]) -> dict[int, lis
     found: dict[int, list[str]] = {}
     rows = session.execute(
         select(Invoice.account_id, Invoice.month)
-        .where(Invoice.account_id.in_(account_ids), Invoice.number.is_(None))
+        .where(among(Invoice.account_id, account_ids), Invoice.number.is_(None))
         .order_by(Invoice.month)
     )
     for account_id, month in rows:
@@ -150,7 +150,7 @@ def issued_until(session: Session, currency: str) -> datetime | None:
 
 def credit_notes_by_id(session: Session, ids: Collection[int]) -> dict[int, CreditNote]:
     """Return credit notes by id."""
-    return {row.id: row for row in session.scalars(select(CreditNote).where(CreditNote.id.in_(ids)))}
+    return {row.id: row for row in session.scalars(select(CreditNote).where(among(CreditNote.id, ids)))}
 
 
 def credit_notes_of_account(
@@ -173,7 +173,7 @@ def credit_notes_of(session: Session, invoice_ids: Collection[int]) -> dict[int,
     found: dict[int, list[CreditNote]] = {}
     rows = session.scalars(
         select(CreditNote)
-        .where(CreditNote.invoice_id.in_(invoice_ids))
+        .where(among(CreditNote.invoice_id, invoice_ids))
         .options(selectinload(CreditNote.lines), selectinload(CreditNote.taxes))
         .order_by(CreditNote.id)
     )

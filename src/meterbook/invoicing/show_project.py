@@ -21,6 +21,7 @@ from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
 from meterbook.core.rating import Part, Waiver
 from meterbook.core.terms import Use
+from meterbook.database import among
 from meterbook.invoicing.draft import Payer, draft_month
 from meterbook.invoicing.queries import draft_of, line_of_row
 from meterbook.invoicing.tables import Invoice, InvoiceLine
@@ -87,7 +88,7 @@ def amounts_billed(
     rows = session.execute(
         select(InvoiceLine.product_code, func.sum(InvoiceLine.amount_minor), func.array_agg(InvoiceLine.waiver))
         .where(
-            InvoiceLine.invoice_id.in_([each.invoice_id for each in issued]),
+            among(InvoiceLine.invoice_id, [each.invoice_id for each in issued]),
             InvoiceLine.project_code == project.code,
             InvoiceLine.adjusts_month.is_(None),
         )
@@ -106,7 +107,7 @@ def quantities_billed(
     rows = session.execute(
         select(InvoiceLine.project_code, InvoiceLine.product_code, func.sum(InvoiceLine.quantity))
         .where(
-            InvoiceLine.invoice_id.in_([each.invoice_id for each in issued]),
+            among(InvoiceLine.invoice_id, [each.invoice_id for each in issued]),
             InvoiceLine.project_code.in_([project.code for project in projects]),
             InvoiceLine.adjusts_month.is_(None),
         )

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth
+from meterbook.database import among
 from meterbook.invoicing.queries import kept_months
 from meterbook.invoicing.tables import Invoice
 from meterbook.usage.queries import late_windows
@@ -82,7 +83,7 @@ def out_of_turn(
 def _issued_after(session: Session, account_ids: Collection[int], month: BillingMonth) -> dict[int, str]:
     rows = session.execute(
         select(Invoice.account_id, func.min(Invoice.month))
-        .where(Invoice.account_id.in_(account_ids), Invoice.number.is_not(None), Invoice.month > str(month))
+        .where(among(Invoice.account_id, account_ids), Invoice.number.is_not(None), Invoice.month > str(month))
         .group_by(Invoice.account_id)
     )
     return {account_id: str(later) for account_id, later in rows}
@@ -95,7 +96,7 @@ def _unbilled(
     rows = session.execute(
         select(Invoice.account_id, func.max(Invoice.month))
         .where(
-            Invoice.account_id.in_([account.id for account in accounts]),
+            among(Invoice.account_id, [account.id for account in accounts]),
             Invoice.number.is_not(None),
             Invoice.month < str(month),
         )

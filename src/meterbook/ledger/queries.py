@@ -11,7 +11,7 @@ from sqlalchemy import Label, func, or_, select
 from sqlalchemy.orm import Session
 
 from meterbook.core.journal import LedgerAccount, Reason
-from meterbook.database import asked_once
+from meterbook.database import among, asked_once
 from meterbook.ledger.tables import JournalEntry, PostingRow, Prepayment
 
 PAGE: Final = 100
@@ -70,7 +70,7 @@ def unpaid_by_invoice(session: Session, account_ids: Collection[int]) -> Mapping
     amount = func.sum(PostingRow.amount_minor)
     rows = session.execute(
         select(PostingRow.invoice_id, amount)
-        .where(PostingRow.ledger_account == LedgerAccount.receivable, PostingRow.account_id.in_(account_ids))
+        .where(PostingRow.ledger_account == LedgerAccount.receivable, among(PostingRow.account_id, account_ids))
         .group_by(PostingRow.invoice_id)
         .having(amount != 0)
     )
@@ -94,8 +94,8 @@ def receivables(session: Session, account_ids: Collection[int], invoice_ids: Col
         .join(JournalEntry, JournalEntry.id == PostingRow.entry_id)
         .where(
             PostingRow.ledger_account == LedgerAccount.receivable,
-            PostingRow.account_id.in_(account_ids),
-            PostingRow.invoice_id.in_(invoice_ids),
+            among(PostingRow.account_id, account_ids),
+            among(PostingRow.invoice_id, invoice_ids),
         )
         .group_by(PostingRow.invoice_id, JournalEntry.reason)
     )
@@ -118,7 +118,7 @@ def prepayments_left(session: Session, account_ids: Collection[int]) -> dict[int
     amount = -func.sum(PostingRow.amount_minor)
     rows = session.execute(
         select(PostingRow.account_id, PostingRow.prepayment_id, amount)
-        .where(PostingRow.ledger_account == LedgerAccount.customer_balance, PostingRow.account_id.in_(account_ids))
+        .where(PostingRow.ledger_account == LedgerAccount.customer_balance, among(PostingRow.account_id, account_ids))
         .group_by(PostingRow.account_id, PostingRow.prepayment_id)
         .having(amount != 0)
         .order_by(PostingRow.prepayment_id)
@@ -135,7 +135,7 @@ def credits_left(session: Session, account_ids: Collection[int]) -> Mapping[int,
     amount = -func.sum(PostingRow.amount_minor)
     rows = session.execute(
         select(PostingRow.credit_id, amount)
-        .where(PostingRow.ledger_account == LedgerAccount.promotional_credit, PostingRow.account_id.in_(account_ids))
+        .where(PostingRow.ledger_account == LedgerAccount.promotional_credit, among(PostingRow.account_id, account_ids))
         .group_by(PostingRow.credit_id)
         .having(amount != 0)
     )
@@ -152,7 +152,7 @@ def credits_used(session: Session, account_ids: Collection[int]) -> dict[int, in
         .join(JournalEntry, JournalEntry.id == PostingRow.entry_id)
         .where(
             PostingRow.ledger_account == LedgerAccount.promotional_credit,
-            PostingRow.account_id.in_(account_ids),
+            among(PostingRow.account_id, account_ids),
             JournalEntry.reason.in_([Reason.settlement.value, Reason.credit_note.value]),
         )
         .group_by(PostingRow.credit_id)
@@ -172,7 +172,7 @@ def times_posted(session: Session, reason: Reason, credit_id: int) -> int:
 
 def prepayments_of(session: Session, ids: Collection[int]) -> dict[int, Prepayment]:
     """Return prepayments by id."""
-    return {row.id: row for row in session.scalars(select(Prepayment).where(Prepayment.id.in_(ids)))}
+    return {row.id: row for row in session.scalars(select(Prepayment).where(among(Prepayment.id, ids)))}
 
 
 def paid_with(session: Session, invoice_id: int) -> tuple[dict[int, int], dict[int, int], int]:
@@ -255,7 +255,7 @@ def balance_movements(session: Session, account_id: int, *, after: int = 0, limi
     ).subquery()
     query = select(running).order_by(running.c.entry_id.desc()).limit(limit)
     rows = session.execute(query.where(running.c.entry_id < after) if after else query).all()
-    entries = session.scalars(select(JournalEntry).where(JournalEntry.id.in_([row.entry_id for row in rows]))).all()
+    entries = session.scalars(select(JournalEntry).where(among(JournalEntry.id, [row.entry_id for row in rows]))).all()
     moved = {movement.entry_id: movement for movement in _with_postings(session, entries)}
     return [BalanceMovement(moved[entry_id], *(int(minor) for minor in minors)) for entry_id, *minors in rows]
 
@@ -288,7 +288,9 @@ def balance_through(session: Session, account_id: int) -> int:
 
 def _with_postings(session: Session, entries: Sequence[JournalEntry]) -> list[Movement]:
     postings: dict[int, list[PostingRow]] = {}
-    found = select(PostingRow).where(PostingRow.entry_id.in_([entry.id for entry in entries])).order_by(PostingRow.id)
+    found = (
+        select(PostingRow).where(among(PostingRow.entry_id, [entry.id for entry in entries])).order_by(PostingRow.id)
+    )
     for posting in session.scalars(found):
         postings.setdefault(posting.entry_id, []).append(posting)
     return [_movement(entry, postings.get(entry.id, [])) for entry in entries]

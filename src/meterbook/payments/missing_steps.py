@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import payment_information_of
 from meterbook.accounts.tables import Account, PaymentInformation
+from meterbook.database import among
 from meterbook.invoicing.debt import Debt
 from meterbook.payments.gateway import ChargeStatus
 from meterbook.payments.gateways.open import takes_fake_cards
@@ -74,7 +75,7 @@ def _declined(session: Session, information: PaymentInformation, debt: Debt) -> 
     """Return the unpaid invoice whose last attempt with this very card failed, None if there is none."""
     unpaid = {invoice.id: invoice for invoice, _ in debt.invoices}
     attempts = session.scalars(
-        select(PaymentAttempt).where(PaymentAttempt.invoice_id.in_(unpaid)).order_by(PaymentAttempt.id)
+        select(PaymentAttempt).where(among(PaymentAttempt.invoice_id, unpaid)).order_by(PaymentAttempt.id)
     )
     last = {attempt.invoice_id: attempt for attempt in attempts}
     failed = sorted(

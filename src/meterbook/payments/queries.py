@@ -13,6 +13,7 @@ from meterbook.accounts.access import Access
 from meterbook.accounts.tables import Account
 from meterbook.core.journal import LedgerAccount
 from meterbook.core.sentence import say
+from meterbook.database import among
 from meterbook.errors import NotFound
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.tables import PostingRow
@@ -45,7 +46,7 @@ def payments_of(
 
 def payments_by_id(session: Session, ids: Collection[int]) -> dict[int, Payment]:
     """Return payments by id."""
-    return {row.id: row for row in session.scalars(select(Payment).where(Payment.id.in_(ids)))}
+    return {row.id: row for row in session.scalars(select(Payment).where(among(Payment.id, ids)))}
 
 
 def payment_by_id(session: Session, payment_id: int, access: Access) -> tuple[Payment, Account]:
@@ -60,13 +61,13 @@ def payment_by_id(session: Session, payment_id: int, access: Access) -> tuple[Pa
 
 def refunds_by_id(session: Session, ids: Collection[int]) -> dict[int, Refund]:
     """Return refunds by id."""
-    return {row.id: row for row in session.scalars(select(Refund).where(Refund.id.in_(ids)))}
+    return {row.id: row for row in session.scalars(select(Refund).where(among(Refund.id, ids)))}
 
 
 def refunds_of(session: Session, payment_ids: Collection[int]) -> dict[int, list[Refund]]:
     """Return the refunds of payments, by payment and oldest first."""
     found: dict[int, list[Refund]] = {}
-    for row in session.scalars(select(Refund).where(Refund.payment_id.in_(payment_ids)).order_by(Refund.id)):
+    for row in session.scalars(select(Refund).where(among(Refund.payment_id, payment_ids)).order_by(Refund.id)):
         found.setdefault(row.payment_id, []).append(row)
     return found
 

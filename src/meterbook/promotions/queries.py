@@ -12,7 +12,7 @@ from meterbook.accounts.check import comparable
 from meterbook.accounts.tables import Account
 from meterbook.core.discounts import PromotionKind
 from meterbook.core.period import BillingMonth, BillingZone
-from meterbook.database import asked_once
+from meterbook.database import among, asked_once
 from meterbook.errors import NotFound
 from meterbook.promotions.add_promotion import promotion_code
 from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption, Withdrawal
@@ -64,7 +64,9 @@ def redemption_counts(session: Session, promotion_ids: Collection[int]) -> dict[
     """Return for how many accounts each promotion is registered; those never registered are left out."""
     rows = session.execute(
         select(Redemption.promotion_id, func.count())
-        .where(Redemption.promotion_id.in_(promotion_ids), ~exists().where(Withdrawal.redemption_id == Redemption.id))
+        .where(
+            among(Redemption.promotion_id, promotion_ids), ~exists().where(Withdrawal.redemption_id == Redemption.id)
+        )
         .group_by(Redemption.promotion_id)
     )
     return {promotion_id: count for promotion_id, count in rows}  # noqa: C416 - rows are no pairs to the type checker
@@ -77,7 +79,7 @@ def redeemed(session: Session, account_ids: Collection[int]) -> Mapping[int, Seq
     rows = session.execute(
         select(Redemption, PromotionRow)
         .join(PromotionRow, PromotionRow.id == Redemption.promotion_id)
-        .where(Redemption.account_id.in_(account_ids))
+        .where(among(Redemption.account_id, account_ids))
         .order_by(Redemption.id)
     )
     for redemption, promotion in rows:
@@ -102,7 +104,7 @@ def credits_by_id(session: Session, ids: Collection[int]) -> dict[int, CreditRow
     """Return credits by id."""
     if not ids:
         return {}
-    return {row.id: row for row in session.scalars(select(CreditRow).where(CreditRow.id.in_(ids)))}
+    return {row.id: row for row in session.scalars(select(CreditRow).where(among(CreditRow.id, ids)))}
 
 
 def credits_of(session: Session, account_id: int) -> list[CreditRow]:

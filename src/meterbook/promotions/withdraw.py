@@ -16,6 +16,7 @@ from meterbook.accounts.tables import Account
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
+from meterbook.database import among
 from meterbook.errors import Refused
 from meterbook.ledger.post import post
 from meterbook.ledger.queries import credits_left, times_posted
@@ -58,7 +59,7 @@ def take_withdrawn_credit(session: Session, now: datetime, account: Account) -> 
     withdrawn = (
         select(CreditRow)
         .join(Withdrawal, Withdrawal.redemption_id == CreditRow.redemption_id)
-        .where(CreditRow.id.in_(left))
+        .where(among(CreditRow.id, left))
     )
     for credit in session.scalars(withdrawn.order_by(CreditRow.id)) if left else ():
         amount = Money(left[credit.id], currency_of(account))
