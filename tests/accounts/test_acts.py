@@ -21,9 +21,9 @@ from meterbook.accounts.queries import (
     members,
     membership_of,
     user_by_email,
-    users,
     zone_of,
 )
+from meterbook.accounts.read_users import find_users
 from meterbook.accounts.tables import Account, Membership, Project, User
 from meterbook.core.money import Rounding
 from meterbook.database import Database
@@ -281,7 +281,7 @@ def test_users_are_found_in_any_case_and_listed(session: Session) -> None:
     for name in ("cy", "ann", "bob"):
         add_user(session, NOW, email=f"{name}@example.com", language="ja")
     assert user_by_email(session, "ANN@example.com").email == "ann@example.com"
-    assert [user.email[:3] for user in users(session, after="ann@example.com", limit=2)] == ["bob", "cy@"]
+    assert [user.email[:3] for user in find_users(session, after="ann@example.com", limit=2)] == ["bob", "cy@"]
     for unknown in ("dan@example.com", "", "\0", "\ud800"):
         with pytest.raises(NotFound):
             user_by_email(session, unknown)

@@ -203,12 +203,6 @@ def user_by_email(session: Session, email: str) -> User:
     return user
 
 
-def users(session: Session, *, after: str | None = None, limit: int = PAGE) -> list[User]:
-    """Return users in order of e-mail, those `after` an e-mail, at most `limit` (1,000); for the operator."""
-    query = select(User).order_by(User.email).limit(min(limit, LONGEST_PAGE))
-    return list(session.scalars(query if after is None else query.where(User.email > check.comparable(after))))
-
-
 def membership_of(session: Session, user: User, account_id: int, project_id: int | None) -> Membership:
     """Return a user's membership of one project, or (None) the account-wide one; raises `NotFound`."""
     membership = session.scalars(

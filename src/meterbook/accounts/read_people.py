@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
@@ -59,17 +59,20 @@ def managed_members(
     `find` keeps those whose e-mail or name contains it.
     """
     query = _members(access, account_id).order_by(User.email, Membership.id).limit(min(limit, LONGEST_PAGE))
-    if part := find.strip().lower():
-        if not check.comparable(part):
-            return []
-        query = query.where(
-            or_(User.email.contains(part, autoescape=True), func.lower(User.name).contains(part, autoescape=True))
-        )
+    query = query.where(called_like(find))
     if after:
         last = _members(access, account_id).where(Membership.id == after)
         place = last.with_only_columns(User.email, Membership.id).correlate(None).scalar_subquery()
         query = query.where(tuple_(User.email, Membership.id) > place)
     return [Member(row.Membership, row.User, row.Project) for row in session.execute(query)]
+
+
+def called_like(find: str) -> ColumnElement[bool]:
+    """Return whether a user's e-mail or name contains a text; everybody's does where that is empty."""
+    part = find.strip().lower()
+    if not check.comparable(part):
+        return false() if part else true()
+    return or_(User.email.contains(part, autoescape=True), func.lower(User.name).contains(part, autoescape=True))
 
 
 def managed_member(session: Session, access: Access, account_id: int, membership_id: int) -> Member:

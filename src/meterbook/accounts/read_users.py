@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
 from meterbook.accounts.queries import LONGEST_PAGE, PAGE
+from meterbook.accounts.read_people import called_like
 from meterbook.accounts.tables import Account, ApiKey, Membership, Project, SignIn, User
 from meterbook.core.roles import Scope
 from meterbook.database import among
@@ -31,12 +32,7 @@ def find_users(
     query = select(User).order_by(User.email).limit(min(limit, LONGEST_PAGE))
     if staff:
         query = query.where(User.is_operator)
-    if part := find.strip().lower():
-        if not check.comparable(part):
-            return []
-        query = query.where(
-            or_(User.email.contains(part, autoescape=True), func.lower(User.name).contains(part, autoescape=True))
-        )
+    query = query.where(called_like(find))
     return list(session.scalars(query if after is None else query.where(User.email > check.comparable(after))))
 
 
@@ -68,7 +64,7 @@ def membership_counts(session: Session, user_ids: list[int]) -> dict[int, int]:
         .where(among(Membership.user_id, user_ids))
         .group_by(Membership.user_id)
     )
-    return {user_id: count for user_id, count in rows}  # noqa: C416 - rows are no pairs to the type checker
+    return {user_id: int(count) for user_id, count in rows}
 
 
 def open_sign_in_count(session: Session, now: datetime, user_id: int) -> int:

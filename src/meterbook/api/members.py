@@ -19,8 +19,8 @@ from meterbook.accounts.queries import (
     membership_of,
     project_by_code,
     user_by_email,
-    users,
 )
+from meterbook.accounts.read_users import find_users
 from meterbook.accounts.tables import Account, Membership, Project, User
 from meterbook.api.paging import Cursor, Limit, after, after_number, page
 from meterbook.api.permission import Now, Operator, Transaction
@@ -108,7 +108,7 @@ def post_user(body: NewUser, session: Transaction, _access: Operator, now: Now) 
 @router.get("/users", summary="List users")
 def get_users(session: Transaction, _access: Operator, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """List users by e-mail."""
-    rows = users(session, after=after(cursor), limit=limit + 1)
+    rows = find_users(session, after=after(cursor), limit=limit + 1)
     return answer(page(rows, limit, _user, lambda user: user.email))
 
 

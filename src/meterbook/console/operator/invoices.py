@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -114,56 +115,69 @@ def _page(at: OperatorPage, invoice: Invoice, account: Account, problem: str = "
 
 
 def _writing_off(at: OperatorPage, number: str) -> MoneyAct:
-    invoice, account = _found(at, number)
-    back = f"{HOME}/invoices/{invoice.number}"
-
-    def deed(_fields: Fields) -> Outcome:
-        amount, effect = with_effect(
-            at.session, account, lambda: write_off(at.session, at.now, account=account, invoice=invoice)
-        )
-        facts = (
-            (at.gettext("Account"), named(account)),
-            (at.gettext("Invoice"), invoice.number or ""),
-            (at.gettext("Written off"), formats(at.language).money(amount)),
-        )
-        return Outcome(facts, effect, f"{back}?done=written-off")
-
-    return MoneyAct(
-        account=account,
-        path=f"{back}/write-off",
-        template="write_off.html",
+    return _of_bad_debt(
+        at,
+        number,
+        write_off,
+        path="write-off",
+        done="written-off",
+        told=at.gettext("Written off"),
         title=at.gettext("Write off what is unpaid"),
         warning=at.gettext(
             "It becomes bad debt, and nothing is owed for this invoice any more, until it is reinstated."
         ),
         button=at.gettext("Write it off"),
-        back=back,
-        deed=deed,
     )
 
 
 def _reinstating(at: OperatorPage, number: str) -> MoneyAct:
+    return _of_bad_debt(
+        at,
+        number,
+        reinstate,
+        path="reinstatement",
+        done="reinstated",
+        told=at.gettext("Reinstated"),
+        title=at.gettext("Undo the write-off"),
+        warning=at.gettext("It is owed again. Do this before you record a payment that came after all."),
+        button=at.gettext("Reinstate it"),
+    )
+
+
+def _of_bad_debt(
+    at: OperatorPage,
+    number: str,
+    act: Callable[..., Money],
+    *,
+    path: str,
+    done: str,
+    told: str,
+    title: str,
+    warning: str,
+    button: str,
+) -> MoneyAct:
+    """Return the act that makes what is unpaid of an invoice bad debt, or undoes that; `told` names its amount."""
     invoice, account = _found(at, number)
     back = f"{HOME}/invoices/{invoice.number}"
 
     def deed(_fields: Fields) -> Outcome:
         amount, effect = with_effect(
-            at.session, account, lambda: reinstate(at.session, at.now, account=account, invoice=invoice)
+            at.session, account, lambda: act(at.session, at.now, account=account, invoice=invoice)
         )
         facts = (
             (at.gettext("Account"), named(account)),
             (at.gettext("Invoice"), invoice.number or ""),
-            (at.gettext("Reinstated"), formats(at.language).money(amount)),
+            (told, formats(at.language).money(amount)),
         )
-        return Outcome(facts, effect, f"{back}?done=reinstated")
+        return Outcome(facts, effect, f"{back}?done={done}")
 
     return MoneyAct(
         account=account,
-        path=f"{back}/reinstatement",
+        path=f"{back}/{path}",
         template="write_off.html",
-        title=at.gettext("Undo the write-off"),
-        warning=at.gettext("It is owed again. Do this before you record a payment that came after all."),
-        button=at.gettext("Reinstate it"),
+        title=title,
+        warning=warning,
+        button=button,
         back=back,
         deed=deed,
     )
