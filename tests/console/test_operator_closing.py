@@ -50,6 +50,7 @@ def test_it_takes_no_more_usage_and_is_billed(staff: Browser, office: Office, ho
     assert "Deleted" in words(staff.get(f"/operator/accounts/{code}/projects/{code}"))
     with at_the_desk(office, house, "ann@customer.example") as browser:
         assert browser.get(f"/billing-history?account={code}").status_code == 200
+        assert "Closed since Jul 3, 2027" in words(browser.get(f"/overview?account={code}"))
 
     before = office.now
     office.now = before.replace(month=8)
