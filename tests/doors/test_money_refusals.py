@@ -204,7 +204,7 @@ def test_a_code_is_taken_back_once_and_changed(served: Served) -> None:
     first, again = (served.api("POST", withdraw, json=body, headers=headers) for _ in range(2))
     assert (first.status_code, again.text) == (200, first.text)
     told = first.json()
-    assert (told["status"], told["left"], told["saved"]) == ("taken-back", "0.00", "0.00")
+    assert (told["status"], told["left"], told["saved"]) == ("taken_back", "0.00", "0.00")
     assert served.get("/balance", account=account)["credit"] == "0.00"
     with unchanged(served, account):
         check_problem(served.api("POST", withdraw, json=body), 409, "promotion-not-registered", "not registered")

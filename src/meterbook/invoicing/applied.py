@@ -17,7 +17,7 @@ from meterbook.ledger.queries import credits_left, credits_used
 from meterbook.promotions.queries import credits_of, holds_until, redeemed
 from meterbook.promotions.tables import PromotionRow, Redemption
 
-Standing = Literal["upcoming", "active", "ended", "taken-back"]
+Standing = Literal["upcoming", "active", "ended", "taken_back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def saved_in(draft: InvoiceDraft) -> dict[int, Money]:
 
 def _standing(redemption: Redemption, starts_at: datetime, ends_at: datetime | None, now: datetime) -> Standing:
     if redemption.withdrawal is not None:
-        return "taken-back"
+        return "taken_back"
     if now < starts_at:
         return "upcoming"
     return "ended" if ends_at is not None and ends_at <= now else "active"

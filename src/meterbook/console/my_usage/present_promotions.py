@@ -39,7 +39,7 @@ class PromotionItem:
     projects: tuple[str, ...]
     first_on: date
     last_on: date | None
-    standing: Literal["upcoming", "active", "ended", "taken-back", "used"]
+    standing: Literal["upcoming", "active", "ended", "taken_back", "used"]
     saved: Money
     this_month: Money | None
     left: Money | None
@@ -128,5 +128,5 @@ def _item(
         saved=applied.saved,
         this_month=None if is_credit else taken.get(applied.redemption.id, Money.zero(currency)),
         left=applied.left,
-        is_new=row.code == new_code and applied.standing != "taken-back",
+        is_new=row.code == new_code and applied.standing != "taken_back",
     )
