@@ -61,6 +61,10 @@ def test_a_colleague_comes_in_by_the_letter(staff: Browser, office: Office, hous
     refused = send(staff, staff.get(PEOPLE), PEOPLE, **form)
     assert refused.status_code == 409
     assert "of the staff already" in words(refused)
+    # a page that was opened before they came in still has the button
+    stale = press(staff, COLLEAGUE, "invite")
+    assert stale.status_code == 409
+    assert "of the staff already" in words(stale)
 
 
 def test_rights_of_the_staff_end_with_the_next_request(staff: Browser, office: Office, house: House) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
@@ -59,11 +60,12 @@ def change_email(session: Session, *, user: User, email: str) -> User:
     address = check.email(email)
     if address == user.email:
         return user
-    if session.scalar(select(User.id).where(User.email == address)) is not None:
-        raise Refused(say("%(email)s is the email of somebody else.", email=address), "exists", field="email")
+    try:
+        with session.begin_nested():
+            user.email = address
+    except IntegrityError:
+        raise Refused(say("%(email)s is the email of somebody else.", email=address), "exists", field="email") from None
     session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user.id))
-    user.email = address
-    session.flush()
     return user
 
 
