@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import currency_of
 from meterbook.accounts.tables import Account
-from meterbook.core.journal import LedgerAccount
+from meterbook.core.journal import LedgerAccount, Reason
 from meterbook.core.money import Money
 from meterbook.errors import Refused
 from meterbook.invoicing.correct import credit, left_to_credit
 from meterbook.invoicing.queries import credit_notes_of, issued_history
-from meterbook.invoicing.tables import Invoice
+from meterbook.invoicing.tables import CreditNote, Invoice
 from meterbook.invoicing.write_off import reinstate, write_off
 from meterbook.ledger.queries import unpaid_by_invoice
-from meterbook.ledger.tables import PostingRow
+from meterbook.ledger.tables import JournalEntry, PostingRow
 from meterbook.payments.queries import payments_of
 from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund
+from meterbook.payments.tables import Payment, Refund
 from meterbook.payments.take_back import take_back
 from meterbook.promotions.queries import redeemed
+from meterbook.promotions.tables import CreditRow
 from meterbook.promotions.withdraw import withdraw
 from tests.invoicing.lives import NEVER, PER_DOLLAR, Move
 from tests.office import Office
@@ -123,3 +126,28 @@ class Purse:
             if invoices:
                 invoice = session.get_one(Invoice, invoices[which % len(invoices)].id)
                 self.given_up -= reinstate(session, self.office.now, account=self.account, invoice=invoice).minor
+
+    def owed_by_documents(self, session: Session) -> int:
+        """Return what the account owes on the whole: its invoices less all that came in or was given."""
+        own = self.account.id
+
+        def total(column: Any, *conditions: Any) -> int:
+            return int(session.scalar(select(func.coalesce(func.sum(column), 0)).where(*conditions)) or 0)
+
+        issued = (Invoice.account_id == own, Invoice.number.is_not(None))
+        taken = (Reason.credit_expired, Reason.credit_withdrawn)
+        gone = select(JournalEntry.id).where(JournalEntry.reason.in_(taken))
+        return (
+            total(Invoice.total_minor, *issued)
+            - total(CreditNote.total_minor, CreditNote.invoice_id.in_(select(Invoice.id).where(*issued)))
+            - self.given_up
+            - total(Payment.amount_minor, Payment.account_id == own)
+            + total(Refund.amount_minor, Refund.account_id == own)
+            - total(CreditRow.amount_minor, CreditRow.account_id == own)
+            + total(
+                PostingRow.amount_minor,
+                PostingRow.account_id == own,
+                PostingRow.ledger_account == LedgerAccount.promotional_credit,
+                PostingRow.entry_id.in_(gone),
+            )
+        )

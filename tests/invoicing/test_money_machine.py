@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.add_account import add_account
@@ -36,33 +36,22 @@ from meterbook.accounts.queries import all_projects, currency_of, projects_by_co
 from meterbook.api.shapes import preview
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
-from meterbook.catalog.queries import current_catalog
 from meterbook.core.credits import settle
-from meterbook.core.invoice import InvoiceDraft
-from meterbook.core.journal import LedgerAccount, Reason
-from meterbook.core.money import Money
 from meterbook.core.period import HOUR, BillingMonth, hour_floor
-from meterbook.core.rating import Frame
 from meterbook.database import Database
 from meterbook.errors import Refused
-from meterbook.exports.focus import focus_rows
-from meterbook.exports.month import billed
 from meterbook.invoicing.draft import Payer
-from meterbook.invoicing.facts import billed_before, open_items
+from meterbook.invoicing.facts import open_items
 from meterbook.invoicing.queries import (
-    credit_notes_of_account,
     draft_of,
     invoices_of_month,
     issued_history,
 )
 from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.show import show_month
-from meterbook.invoicing.tables import CreditNote, Invoice
-from meterbook.invoicing.terms import thawed_account, thawed_project, thawed_promotions
+from meterbook.invoicing.tables import Invoice
 from meterbook.ledger import check
 from meterbook.ledger.queries import balance_through, credits_left, unpaid_by_invoice
-from meterbook.ledger.tables import JournalEntry, PostingRow
-from meterbook.payments.tables import Payment, Refund
 from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.redeem import redeem
 from meterbook.promotions.tables import CreditRow, Withdrawal
@@ -71,6 +60,7 @@ from meterbook.usage.events import read_events
 from meterbook.usage.ingest import Destination, ingest
 from meterbook.usage.store import UsageStore
 from tests.conftest import emptied
+from tests.invoicing.bills import Bills
 from tests.invoicing.lives import (
     CATALOG,
     HOW,
@@ -130,7 +120,7 @@ class Life(RuleBasedStateMachine):
         self.tally = Tally(self.zone)
         self.open, self.closed = FIRST, FIRST.previous()
         self.kept: dict[str, Any] | None = None
-        self.purse = Purse(office, self.account)
+        self.purse, self.bills = Purse(office, self.account), Bills(office, self.account, self.tally)
         self.counted = self.billed = 0
 
     # one rule: how often each thing happens is ours to choose, and each life has some of everything
@@ -174,7 +164,7 @@ class Life(RuleBasedStateMachine):
             assert not left.keys() & set(session.scalars(withdrawn)), "nothing is left of what was taken back"
             assert balance >= 0
             assert settle(open_items(session, [self.account])[self.account.id]) == (), "what may pay has paid"
-            assert sum(unpaid.values()) - balance - sum(left.values()) == self.owed_by_documents(session)
+            assert sum(unpaid.values()) - balance - sum(left.values()) == self.purse.owed_by_documents(session)
 
     def teardown(self) -> None:
         if hasattr(self, "account"):
@@ -303,9 +293,9 @@ class Life(RuleBasedStateMachine):
             # a kept draft is issued as it was; what it leaves to pay is decided now
             assert issued == (before if kept is None else kept | {name: issued[name] for name in STANDING})
             self.billed = self.counted
-            self.follows_from_what_was_sent(session, invoice)
-            self.its_export_adds_up(session, invoice)
-            self.all_is_billed_once(session)
+            self.bills.follow_from_what_was_sent(session, invoice, self.billed)
+            self.bills.add_up_in_their_export(session, invoice)
+            self.bills.bill_all_once(session, self.billed)
 
     def close_again(self) -> bool:
         """Close a month again: nothing changes, but one that had nothing to bill may have something now."""
@@ -359,82 +349,6 @@ class Life(RuleBasedStateMachine):
         if self.office.now < end:
             self.office.now = end + timedelta(days=2)
 
-    def owed_by_documents(self, session: Session) -> int:
-        """Return what the account owes on the whole: its invoices less all that came in or was given."""
-        own = self.account.id
-
-        def total(column: Any, *conditions: Any) -> int:
-            return int(session.scalar(select(func.coalesce(func.sum(column), 0)).where(*conditions)) or 0)
-
-        issued = (Invoice.account_id == own, Invoice.number.is_not(None))
-        taken = (Reason.credit_expired, Reason.credit_withdrawn)
-        gone = select(JournalEntry.id).where(JournalEntry.reason.in_(taken))
-        return (
-            total(Invoice.total_minor, *issued)
-            - total(CreditNote.total_minor, CreditNote.invoice_id.in_(select(Invoice.id).where(*issued)))
-            - self.purse.given_up
-            - total(Payment.amount_minor, Payment.account_id == own)
-            + total(Refund.amount_minor, Refund.account_id == own)
-            - total(CreditRow.amount_minor, CreditRow.account_id == own)
-            + total(
-                PostingRow.amount_minor,
-                PostingRow.account_id == own,
-                PostingRow.ledger_account == LedgerAccount.promotional_credit,
-                PostingRow.entry_id.in_(gone),
-            )
-        )
-
-    def follows_from_what_was_sent(self, session: Session, invoice: Invoice) -> None:
-        """The invoice is the one that the test's own count of the usage gives."""
-        stored = draft_of(invoice, self.code)
-        again = self.drafted(session, invoice, BillingMonth.parse(invoice.month), stored)
-        assert told(stored) == told(again)
-
-    def its_export_adds_up(self, session: Session, invoice: Invoice) -> None:
-        """The rows of FOCUS come to the invoice less the credit it used, and to what each credit note gives back."""
-        projects = all_projects(session, [self.account.id])[self.account.id]
-        payer, month = Payer(self.account, projects, True), BillingMonth.parse(invoice.month)
-        shown = show_month(session, self.office.usage, payer, month, self.office.now)
-        costs: dict[Any, Any] = {}
-        for row in focus_rows(billed(session, self.office.settings, payer, shown)):
-            costs[row["InvoiceId"]] = costs.get(row["InvoiceId"], 0) + row["BilledCost"]
-        frame = shown.draft.frame
-        notes = credit_notes_of_account(session, self.account.id, within=(frame.starts_at, frame.ends_at))
-        wanted = {note.number: Money(-note.total_minor, self.money).decimal for note, _ in notes}
-        wanted[str(invoice.number)] = Money(invoice.total_minor - invoice.credit_used_minor, self.money).decimal
-        assert costs == wanted
-
-    def all_is_billed_once(self, session: Session) -> None:
-        """All invoices together billed for each month what it costs by all that the last of them counted."""
-        history = issued_history(session, [self.account.id], NEVER)[self.account.id]
-        month, last = (BillingMonth.parse(each.month) for each in (history[0], history[-1]))
-        while month <= last:
-            own = next((each for each in history if each.month == str(month)), history[0])
-            costs: dict[tuple[str, str], int] = {}
-            for line in self.drafted(session, own, month, None).lines:
-                key = (line.project.code, line.charge.product.code)
-                costs[key] = costs.get(key, 0) + line.net.minor
-            billed = billed_before(session, self.account.id, month, last.next()).net
-            for key in costs.keys() | billed.keys():
-                more = billed.get(key, 0) - costs.get(key, 0)
-                assert more == 0 or (more > 0 and str(month) in history[-1].deferred_months)
-            month = month.next()
-
-    def drafted(
-        self, session: Session, like: Invoice, month: BillingMonth, stored: InvoiceDraft | None
-    ) -> InvoiceDraft:
-        """Draft a month from what was sent, by an invoice's terms; its promotions are its own month's alone."""
-        known = all_projects(session, [self.account.id])[self.account.id]
-        return self.tally.drafted(
-            Frame(month, self.zone),
-            thawed_account(self.code, self.money, like.terms),
-            [thawed_project(each.code, each.name, like.terms) for each in known],
-            current_catalog(session),
-            thawed_promotions(like.terms) if like.month == str(month) else (),
-            () if stored is None else stored.adjustments,
-            self.billed,
-        )
-
     def shown(self, month: BillingMonth) -> dict[str, Any]:
         office = self.office
         with office.database.transaction() as session:
@@ -455,24 +369,6 @@ class Life(RuleBasedStateMachine):
         with self.office.database.transaction() as session:
             rows = session.execute(select(Invoice.month, Invoice.number, Invoice.total_minor).where(own)).all()
         return sorted((month, number, total) for month, number, total in rows)
-
-
-def told(draft: InvoiceDraft) -> Any:
-    """All amounts of a draft, and what its lines metered."""
-    lines = {
-        (line.project.code, line.charge.product.code, line.charge.starts_at, line.charge.ends_at): (
-            line.charge.quantity,
-            line.charge.usage_hours,
-            line.charge.formula,
-            line.charge.waiver,
-            line.amount,
-            line.discount,
-        )
-        for line in draft.lines
-    }
-    assert len(lines) == len(draft.lines), "no period of a project and a product is charged twice"
-    discounts = [(each.promotion.code, each.amount, each.quantity) for each in draft.discounts]
-    return lines, discounts, draft.subtotal, draft.net, draft.tax, draft.total
 
 
 def test_any_life_of_an_account_keeps_the_books_right(

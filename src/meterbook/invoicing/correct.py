@@ -55,7 +55,7 @@ def credit(
     if not nets:
         raise Invalid("Name at least one line and what of its net is given back.", "wrong-lines", field="lines")
     locked(session, [account.id])
-    if written_off_of(session, invoice.id):
+    if written_off_of(session, invoice.id, account.id):
         raise Refused(
             say("%(invoice)s is written off: reinstate it before you correct it.", invoice=invoice.number),
             "written-off",

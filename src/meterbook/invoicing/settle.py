@@ -63,7 +63,7 @@ def expire_credits(session: Session, now: datetime, ended: Sequence[tuple[Accoun
             Posting(LedgerAccount.promotional_credit, credit.left, credit_id=credit.id),
             Posting(LedgerAccount.promotions, -credit.left),
         )
-        source = f"credit:{credit.id}/{times_posted(session, Reason.credit_expired, credit.id) + 1}"
+        source = f"credit:{credit.id}/{times_posted(session, Reason.credit_expired, credit_id=credit.id) + 1}"
         post(session, now, entry(Reason.credit_expired, source, account.id, *postings))
 
 

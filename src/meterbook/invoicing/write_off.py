@@ -17,7 +17,7 @@ from meterbook.invoicing.queries import currency_of_invoice
 from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.post import post
-from meterbook.ledger.queries import reinstatement_count, unpaid_of, written_off_of
+from meterbook.ledger.queries import times_posted, unpaid_of, written_off_of
 
 
 def write_off(session: Session, now: datetime, *, account: Account, invoice: Invoice) -> Money:
@@ -29,7 +29,7 @@ def write_off(session: Session, now: datetime, *, account: Account, invoice: Inv
     unpaid = Money(unpaid_of(session, invoice.id, account.id), currency_of_invoice(invoice))
     if not unpaid.minor:
         raise Refused(say("Nothing of %(invoice)s is unpaid.", invoice=invoice.number), "nothing-unpaid")
-    before = reinstatement_count(session, invoice.id)
+    before = times_posted(session, Reason.reinstatement, invoice_id=invoice.id)
     source = f"invoice:{invoice.id}/{before}" if before else f"invoice:{invoice.id}"
     post(session, now, entry(Reason.write_off, source, account.id, *_lost(invoice, unpaid)))
     lift_limits(session, now, account)
@@ -42,10 +42,10 @@ def reinstate(session: Session, now: datetime, *, account: Account, invoice: Inv
     Raises `Refused` ("not-written-off") when nothing of the invoice is.
     """
     locked(session, [account.id])
-    lost = Money(written_off_of(session, invoice.id), currency_of_invoice(invoice))
+    lost = Money(written_off_of(session, invoice.id, account.id), currency_of_invoice(invoice))
     if not lost.minor:
         raise Refused(say("Nothing of %(invoice)s is written off.", invoice=invoice.number), "not-written-off")
-    source = f"invoice:{invoice.id}/{reinstatement_count(session, invoice.id) + 1}"
+    source = f"invoice:{invoice.id}/{times_posted(session, Reason.reinstatement, invoice_id=invoice.id) + 1}"
     post(session, now, entry(Reason.reinstatement, source, account.id, *_lost(invoice, -lost)))
     settle_account(session, now, account, f"reinstatement:{source}")
     return lost

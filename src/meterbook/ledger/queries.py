@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Label, func, or_, select
+from sqlalchemy import ColumnElement, Label, func, or_, select
 from sqlalchemy.orm import Session
 
 from meterbook.core.journal import LedgerAccount, Reason
@@ -160,12 +160,15 @@ def credits_used(session: Session, account_ids: Collection[int]) -> dict[int, in
     return {credit_id: int(minor or 0) for credit_id, minor in rows if credit_id is not None}
 
 
-def times_posted(session: Session, reason: Reason, credit_id: int) -> int:
-    """Return how often a credit was posted for a reason: what was given back to it expires, or is taken, again."""
+def times_posted(
+    session: Session, reason: Reason, *, credit_id: int | None = None, invoice_id: int | None = None
+) -> int:
+    """Return how many entries of a reason there are about a credit or an invoice: some may be posted more than once."""
+    about = PostingRow.credit_id == credit_id if invoice_id is None else PostingRow.invoice_id == invoice_id
     query = (
         select(func.count(JournalEntry.id.distinct()))
         .join(PostingRow, PostingRow.entry_id == JournalEntry.id)
-        .where(JournalEntry.reason == reason.value, PostingRow.credit_id == credit_id)
+        .where(JournalEntry.reason == reason.value, about)
     )
     return session.scalar(query) or 0
 
@@ -201,28 +204,9 @@ def paid_with(session: Session, invoice_id: int) -> tuple[dict[int, int], dict[i
     return granted, prepayments, direct
 
 
-def written_off_of(session: Session, invoice_id: int) -> int:
-    """Return what of an invoice is written off, and was not reinstated, in minor units."""
-    lost = (
-        select(func.coalesce(func.sum(PostingRow.amount_minor), 0))
-        .join(JournalEntry, JournalEntry.id == PostingRow.entry_id)
-        .where(
-            PostingRow.ledger_account == LedgerAccount.receivable,
-            PostingRow.invoice_id == invoice_id,
-            JournalEntry.reason.in_(_WRITING_OFF),
-        )
-    )
-    return -int(session.scalar(lost) or 0)
-
-
-def reinstatement_count(session: Session, invoice_id: int) -> int:
-    """Return how often an invoice that was written off was reinstated."""
-    query = (
-        select(func.count(JournalEntry.id.distinct()))
-        .join(PostingRow, PostingRow.entry_id == JournalEntry.id)
-        .where(PostingRow.invoice_id == invoice_id, JournalEntry.reason == Reason.reinstatement)
-    )
-    return session.scalar(query) or 0
+def written_off_of(session: Session, invoice_id: int, account_id: int) -> int:
+    """Return what of an account's invoice is written off, and was not reinstated, in minor units."""
+    return receivables(session, [account_id], [invoice_id]).get(invoice_id, Receivable()).written_off
 
 
 def balance_movements(session: Session, account_id: int, *, after: int = 0, limit: int = PAGE) -> list[BalanceMovement]:
@@ -312,5 +296,5 @@ def _movement(entry: JournalEntry, postings: Sequence[PostingRow]) -> Movement:
     )
 
 
-def _sum(session: Session, *conditions: object) -> int:
-    return int(session.scalar(select(func.coalesce(func.sum(PostingRow.amount_minor), 0)).where(*conditions)) or 0)  # type: ignore[arg-type]  # column expressions
+def _sum(session: Session, *conditions: ColumnElement[bool]) -> int:
+    return int(session.scalar(select(func.coalesce(func.sum(PostingRow.amount_minor), 0)).where(*conditions)) or 0)

@@ -74,7 +74,7 @@ def take_back(
     cash = Posting(LedgerAccount.cash_clearing, -amount)
     post(session, now, entry(Reason.payment_return, source, account.id, cash, *unpaid))
     for each in unpaid:
-        if each.invoice_id is not None and written_off_of(session, each.invoice_id):
+        if each.invoice_id is not None and written_off_of(session, each.invoice_id, account.id):
             debt = Posting(LedgerAccount.bad_debt, each.amount)
             again = Posting(LedgerAccount.receivable, -each.amount, invoice_id=each.invoice_id)
             post(session, now, entry(Reason.write_off, f"{source}>invoice:{each.invoice_id}", account.id, debt, again))

@@ -63,7 +63,7 @@ def take_withdrawn_credit(session: Session, now: datetime, account: Account) -> 
     )
     for credit in session.scalars(withdrawn.order_by(CreditRow.id)) if left else ():
         amount = Money(left[credit.id], currency_of(account))
-        source = f"credit:{credit.id}/{times_posted(session, Reason.credit_withdrawn, credit.id) + 1}"
+        source = f"credit:{credit.id}/{times_posted(session, Reason.credit_withdrawn, credit_id=credit.id) + 1}"
         postings = (
             Posting(LedgerAccount.promotional_credit, amount, credit_id=credit.id),
             Posting(LedgerAccount.promotions, -amount, redemption_id=credit.redemption_id),
