@@ -38,6 +38,17 @@ _STUCK: Final = text("""
     group by task_name, trouble
     order by trouble, task_name
 """)
+_TAKE_FAILED: Final = text("""
+    with gone as (
+        delete from procrastinate_jobs
+        where task_name = :task
+        and status = 'failed'
+        returning id, queue_name, priority, lock, queueing_lock, args
+    )
+    select queue_name, priority, lock, queueing_lock, args
+    from gone
+    order by id
+""")
 _DEFER: Final = text("""
     select unnest(procrastinate_defer_jobs_v1(array[
         row(
@@ -106,9 +117,7 @@ def defer(
         "arguments": written,
         "at": at,
     }
-    if queueing_lock is None:
-        return int(session.execute(_DEFER, job).scalar_one())
-    return _defer_unless_waiting(session, job)
+    return _defer(session, job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,9 @@ def defer_all(session: Session, task: str, jobs: Sequence[Job]) -> None:
     session.execute(_DEFER_ALL, {"queue": QUEUE, "task": task, "jobs": written})
 
 
-def _defer_unless_waiting(session: Session, job: dict[str, object]) -> int | None:
+def _defer(session: Session, job: dict[str, object]) -> int | None:
+    if job["queueing_lock"] is None:
+        return int(session.execute(_DEFER, job).scalar_one())
     for _ in range(_ROUNDS):
         try:
             with session.begin_nested():
@@ -157,3 +168,31 @@ def stuck_jobs(session: Session, now: datetime, late: timedelta = LATE) -> list[
     """Return the jobs that failed for good, or that were due longer ago than `late` and still wait."""
     rows = session.execute(_STUCK, {"before": now - late})
     return [StuckJobs(row.task_name, row.trouble, row.jobs, row.since) for row in rows]
+
+
+def try_again(session: Session, task: str) -> int:
+    """Queue the jobs of a task that failed for good anew, with all of their attempts; return how many those were."""
+    failed = _take_failed(session, task)
+    for job in failed:
+        _defer(session, job)
+    return len(failed)
+
+
+def put_aside(session: Session, task: str) -> int:
+    """Delete the jobs of a task that failed for good, which nobody will do then; return how many those were."""
+    return len(_take_failed(session, task))
+
+
+def _take_failed(session: Session, task: str) -> list[dict[str, object]]:
+    return [
+        {
+            "queue": row.queue_name,
+            "task": task,
+            "priority": row.priority,
+            "lock": row.lock,
+            "queueing_lock": row.queueing_lock,
+            "arguments": json.dumps(row.args),
+            "at": None,
+        }
+        for row in session.execute(_TAKE_FAILED, {"task": task})
+    ]

@@ -25,6 +25,7 @@ PLACES = {
     "letter": "1",
     "month": "2027-06",
     "promotion": "OWN",
+    "task": "deliver",
 }
 
 

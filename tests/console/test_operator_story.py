@@ -6,8 +6,10 @@ import re
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from meterbook.accounts.tables import Account
+from meterbook.outbox import defer
 from tests.console.browser import Browser
 from tests.console.staff import done, form_of, send, words
 from tests.office import Office
@@ -366,3 +368,23 @@ def test_what_waits_is_on_the_first_page(staff: Browser, office: Office) -> None
         office.close(code)
     finally:
         office.now = before
+
+
+def test_jobs_that_gave_up_are_tried_again_or_put_aside(staff: Browser, office: Office) -> None:
+    def gave_up(task: str) -> None:
+        with office.database.transaction() as session:
+            defer(session, task)
+            session.execute(
+                text("update procrastinate_jobs set status = 'failed' where task_name = :task and status = 'todo'"),
+                {"task": task},
+            )
+
+    office.work()
+    for step, told, left in (("retry", "The jobs are tried again.", 1), ("dismiss", "The jobs are put aside.", 0)):
+        gave_up("end_card_forms")
+        page = staff.get("/operator")
+        assert "gave up" in words(page)
+        page = staff.get(done(send(staff, page, "/operator/jobs/end_card_forms", step=step)))
+        assert told in words(page)
+        assert "gave up" not in words(page)
+        assert office.work() == left

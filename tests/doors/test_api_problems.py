@@ -208,7 +208,13 @@ def test_the_openapi_document_names_every_route(served: Served) -> None:
         ),
         *("/payments/{payment}/refunds", "/payments/{payment}/return", "/balance", "/balance/top-ups"),
         *("/billing-history", "/gateways/{gateway}/events", "/invitations", "/archives", "/budget"),
-        *("/exports/focus", "/exports/journal"),
+        *(
+            "/exports/focus",
+            "/exports/journal",
+            "/jobs",
+            "/jobs/{task}/retry",
+            "/jobs/{task}/dismissal",
+        ),
     }
     names = [operation["operationId"] for operation in operations.values()]
     assert len(names) == len(set(names))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from meterbook.database import Database
 from meterbook.jobs.worker import drain
 from meterbook.jobs.workplace import Workplace
-from meterbook.outbox import ARGUMENTS_BYTES_MAX, defer
+from meterbook.outbox import ARGUMENTS_BYTES_MAX, defer, put_aside, try_again
 from tests.jobs.conftest import jobs, queue
 
 NOW = datetime(2026, 7, 3, 12, tzinfo=UTC)
@@ -142,3 +144,53 @@ def test_a_job_for_later_waits_for_its_hour_by_either_clock(place: Workplace) ->
     ahead = Workplace(place.settings, place.database, place.usage, place.mailer, lambda: later)
     assert drain(ahead, handlers=handlers) == 1
     assert ran == [later]
+
+
+def give_up(database: Database, task: str) -> None:
+    with database.transaction() as session:
+        session.execute(
+            text("update procrastinate_jobs set status = 'failed', attempts = 30 where task_name = :task"),
+            {"task": task},
+        )
+
+
+def test_jobs_that_gave_up_are_tried_again_as_they_were_queued(database: Database) -> None:
+    for value in (1, 2):
+        queue(database, "note", value=value, lock="l", priority=value, queue="other")
+    queue(database, "other")
+    give_up(database, "note")
+    with database.transaction() as session:
+        assert try_again(session, "note") == 2
+    assert jobs(database) == [("other", "todo", 0), ("note", "todo", 0), ("note", "todo", 0)]
+    with database.transaction() as session:
+        rows = session.execute(text("select * from procrastinate_jobs where task_name = 'note' order by id")).mappings()
+        assert [(row["args"], row["lock"], row["priority"], row["queue_name"]) for row in rows] == [
+            ({"value": 1}, "l", 1, "other"),
+            ({"value": 2}, "l", 2, "other"),
+        ]
+
+
+def test_of_those_that_gave_up_one_waits_where_one_may(database: Database) -> None:
+    for _ in range(2):
+        queue(database, "note", queueing_lock="once")
+        give_up(database, "note")
+    with database.transaction() as session:
+        assert try_again(session, "note") == 2
+    assert jobs(database) == [("note", "todo", 0)]
+
+
+def test_jobs_that_are_put_aside_are_gone_and_no_others(database: Database) -> None:
+    queue(database, "note")
+    give_up(database, "note")
+    queue(database, "note")
+    with database.transaction() as session:
+        assert put_aside(session, "note") == 1
+    assert jobs(database) == [("note", "todo", 0)]
+
+
+@pytest.mark.parametrize("act", [try_again, put_aside])
+def test_where_none_gave_up_there_is_nothing_to_do(database: Database, act: Callable[[Session, str], int]) -> None:
+    queue(database, "note")
+    with database.transaction() as session:
+        assert act(session, "note") == 0
+    assert jobs(database) == [("note", "todo", 0)]

@@ -12,6 +12,7 @@ from meterbook.api import (
     events,
     exports,
     invoices,
+    jobs,
     keys,
     members,
     payments,
@@ -37,5 +38,6 @@ for module in (
     balance,
     budgets,
     archives,
+    jobs,
 ):
     router.include_router(module.router)

@@ -14,6 +14,7 @@ from meterbook.cli import (
     demo,
     exporting,
     importing,
+    jobs,
     keys,
     money,
     moving,
@@ -55,6 +56,7 @@ app.add_typer(money.payment, name="payment")
 app.add_typer(money.balance, name="balance")
 app.add_typer(budgets.commands, name="budget")
 app.command("verify")(money.verify)
+app.add_typer(jobs.commands, name="job")
 
 
 @app.callback(invoke_without_command=True)

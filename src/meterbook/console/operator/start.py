@@ -8,13 +8,15 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from meterbook.accounts.queries import limited_counts
-from meterbook.console.operator.operator_page import UTC, AsOperator
+from meterbook.console.operator.fields import Sent
+from meterbook.console.operator.operator_page import HOME, UTC, AsOperator, led_to
+from meterbook.console.requests import Posted
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.invoicing.account_standings import totals_by_currency
 from meterbook.invoicing.attention import draft_sums, undelivered
 from meterbook.invoicing.queries import currency_of_invoice
-from meterbook.outbox import stuck_jobs
+from meterbook.outbox import put_aside, stuck_jobs, try_again
 from meterbook.payments.queries import failed_charges
 from meterbook.promotions.queries import promotions_ending
 
@@ -55,3 +57,13 @@ def show_start(at: AsOperator) -> Response:
         is_quiet=not (drafts or failed_letters or charges or limited or jobs or ending)
         and not any(each.overdue.minor for each in totals),
     )
+
+
+@router.post("/jobs/{task}")
+def post_jobs(at: AsOperator, _posted: Posted, sent: Sent, task: str) -> Response:
+    """Try the jobs of a task that gave up again, or put them aside."""
+    if sent.text("step", 20) == "dismiss":
+        put_aside(at.session, task)
+        return led_to(HOME, "jobs-dismissed")
+    try_again(at.session, task)
+    return led_to(HOME, "jobs-retried")
