@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from meterbook.announce import Happening
 from meterbook.api import health, routes
 from meterbook.catalog.load import parse_catalog
 from meterbook.cli.app import app
@@ -98,6 +99,11 @@ def broken_links(path: Path) -> list[str]:
 @pytest.mark.parametrize("field", Settings.model_fields)
 def test_every_setting_is_described(field: str) -> None:
     assert f"| `{ENV_PREFIX}{field.upper()}` |" in read(DOCS / "operating.md")
+
+
+def test_everything_that_is_announced_is_described() -> None:
+    told = set(re.findall(r"^\| `(meterbook\.[a-z_.]+)` \|", read(DOCS / "webhook.md"), re.MULTILINE))
+    assert told == {each.value for each in Happening}
 
 
 def test_no_setting_is_described_that_does_not_exist() -> None:

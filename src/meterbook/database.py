@@ -50,6 +50,8 @@ _REVISIONS: Final = Path(__file__).parent / "migrations" / "versions"
 _PARAMETERS: Final = 10_000
 # What a session that reads one moment keeps of what was asked.
 _ASKED: Final = "asked"
+# Whether what happens is announced to anybody (`announce.py`): part of every session.
+ANNOUNCES: Final = "announces"
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -118,10 +120,11 @@ def _hashable(value: object) -> Hashable:
 class Database:
     """Connections to the money store; `transaction()` and `reading()` are the ways in.
 
-    `embedded` is the server this process started or joined, None for the operator's own.
+    `embedded` is the server this process started or joined, None for the operator's own; with `announces` what its
+    transactions cause is announced.
     """
 
-    def __init__(self, url: URL, embedded: EmbeddedPostgres | None = None) -> None:
+    def __init__(self, url: URL, embedded: EmbeddedPostgres | None = None, *, announces: bool = False) -> None:
         self.engine: Engine = create_engine(
             url,
             pool_size=POOL_SIZE,
@@ -137,7 +140,7 @@ class Database:
                 f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s",
             },
         )
-        self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self.sessions = sessionmaker(self.engine, expire_on_commit=False, info={ANNOUNCES: announces})
         self.embedded = embedded
 
     @contextmanager
@@ -179,11 +182,12 @@ def open_database(settings: Settings) -> Database:
 
     Raises `Refused` when it cannot be reached or started, `Invalid` for a URL that is none.
     """
+    announces = settings.webhook_url is not None
     if settings.database_url is not None:
-        return _checked(Database(_url(settings.database_url.get_secret_value())))
+        return _checked(Database(_url(settings.database_url.get_secret_value()), announces=announces))
     embedded = EmbeddedPostgres(settings.data_dir)
     try:
-        return _checked(Database(embedded.url, embedded))
+        return _checked(Database(embedded.url, embedded, announces=announces))
     except BaseException:
         embedded.release()
         raise

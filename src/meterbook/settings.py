@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -37,8 +38,10 @@ ServiceCategory = Literal[
 ]
 _NUMBER_PREFIX = r"^[A-Z0-9]{1,10}$"
 _DATABASE_SCHEMES = ("postgres://", "postgresql://", "postgresql+psycopg://")
-_CLICKHOUSE_SCHEMES = ("http", "https")
+_WEB_SCHEMES = ("http", "https")
 _SMTP_SCHEMES = ("smtp", "smtp+starttls", "smtps")
+_SIGNING_PREFIX: Final = "whsec_"
+_SECRET_BYTES: Final = range(24, 65)
 RETRIES_MAX: Final = 10
 RETRY_DAY_MAX: Final = 60
 
@@ -154,6 +157,15 @@ class Settings(BaseSettings):
         description="Whether cards may be tokens of the fake gateway, which moves no money; if left out, with the "
         "embedded database alone. Off where Stripe is set up.",
     )
+    webhook_url: SecretStr | None = Field(
+        default=None,
+        description="Address that is told what happens to bills, payments and projects: "
+        "https://example.com/billing; without one, nobody is.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret that signs what the webhook gets: whsec_ and the base64 of 24 to 64 random bytes.",
+    )
     retry_days: Annotated[tuple[int, ...], NoDecode] = Field(
         default=(1, 3, 7),
         max_length=RETRIES_MAX,
@@ -183,12 +195,8 @@ class Settings(BaseSettings):
     def _clickhouse(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        try:
-            url = urlsplit(value.get_secret_value())
-            complete = url.scheme in _CLICKHOUSE_SCHEMES and bool(url.hostname) and url.port != 0
-        except ValueError:
-            complete = False
-        if not complete or "/" in url.path.strip("/") or url.query or url.fragment:
+        url = _whole(value, _WEB_SCHEMES)
+        if url is None or "/" in url.path.strip("/") or url.query or url.fragment:
             raise ValueError("has to look like https://user:password@host:8443/database")
         return value
 
@@ -204,16 +212,32 @@ class Settings(BaseSettings):
     def _smtp(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        try:
-            url = urlsplit(value.get_secret_value())
-            complete = url.scheme in _SMTP_SCHEMES and bool(url.hostname) and url.port != 0
-        except ValueError:
-            complete = False
-        if not complete or url.path.strip("/") or url.query or url.fragment:
+        url = _whole(value, _SMTP_SCHEMES)
+        if url is None or url.path.strip("/") or url.query or url.fragment:
             raise ValueError("has to look like smtp://user:password@host:25, smtp+starttls://... or smtps://...")
         if (url.username is None) != (url.password is None):
             raise ValueError("has to give a user and a password, or neither")
         return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _web(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and ((url := _whole(value, _WEB_SCHEMES)) is None or url.fragment):
+            raise ValueError("has to look like https://example.com/billing")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signing(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(webhook_key(value)) not in _SECRET_BYTES:
+            raise ValueError("has to be whsec_ and the base64 of 24 to 64 random bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _of_webhook(self) -> Settings:
+        if (self.webhook_url is None) != (self.webhook_secret is None):
+            raise ValueError("METERBOOK_WEBHOOK_URL and METERBOOK_WEBHOOK_SECRET need each other")
+        return self
 
     @field_validator("mail_from")
     @classmethod
@@ -233,6 +257,24 @@ class Settings(BaseSettings):
         if list(value) != sorted(set(value)) or any(not 1 <= day <= RETRY_DAY_MAX for day in value):
             raise ValueError(f"has to be rising days between 1 and {RETRY_DAY_MAX}, parted by commas")
         return value
+
+
+def webhook_key(secret: SecretStr) -> bytes:
+    """Return the bytes that sign, of a secret as Standard Webhooks writes it; none of what is no such secret."""
+    before, prefix, text = secret.get_secret_value().partition(_SIGNING_PREFIX)
+    try:
+        return base64.b64decode(text, validate=True) if prefix and not before else b""
+    except ValueError:
+        return b""
+
+
+def _whole(address: SecretStr, schemes: tuple[str, ...]) -> SplitResult | None:
+    """Return the parts of an address that has one of these schemes and a host, None of any other."""
+    try:
+        url = urlsplit(address.get_secret_value())
+        return url if url.scheme in schemes and url.hostname and url.port != 0 else None
+    except ValueError:
+        return None
 
 
 def load_settings(**given: object) -> Settings:

@@ -102,6 +102,7 @@ SAMPLES = {
     ("GET", "/jobs"): Sample("/jobs"),
     ("POST", "/jobs/{task}/retry"): Sample("/jobs/deliver/retry", body={}),
     ("POST", "/jobs/{task}/dismissal"): Sample("/jobs/deliver/dismissal", body={}),
+    ("POST", "/webhook/ping"): Sample("/webhook/ping", body={}, only_once=True),
     ("POST", "/invoices/{number}/reinstatement"): Sample("/invoices/INVOICE/reinstatement", body={}, only_once=True),
     ("POST", "/invoices/{number}/payments"): Sample("/invoices/INVOICE/payments", body={}, only_once=True),
     ("GET", "/credit-notes/{number}"): Sample("/credit-notes/NOTE"),

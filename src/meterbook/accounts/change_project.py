@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,10 @@ from meterbook.accounts.close_account import refuse_closed
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account, Project
 from meterbook.accounts.unchanged import SAME, Unchanged
+from meterbook.announce import Announcement, Happening, announce
 from meterbook.core.roles import Plan
+
+_OPERATOR: Final = "operator"
 
 
 def change_project(
@@ -46,8 +49,12 @@ def change_project(
     if trial_until is not SAME:
         project.trial_until = check.trial_until(trial_until, zone_of(account))
     if limited is not None:
+        if limited != (project.limited_at is not None):
+            happening = Happening.project_limited if limited else Happening.project_unlimited
+            told = {"project": project.code, "because": _OPERATOR}
+            announce(session, now, Announcement(happening, account.code, project.code, told))
         project.limited_at = (project.limited_at or now) if limited else None
-        project.limited_for = "operator" if limited else None
+        project.limited_for = _OPERATOR if limited else None
     if deleted is False and project.deleted_at is not None:
         refuse_closed(account)
     if deleted is not None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import locked
 from meterbook.accounts.tables import Account, ApiKey, Project
+from meterbook.announce import Announcement, Happening, announce
 from meterbook.core.sentence import say
 from meterbook.errors import Refused
 
@@ -20,17 +21,21 @@ def close_account(session: Session, now: datetime, *, account: Account) -> Accou
     moment.
     """
     locked(session, [account.id])
-    account.closed_at = account.closed_at or now
+    if account.closed_at is None:
+        account.closed_at = now
+        announce(session, now, Announcement(Happening.account_closed, account.code, account.code, {}))
     for table, ended in ((Project, Project.deleted_at), (ApiKey, ApiKey.revoked_at)):
         session.execute(update(table).where(table.account_id == account.id, ended.is_(None)).values({ended: now}))
     session.flush()
     return account
 
 
-def reopen_account(session: Session, *, account: Account) -> Account:
+def reopen_account(session: Session, now: datetime, *, account: Account) -> Account:
     """Open a closed account again; its projects are restored one by one, its keys made anew."""
     locked(session, [account.id])
-    account.closed_at = None
+    if account.closed_at is not None:
+        account.closed_at = None
+        announce(session, now, Announcement(Happening.account_reopened, account.code, account.code, {}))
     session.flush()
     return account
 

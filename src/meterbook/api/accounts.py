@@ -103,7 +103,7 @@ def patch_account(
         close_account(session, now, account=account)
         request.app.state.proofs.forget()
     elif body.closed is False:
-        reopen_account(session, account=account)
+        reopen_account(session, now, account=account)
     return answer(_shape(account))
 
 

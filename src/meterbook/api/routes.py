@@ -19,6 +19,7 @@ from meterbook.api import (
     projects,
     promotions,
     usage,
+    webhook,
 )
 
 router = APIRouter()
@@ -39,5 +40,6 @@ for module in (
     budgets,
     archives,
     jobs,
+    webhook,
 ):
     router.include_router(module.router)

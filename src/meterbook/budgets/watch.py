@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from meterbook import outbox
 from meterbook.accounts.queries import all_projects, zone_of
 from meterbook.accounts.tables import Account
+from meterbook.announce import Announcement, Happening, announce
 from meterbook.budgets.tables import Budget, BudgetAlert
 from meterbook.core.budget import reached
 from meterbook.core.invoice import InvoiceDraft
@@ -70,10 +71,10 @@ def _note_all(
     if not payers:
         return
     for drafted in draft_months(session, usage, payers, month, now):
-        _note(session, now, budgets[drafted.payer.account.id], drafted.draft)
+        _note(session, now, drafted.payer.account, budgets[drafted.payer.account.id], drafted.draft)
 
 
-def _note(session: Session, now: datetime, budget: Budget, draft: InvoiceDraft) -> None:
+def _note(session: Session, now: datetime, account: Account, budget: Budget, draft: InvoiceDraft) -> None:
     month, amount = str(draft.frame.month), Money(budget.amount_minor, draft.currency)
     rows = [
         {
@@ -92,3 +93,5 @@ def _note(session: Session, now: datetime, budget: Budget, draft: InvoiceDraft) 
     noted = insert(BudgetAlert).values(rows).on_conflict_do_nothing().returning(BudgetAlert.percent)
     if new := session.scalars(noted).all():
         outbox.defer(session, "tell_budget", budget_id=budget.id, month=month, percent=max(new))
+        told = {"month": month, "percent": max(new), "currency": draft.currency.code, "spent": str(draft.total)}
+        announce(session, now, Announcement(Happening.budget_reached, account.code, account.code, told))

@@ -21,6 +21,7 @@ from meterbook.cli import (
     promotions,
     reading,
     server,
+    webhook,
     working,
 )
 from meterbook.errors import MeterbookError
@@ -57,6 +58,7 @@ app.add_typer(money.balance, name="balance")
 app.add_typer(budgets.commands, name="budget")
 app.command("verify")(money.verify)
 app.add_typer(jobs.commands, name="job")
+app.add_typer(webhook.commands, name="webhook")
 
 
 @app.callback(invoke_without_command=True)

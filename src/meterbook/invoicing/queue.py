@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -12,15 +13,23 @@ from sqlalchemy.orm import Session
 
 from meterbook import outbox
 from meterbook.accounts.tables import Account, PaymentInformation
+from meterbook.announce import Announcement, Happening, announce
+from meterbook.core.money import Money
 from meterbook.core.sentence import say
 from meterbook.errors import Refused
+from meterbook.invoicing.queries import currency_of_invoice
 from meterbook.invoicing.tables import CreditNote, Delivery, Invoice
 from meterbook.settings import Settings
+
+OVERDUE: Final = "overdue"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter about an invoice, or about its `credit_note`; `reminder` names a reminder among those of an invoice."""
+    """A letter about an invoice, or about its `credit_note`; `reminder` names a reminder among those of an invoice.
+
+    It is OVERDUE, or tells of a charge that was declined.
+    """
 
     account: Account
     information: PaymentInformation | None
@@ -40,7 +49,7 @@ class Letter:
 
 
 def queue_letters(session: Session, now: datetime, settings: Settings, letters: Sequence[Letter]) -> None:
-    """Note letters and queue their deliveries; the same letter again changes nothing."""
+    """Note letters, queue their deliveries and announce what they tell; the same letter again changes nothing."""
     rows = [
         {
             "message_id": letter.message_id(settings.mail_domain),
@@ -56,9 +65,15 @@ def queue_letters(session: Session, now: datetime, settings: Settings, letters: 
     ]
     if not rows:
         return
-    noted = insert(Delivery).on_conflict_do_nothing(index_elements=["message_id"]).returning(Delivery.id)
-    made = sorted(session.scalars(noted, rows))
-    outbox.defer_all(session, "deliver", [outbox.Job(arguments={"delivery_id": id_}) for id_ in made])
+    noted = (
+        insert(Delivery)
+        .on_conflict_do_nothing(index_elements=["message_id"])
+        .returning(Delivery.id, Delivery.message_id)
+    )
+    made = {row.message_id: row.id for row in session.execute(noted, rows)}
+    outbox.defer_all(session, "deliver", [outbox.Job({"delivery_id": id_}) for id_ in sorted(made.values())])
+    new = [letter for letter, row in zip(letters, rows, strict=True) if row["message_id"] in made]
+    announce(session, now, *map(_told, new))
 
 
 def queue_again(session: Session, account: Account, information: PaymentInformation | None, letter: Delivery) -> None:
@@ -83,3 +98,19 @@ def queue_again(session: Session, account: Account, information: PaymentInformat
 def deliveries_of(session: Session, invoice_id: int) -> list[Delivery]:
     """Return the letters of an invoice and its credit notes, in the order they were queued."""
     return list(session.scalars(select(Delivery).where(Delivery.invoice_id == invoice_id).order_by(Delivery.id)))
+
+
+def _told(letter: Letter) -> Announcement:
+    """Return what a letter tells, for programs."""
+    invoice, note = letter.invoice, letter.credit_note
+    data: dict[str, object] = {"invoice": invoice.number, "currency": invoice.currency}
+    if note is not None:
+        happening, subject, amount = Happening.credit_note_issued, note.number, note.total_minor
+    else:
+        subject, amount = str(invoice.number), invoice.total_minor
+        data |= {"month": invoice.month, "due_on": invoice.due_on and invoice.due_on.isoformat()}
+        happening = Happening.invoice_issued
+        if letter.reminder:
+            happening = Happening.invoice_overdue if letter.reminder == OVERDUE else Happening.payment_declined
+    data["total"] = str(Money(amount, currency_of_invoice(invoice)))
+    return Announcement(happening, letter.account.code, subject, data)

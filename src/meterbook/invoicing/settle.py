@@ -8,10 +8,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.tables import Account
+from meterbook.announce import Announcement, Happening, announce, announces
 from meterbook.core.credits import Application, Credit, settle
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.invoicing.facts import open_items
 from meterbook.invoicing.limit import lift_limits
+from meterbook.invoicing.queries import invoices_by_id
 from meterbook.ledger.post import post, post_all
 from meterbook.ledger.queries import times_posted
 
@@ -32,7 +34,8 @@ def settle_accounts(
     are locked.
     """
     applications = {account_id: settle(books) for account_id, books in open_items(session, accounts).items()}
-    entries = []
+    entries, paid_off = [], list[tuple[Account, int]]()
+    payers = {account.id: account for account in accounts}
     for account_id, applied in applications.items():
         by_invoice: dict[int, list[Application]] = {}
         for each in applied:
@@ -42,8 +45,21 @@ def settle_accounts(
             postings = [posting for each in paid for posting in _postings(each, invoice_id)]
             source = f"{causes[account_id]}>invoice:{invoice_id}"
             entries.append(entry(Reason.settlement, source, account_id, *postings))
+            if sum(each.amount.minor for each in paid) == paid[0].owed.unpaid.minor:
+                paid_off.append((payers[account_id], invoice_id))
     post_all(session, now, entries)
+    announce_paid(session, now, paid_off)
     return applications
+
+
+def announce_paid(session: Session, now: datetime, paid_off: Sequence[tuple[Account, int]]) -> None:
+    """Announce that nothing is unpaid any more of accounts' invoices (by id)."""
+    if not announces(session):
+        return
+    invoices = invoices_by_id(session, [invoice_id for _, invoice_id in paid_off])
+    numbers = [(account, str(invoices[invoice_id].number)) for account, invoice_id in paid_off]
+    told = [Announcement(Happening.invoice_paid, account.code, each, {"invoice": each}) for account, each in numbers]
+    announce(session, now, *told)
 
 
 def expire_credits(session: Session, now: datetime, ended: Sequence[tuple[Account, datetime]]) -> None:

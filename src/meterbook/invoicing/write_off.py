@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import locked
 from meterbook.accounts.tables import Account
+from meterbook.announce import Announcement, Happening, announce
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
@@ -33,6 +34,7 @@ def write_off(session: Session, now: datetime, *, account: Account, invoice: Inv
     source = f"invoice:{invoice.id}/{before}" if before else f"invoice:{invoice.id}"
     post(session, now, entry(Reason.write_off, source, account.id, *_lost(invoice, unpaid)))
     lift_limits(session, now, account)
+    announce(session, now, _told(Happening.invoice_written_off, account, invoice, unpaid))
     return unpaid
 
 
@@ -47,9 +49,15 @@ def reinstate(session: Session, now: datetime, *, account: Account, invoice: Inv
         raise Refused(say("Nothing of %(invoice)s is written off.", invoice=invoice.number), "not-written-off")
     source = f"invoice:{invoice.id}/{times_posted(session, Reason.reinstatement, invoice_id=invoice.id) + 1}"
     post(session, now, entry(Reason.reinstatement, source, account.id, *_lost(invoice, -lost)))
+    announce(session, now, _told(Happening.invoice_reinstated, account, invoice, lost))
     settle_account(session, now, account, f"reinstatement:{source}")
     return lost
 
 
 def _lost(invoice: Invoice, amount: Money) -> tuple[Posting, Posting]:
     return Posting(LedgerAccount.bad_debt, amount), Posting(LedgerAccount.receivable, -amount, invoice_id=invoice.id)
+
+
+def _told(happening: Happening, account: Account, invoice: Invoice, amount: Money) -> Announcement:
+    told = {"invoice": invoice.number, "currency": amount.currency.code, "amount": str(amount)}
+    return Announcement(happening, account.code, str(invoice.number), told)

@@ -14,7 +14,9 @@ from typing import Final
 import structlog
 from sqlalchemy import text
 
+from meterbook import webhook
 from meterbook.accounts import send_letters
+from meterbook.announce import TASK
 from meterbook.budgets import tell, watch
 from meterbook.invoicing.close_run import do_close
 from meterbook.invoicing.deliver import deliver
@@ -154,6 +156,12 @@ def tell_budget(place: Workplace, _now: datetime, *, budget_id: int, month: str,
     )
 
 
+def announce(place: Workplace, now: datetime, *, event: Mapping[str, object]) -> None:
+    """Tell the webhook what happened; where none is set any more, nobody."""
+    if place.settings.webhook_url is not None:
+        webhook.send(place.settings, event, now)
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "delete_finished_jobs": delete_finished_jobs,
     "deliver": deliver_letter,
@@ -169,4 +177,5 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "remind_overdue": remind,
     "watch_budgets": watch_budgets,
     "tell_budget": tell_budget,
+    TASK: announce,
 }

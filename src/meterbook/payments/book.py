@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import currency_of
 from meterbook.accounts.tables import Account
+from meterbook.announce import Announcement, Happening, announce
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
 from meterbook.errors import Invalid, Refused
 from meterbook.invoicing.facts import open_items
 from meterbook.invoicing.limit import lift_limits
-from meterbook.invoicing.settle import settle_account
+from meterbook.invoicing.settle import announce_paid, settle_account
 from meterbook.ledger.post import add_prepayment, post
 from meterbook.payments.tables import Payment
 
@@ -80,7 +81,14 @@ def add_payment(
     )
     session.add(payment)
     session.flush()
+    announce(session, now, told(Happening.payment_received, account, payment.id, amount))
     return payment
+
+
+def told(happening: Happening, account: Account, payment_id: int, amount: Money) -> Announcement:
+    """Return what is announced of a payment: the amount that came, or went again."""
+    data = {"payment": payment_id, "currency": amount.currency.code, "amount": str(amount)}
+    return Announcement(happening, account.code, str(payment_id), data)
 
 
 def book_payment(session: Session, now: datetime, account: Account, payment: Payment, first: int | None = None) -> None:
@@ -89,7 +97,7 @@ def book_payment(session: Session, now: datetime, account: Account, payment: Pay
     The account is locked.
     """
     money = currency_of(account)
-    left = payment.amount_minor
+    left, paid_off = payment.amount_minor, list[tuple[Account, int]]()
     postings = [Posting(LedgerAccount.cash_clearing, Money(left, money))]
     owed = open_items(session, [account])[account.id].owed
     for each in sorted(owed, key=lambda item: item.invoice_id != first):
@@ -97,11 +105,14 @@ def book_payment(session: Session, now: datetime, account: Account, payment: Pay
         if part:
             left -= part
             postings.append(Posting(LedgerAccount.receivable, Money(-part, money), invoice_id=each.invoice_id))
+            if part == each.unpaid.minor and each.invoice_id is not None:
+                paid_off.append((account, each.invoice_id))
     if left:
         rest = Money(left, money)
         lot = add_prepayment(session, now, account_id=account.id, amount=rest, source=f"payment:{payment.id}")
         postings.append(Posting(LedgerAccount.customer_balance, -rest, prepayment_id=lot))
     post(session, now, entry(Reason.payment, f"payment:{payment.id}", account.id, *postings))
+    announce_paid(session, now, paid_off)
     lift_limits(session, now, account)
 
 

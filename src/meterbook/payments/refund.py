@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from meterbook import outbox
 from meterbook.accounts.queries import currency_of, locked
 from meterbook.accounts.tables import Account
+from meterbook.announce import Happening, announce
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
@@ -20,6 +21,7 @@ from meterbook.invoicing.close import Transactions
 from meterbook.invoicing.settle import settle_account
 from meterbook.ledger.post import add_prepayment, post
 from meterbook.ledger.queries import prepayments_left, prepayments_of
+from meterbook.payments.book import told
 from meterbook.payments.collect import OpenGateway
 from meterbook.payments.gateway import ChargeResult, ChargeStatus
 from meterbook.payments.tables import Payment, Refund
@@ -55,6 +57,8 @@ def refund(
     post(session, now, entry(Reason.refund, f"refund:{row.id}", account.id, *postings))
     if payment.gateway:
         outbox.defer(session, "send_refund", refund_id=row.id)
+    else:
+        announce(session, now, told(Happening.payment_refunded, account, payment.id, amount))
     return row
 
 
@@ -103,8 +107,10 @@ def end_refund(session: Session, now: datetime, refund_id: int, result: ChargeRe
         return
     row.gateway_reference = result.reference or row.gateway_reference
     row.status = result.status.value
+    amount = Money(row.amount_minor, currency_of(account))
+    if result.status == ChargeStatus.succeeded:
+        announce(session, now, told(Happening.payment_refunded, account, row.payment_id, amount))
     if not has_gone:
-        amount = Money(row.amount_minor, currency_of(account))
         lot = add_prepayment(session, now, account_id=account.id, amount=amount, source=f"refund:{row.id}")
         postings = (
             Posting(LedgerAccount.cash_clearing, amount),

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account, PaymentInformation
-from meterbook.invoicing.queue import Letter, queue_letters
+from meterbook.invoicing.queue import OVERDUE, Letter, queue_letters
 from meterbook.invoicing.tables import Invoice
 from meterbook.payments.gateway import ChargeStatus
 from meterbook.payments.queries import LAST_ATTEMPTS, OWED_INVOICES
@@ -42,7 +42,7 @@ def remind_overdue(session: Session, now: datetime, settings: Settings) -> None:
         .order_by(Invoice.id)
     )
     letters = [
-        Letter(account, information, invoice, reminder="overdue")
+        Letter(account, information, invoice, reminder=OVERDUE)
         for invoice, account, information in rows
         if invoice.due_on is not None and invoice.due_on < zone_of(account).local(now).date()
     ]

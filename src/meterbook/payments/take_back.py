@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import currency_of, locked
 from meterbook.accounts.tables import Account
+from meterbook.announce import Happening, announce
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
@@ -23,6 +24,7 @@ from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.post import post
 from meterbook.ledger.queries import movements_by_source, written_off_of
+from meterbook.payments.book import told
 from meterbook.payments.gateway import ChargeStatus
 from meterbook.payments.refund import LONGEST_REASON, reason_of, refunded, taken
 from meterbook.payments.tables import Payment, Refund
@@ -69,6 +71,7 @@ def take_back(
     )
     session.add(row)
     session.flush()
+    announce(session, now, told(Happening.payment_returned, account, payment.id, amount))
     source = f"refund:{row.id}"
     unpaid = _unpaid_again(session, account, payment, amount)
     cash = Posting(LedgerAccount.cash_clearing, -amount)

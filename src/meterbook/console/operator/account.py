@@ -103,7 +103,7 @@ def post_closing(at: AsOperator, _posted: Posted, sent: Sent, code: str) -> Resp
     account = at.account(code)
     here = f"{HOME}/accounts/{account.code}"
     if sent.text("step", 20) == "reopen":
-        reopen_account(at.session, account=account)
+        reopen_account(at.session, at.now, account=account)
         return led_to(here, "account-reopened")
     if not sent.flag("confirm"):
         problem = Invalid("Tick the box if the account shall be closed.", "not-confirmed", field="confirm")
