@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.doors.asking import check_problem, event, post
+from tests.doors.callers import SAMPLES
 from tests.doors.conftest import Served
 
 
@@ -146,6 +147,15 @@ def test_odd_texts_are_no_mistakes_of_ours(served: Served, code: str) -> None:
         answer = served.api(method, path)
         assert answer.status_code in (404, 422), f"{method} {path}: {answer.text}"
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("code", ODD, ids=range(len(ODD)))
+def test_no_route_fails_for_what_stands_in_its_address(served: Served, code: str) -> None:
+    named = [(method, path, sample) for (method, path), sample in SAMPLES.items() if "{" in path]
+    assert len(named) > 20
+    for method, path, sample in named:
+        answer = served.api(method, re.sub(r"{\w+}", code, path), **sample.how())
+        assert answer.status_code < 500, f"{method} {path}: {answer.text}"
 
 
 @pytest.mark.parametrize("zone", ["+05:30", "-09:30"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
 from meterbook.accounts.queries import limited_counts
@@ -60,7 +61,7 @@ def show_start(at: AsOperator) -> Response:
 
 
 @router.post("/jobs/{task}")
-def post_jobs(at: AsOperator, _posted: Posted, sent: Sent, task: str) -> Response:
+def post_jobs(at: AsOperator, _posted: Posted, sent: Sent, task: Annotated[str, Path(pattern="^[a-z_]+$")]) -> Response:
     """Try the jobs of a task that gave up again, or put them aside."""
     if sent.text("step", 20) == "dismiss":
         put_aside(at.session, task)
