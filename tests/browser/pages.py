@@ -74,6 +74,8 @@ OPERATOR: Final[Pages] = {
     "operator": (STAFF, "/operator"),
     "accounts": (STAFF, "/operator/accounts"),
     "new account": (STAFF, "/operator/new-account"),
+    "month report": (STAFF, "/operator/report?month=2026-10"),
+    "month report of a month in which nothing was": (STAFF, "/operator/report?month=2020-01"),
     "account": (STAFF, "/operator/accounts/acme"),
     "terms of an account": (STAFF, "/operator/accounts/saebom/terms"),
     "account that owes": (STAFF, "/operator/accounts/{code}"),

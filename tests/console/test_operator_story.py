@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from decimal import Decimal
+from io import StringIO
 from uuid import uuid4
 
 import pytest
@@ -388,3 +391,27 @@ def test_jobs_that_gave_up_are_tried_again_or_put_aside(staff: Browser, office: 
         assert told in words(page)
         assert "gave up" not in words(page)
         assert office.work() == left
+
+
+def test_a_month_of_the_books_is_shown_and_saved(staff: Browser, office: Office) -> None:
+    code = office.account(tax="10")
+    office.issued(code, "4321.00")
+    page = staff.get("/operator/report?month=2027-07")
+    assert page.status_code == 200
+    told = words(page)
+    assert "so far" in told
+    assert "Calls" in told
+    assert "10%" in told
+    saved = staff.get("/operator/report?month=2027-07&format=csv")
+    assert saved.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "report-2027-07.csv" in saved.headers["content-disposition"]
+    rows = list(csv.reader(StringIO(saved.text.lstrip("\ufeff"))))
+    assert rows[0] == ["Currency", "Part", "Item", "What", "Amount"]
+    opening = [row for row in rows if row[2] == "Receivable" and row[3] == "Opening"]
+    changes = [Decimal(row[4]) for row in rows if row[2] == "Receivable" and row[3] not in ("Opening", "Closing")]
+    (closing,) = [row for row in rows if row[2] == "Receivable" and row[3] == "Closing"]
+    assert sum(changes, Decimal(opening[0][4])) == Decimal(closing[4])
+    assert Decimal(closing[4]) == sum(Decimal(row[4]) for row in rows if row[1] == "Owed")
+    for wrong in ("2027-13", "x"):
+        assert staff.get(f"/operator/report?month={wrong}").status_code == 422
+    assert "Nothing is booked yet" in words(staff.get("/operator/report?month=2020-01"))

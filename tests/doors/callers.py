@@ -99,6 +99,7 @@ SAMPLES = {
         only_once=True,
     ),
     ("POST", "/invoices/{number}/write-off"): Sample("/invoices/INVOICE/write-off", body={}, only_once=True),
+    ("GET", "/reports/month"): Sample("/reports/month", {"month": "2026-05"}),
     ("GET", "/jobs"): Sample("/jobs"),
     ("POST", "/jobs/{task}/retry"): Sample("/jobs/deliver/retry", body={}),
     ("POST", "/jobs/{task}/dismissal"): Sample("/jobs/deliver/dismissal", body={}),

@@ -221,6 +221,7 @@ def test_the_openapi_document_names_every_route(served: Served) -> None:
         *(
             "/exports/focus",
             "/exports/journal",
+            "/reports/month",
             "/jobs",
             "/jobs/{task}/retry",
             "/jobs/{task}/dismissal",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from meterbook.accounts.queries import account_by_code
+from meterbook.accounts.queries import account_by_code, zone_of
 from meterbook.api.invoices import At, Month
 from meterbook.api.permission import Config, Now, Operator, Reader, Transaction, Usage, database_of
 from meterbook.api.scope import AccountCode, payer_of_caller
@@ -46,7 +46,7 @@ def get_focus(
     Of a month that is issued they are the invoice's, with the credit notes issued in the month; else the preview's.
     """
     payer, moment = payer_of_caller(session, access, account), moment_of(at, access, now)
-    of = month_of(month, payer.account, moment)
+    of = month_of(month, zone_of(payer.account), moment)
     shown = show_month(session, usage, payer, of, moment)
     rows = focus_rows(billed(session, settings, payer, shown))
     headers = {

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from meterbook.accounts.queries import currency_of, visible_projects
+from meterbook.accounts.queries import currency_of, visible_projects, zone_of
 from meterbook.accounts.tables import Account
 from meterbook.api.paging import Cursor, Limit, after_number
 from meterbook.api.permission import Config, Now, Operator, Reader, Transaction, Usage
@@ -83,7 +83,7 @@ def get_preview(
     month that is issued, the invoice is shown as it is ("final").
     """
     payer, moment = payer_of_caller(session, access, account), moment_of(at, access, now)
-    shown = show_month(session, usage, payer, month_of(month, payer.account, moment), moment)
+    shown = show_month(session, usage, payer, month_of(month, zone_of(payer.account), moment), moment)
     body = preview(shown.draft, group_by)
     if shown.issued is not None:
         body |= {"status": "final", "number": shown.issued.number if payer.whole else None}
@@ -108,7 +108,7 @@ def get_project_usage(
     projects = visible_projects(session, owner.id, access, need="member")
     billed = visible_projects(session, owner.id, access, need="billing")
     payer = Payer(owner, billed, access.has_account_billing(owner.id))
-    used = project_use(session, usage, payer, projects, month_of(month, owner, now), now)
+    used = project_use(session, usage, payer, projects, month_of(month, zone_of(owner), now), now)
     return answer(project_usage(used, group_by))
 
 

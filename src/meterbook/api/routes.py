@@ -18,6 +18,7 @@ from meterbook.api import (
     payments,
     projects,
     promotions,
+    reports,
     usage,
     webhook,
 )
@@ -39,6 +40,7 @@ for module in (
     balance,
     budgets,
     archives,
+    reports,
     jobs,
     webhook,
 ):

@@ -9,8 +9,6 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, AwareDatetime
 
 from meterbook.accounts.access import Access
-from meterbook.accounts.queries import zone_of
-from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.errors import Denied, Invalid
 
@@ -43,10 +41,10 @@ def moment_of(at: str | None, access: Access, now: datetime) -> datetime:
     return instant_of(at)
 
 
-def month_of(text: str | None, account: Account, now: datetime) -> BillingMonth:
-    """Return the month of "2014-02", or the one running on the account's clocks; raises `Invalid`."""
+def month_of(text: str | None, zone: BillingZone, now: datetime) -> BillingMonth:
+    """Return the month of "2014-02", or the one running in a zone; raises `Invalid`."""
     if text is None:
-        return BillingMonth.of(now, zone_of(account))
+        return BillingMonth.of(now, zone)
     try:
         return BillingMonth.parse(text)
     except ValueError as error:

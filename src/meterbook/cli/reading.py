@@ -1,4 +1,4 @@
-"""Commands that read: usage, and the preview of a month's invoice."""
+"""Commands that read: usage, the preview of a month's invoice, and a month of the books."""
 
 from __future__ import annotations
 
@@ -54,3 +54,20 @@ def preview(
         print_json(answer)
     else:
         show_preview(answer)
+
+
+def report(
+    month: Annotated[str | None, typer.Option(help="Such as 2014-02, in UTC; the running month if left out.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a month of the books: how each ledger account moved, revenue by product, tax by rate, what is owed."""
+    from meterbook.cli.client import connected
+    from meterbook.cli.show import show_report
+
+    with connected(data_dir) as client:
+        answer = client.get("/reports/month", month=month)
+    if as_json:
+        print_json(answer)
+    else:
+        show_report(answer)

@@ -64,6 +64,27 @@ def show_invoice(invoice: dict[str, Any]) -> None:
         console.print(f"  {paid['at']}  {paid['reason']:<14}{paid['source']:<18}{paid['amount']:>14}")
 
 
+def show_report(report: dict[str, Any]) -> None:
+    """Print a month of the books, a table for each part of each currency; amounts of ledger accounts debit positive."""
+    console = _console()
+    console.print(Text(f"{report['month']}  {'final' if report['is_over'] else 'so far'}  UTC", "bold"))
+    for each in report["currencies"]:
+        console.print(Text(each["currency"], "bold"))
+        accounts = [
+            [account["ledger_account"], account["opening"], _changes(account["changes"]), account["closing"]]
+            for account in each["ledger_accounts"]
+        ]
+        table(["ledger_account", "opening", "changes", "closing"], accounts)
+        for part in ("revenue", "tax"):
+            if each[part]:
+                table(list(each[part][0]), [list(row.values()) for row in each[part]])
+        table(["owed", "unpaid"], [[name.replace("_", " "), amount] for name, amount in each["owed"].items()])
+
+
+def _changes(changes: dict[str, str]) -> str:
+    return ", ".join(f"{reason.replace('_', ' ')} {amount}" for reason, amount in changes.items())
+
+
 @contextmanager
 def at_work(what: str) -> Iterator[None]:
     """Show on a terminal that something long is under way."""

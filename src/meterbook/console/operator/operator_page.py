@@ -32,6 +32,7 @@ MENU: Final = (
     ("operator/start", HOME),
     ("operator/accounts", f"{HOME}/accounts"),
     ("operator/closes", f"{HOME}/closes"),
+    ("operator/report", f"{HOME}/report"),
     ("operator/promotions", f"{HOME}/promotions"),
     ("operator/catalog", f"{HOME}/catalog"),
     ("operator/verification", f"{HOME}/verification"),

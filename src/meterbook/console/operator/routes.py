@@ -12,6 +12,7 @@ from meterbook.console.operator import (
     people,
     projects,
     promotions,
+    report,
     simulation,
     start,
     users,
@@ -34,6 +35,7 @@ ROUTERS: Final = tuple(
         catalog,
         simulation,
         closes,
+        report,
         verification,
     )
 )

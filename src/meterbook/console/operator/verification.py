@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
 from meterbook.console.operator.operator_page import UTC, AsOperator
-from meterbook.core.journal import LedgerAccount
+from meterbook.console.operator.report import account_words
 from meterbook.exports.journal import begun, journal_csv
 from meterbook.invoicing.verify import check_books
 from meterbook.ledger.check import trial_balances
@@ -26,7 +26,7 @@ def show_verification(at: AsOperator) -> Response:
         "verification",
         checks=check_books(at.session),
         balances=trial_balances(at.session),
-        ledger_accounts=list(LedgerAccount),
+        account_words=account_words(at),
         shown=FAULTS_SHOWN,
         month=at.month(""),
     )
