@@ -106,6 +106,10 @@ class Formats:
         """Write an instant on clocks that are named elsewhere: "Nov 23 14:00"."""
         return f"{self.day(local.date())} {local:%H:%M}"
 
+    def moment(self, local: dt.datetime) -> str:
+        """Write an instant with its year, on clocks that are named elsewhere: "Nov 23, 2026 14:00"."""
+        return f"{self.date(local.date(), 'medium')} {local:%H:%M}"
+
     def zone(self, zone: BillingZone) -> str:
         """Write a billing zone: "UTC", "Asia/Seoul", "UTC+05:30"."""
         return f"UTC{zone.name}" if zone.name[0] in "+-" else zone.name

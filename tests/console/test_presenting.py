@@ -158,15 +158,15 @@ def test_nothing_metered_makes_no_chart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "dollars", "won", "month", "hours", "clock"),
+    ("language", "dollars", "won", "month", "hours", "clock", "moment"),
     [
-        ("en", "-$1,204.18", "₩253,333", "June 2026", "2,232.5 h", "Jun 12 06:00"),
-        ("ko", "-US$1,204.18", "₩253,333", "2026년 6월", "2,232.5시간", "6월 12일 06:00"),
-        ("ja", "-$1,204.18", "₩253,333", "2026年6月", "2,232.5時間", "6月12日 06:00"),
+        ("en", "-$1,204.18", "₩253,333", "June 2026", "2,232.5 h", "Jun 12 06:00", "Jun 12, 2026 06:00"),
+        ("ko", "-US$1,204.18", "₩253,333", "2026년 6월", "2,232.5시간", "6월 12일 06:00", "2026. 6. 12. 06:00"),
+        ("ja", "-$1,204.18", "₩253,333", "2026年6月", "2,232.5時間", "6月12日 06:00", "2026/06/12 06:00"),
     ],
 )
 def test_each_language_writes_figures_its_own_way(
-    language: str, dollars: str, won: str, month: str, hours: str, clock: str
+    language: str, dollars: str, won: str, month: str, hours: str, clock: str, moment: str
 ) -> None:
     written = formats(language)
     assert written.money(Money(-120418, USD)) == dollars
@@ -174,6 +174,7 @@ def test_each_language_writes_figures_its_own_way(
     assert written.month(JUNE) == month
     assert written.hours(Fraction(4465, 2)) == hours
     assert written.clock(NOW) == clock
+    assert written.moment(NOW) == moment
 
 
 def test_amounts_keep_their_decimals_and_nothing_is_a_dash() -> None:

@@ -37,6 +37,7 @@ _FILTERS: Final = (
     "fixed",
     "formula",
     "hours",
+    "moment",
     "money",
     "month",
     "month_name",
