@@ -132,7 +132,7 @@ def options_of(name: str) -> set[str]:
 
 def unknown_words(line: str) -> set[str]:
     """Return what a line of an example asks of meterbook that does not exist: a command, or options of one."""
-    found = re.search(r"(?<![\w/])meterbook ((?:[a-z]+ ?)+)(.*)", line.partition("#")[0])
+    found = re.search(r"(?<![\w/])meterbook ((?:[a-z]+(?:-[a-z]+)* ?)+)(.*)", line.partition("#")[0])
     if not found:
         return set()
     words = found[1].split()

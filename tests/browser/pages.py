@@ -79,6 +79,8 @@ OPERATOR: Final[Pages] = {
     "account": (STAFF, "/operator/accounts/acme"),
     "terms of an account": (STAFF, "/operator/accounts/saebom/terms"),
     "account that owes": (STAFF, "/operator/accounts/{code}"),
+    "give credit": (STAFF, "/operator/accounts/acme/credit"),
+    "take back a credit": (STAFF, "/operator/accounts/{code}/credits/{credit}/withdraw"),
     "record a payment": (STAFF, "/operator/accounts/acme/record-payment"),
     "top up": (STAFF, "/operator/accounts/saebom/top-up"),
     "register a promotion": (STAFF, "/operator/accounts/acme/promotion"),
@@ -135,11 +137,12 @@ class Places:
 
 
 def furnish(demo: Demo) -> Places:
-    """Add to the demo what pages are about: an unpaid invoice and a card, a draft, an invitation, a lost password."""
+    """Add to the demo what pages are about: an unpaid invoice, a card, a credit, a draft, an invitation and more."""
     card, draft = demo.customer(), demo.customer()
     unpaid = demo.issued_without_card(card)
     demo.api("PUT", "/payment-information", {"account": card.code, "method": "card", **_card(card)})
     demo.api("POST", "/closes", close(draft, confirm=False))
+    credit = demo.api("POST", "/balance/credits", {"account": card.code, "amount": "10.00", "name": "Outage"})
     newcomer = f"newcomer@{card.code}.example"
     demo.api("POST", "/invitations", {"email": newcomer, "account": card.code, "role": "viewer", "billing": False})
     demo.ask_for_password(VIEWER)
@@ -149,6 +152,7 @@ def furnish(demo: Demo) -> Places:
         {
             "card": card.email,
             "code": card.code,
+            "credit": str(credit["id"]),
             "draft": draft.code,
             "unpaid": unpaid,
             "invoice": newest[0]["number"],

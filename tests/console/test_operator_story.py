@@ -415,3 +415,23 @@ def test_a_month_of_the_books_is_shown_and_saved(staff: Browser, office: Office)
     for wrong in ("2027-13", "x"):
         assert staff.get(f"/operator/report?month={wrong}").status_code == 422
     assert "Nothing is booked yet" in words(staff.get("/operator/report?month=2020-01"))
+
+
+def test_credit_is_given_and_taken_back_without_a_code(staff: Browser, office: Office) -> None:
+    code = office.account()
+    here = f"/operator/accounts/{code}"
+    refused = staff.get(f"{here}/credit", params={"look": "1", "amount": "5.00", "name": ""})
+    assert refused.status_code == 422
+    assert "The name has to have 1 to 200 characters." in words(refused)
+    to = confirmed(staff, f"{here}/credit", amount="5.00", name=f"Outage {SCRIPT}")
+    page = staff.get(to.partition("#")[0])
+    assert "The credit is given." in words(page)
+    assert "<script>alert" not in page.text
+    (credit,) = set(re.findall(rf"{here}/credits/(\d+)/withdraw", page.text))
+    to = confirmed(staff, f"{here}/credits/{credit}/withdraw")
+    page = staff.get(to.partition("#")[0])
+    assert "The credit is taken back." in words(page)
+    assert f"/credits/{credit}/withdraw" not in page.text
+    assert staff.get(f"{here}/credits/{credit}/withdraw", params={"look": "1"}).status_code == 409
+    assert staff.get(f"/operator/accounts/{office.account()}/credits/{credit}/withdraw").status_code == 404
+    office.check()

@@ -99,6 +99,8 @@ SAMPLES = {
         only_once=True,
     ),
     ("POST", "/invoices/{number}/write-off"): Sample("/invoices/INVOICE/write-off", body={}, only_once=True),
+    ("POST", "/balance/credits"): Sample("/balance/credits", body={**ACCOUNT, "amount": "1", "name": "walked"}),
+    ("POST", "/balance/credits/{credit}/withdrawal"): Sample("/balance/credits/CREDIT/withdrawal", body=ACCOUNT),
     ("GET", "/reports/month"): Sample("/reports/month", {"month": "2026-05"}),
     ("GET", "/jobs"): Sample("/jobs"),
     ("POST", "/jobs/{task}/retry"): Sample("/jobs/deliver/retry", body={}),
@@ -204,4 +206,5 @@ def _bill(served: Served) -> None:
     lines = [{"line": 1, "net": "0.01"}]
     note = post(f"/invoices/{row['number']}/credit-notes", {"reason": "agreed", "lines": lines})
     paid = post("/payments/record", {"account": "access", "amount": "1.00"})
-    MADE.update(INVOICE=row["number"], NOTE=note["number"], PAYMENT=paid["id"])
+    given = post("/balance/credits", {"account": "access", "amount": "1.00", "name": "given"})
+    MADE.update(CREDIT=str(given["id"]), INVOICE=row["number"], NOTE=note["number"], PAYMENT=paid["id"])

@@ -221,6 +221,8 @@ def test_the_openapi_document_names_every_route(served: Served) -> None:
         *(
             "/exports/focus",
             "/exports/journal",
+            "/balance/credits",
+            "/balance/credits/{credit}/withdrawal",
             "/reports/month",
             "/jobs",
             "/jobs/{task}/retry",

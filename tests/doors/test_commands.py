@@ -234,3 +234,35 @@ def test_keys_are_made_listed_and_revoked(served: Served, say: Any) -> None:
     assert say("key", "revoke", item["prefix"]).out == f"Key {item['prefix']} is revoked.\n"
     assert served.api("GET", "/accounts", key).status_code == 401
     assert key not in say("key", "list").out
+
+
+# --- credit by hand, jobs and the webhook
+
+
+def test_credit_is_given_and_taken_back_by_commands(served: Served, say: Any) -> None:
+    served.account("cli-credit", projects=["cli-credit"])
+    said = say("balance", "give-credit", "cli-credit", "20", "--name", "Outage")
+    assert (said.code, said.err) == (0, "")
+    (credit,) = served.get("/balance", account="cli-credit")["credits"]
+    assert said.out == f"Credit {credit['id']}, USD 20.00, is given to cli-credit.\n"
+    assert (credit["name"], credit["by_hand"], credit["left"]) == ("Outage", True, "20.00")
+    assert say("balance", "take-credit", "cli-credit", credit["id"]).code == 0
+    assert served.get("/balance", account="cli-credit")["credit"] == "0.00"
+    again = say("balance", "take-credit", "cli-credit", credit["id"])
+    assert (again.code, again.err) == (1, "meterbook: Nothing of this credit is left.\n")
+
+
+def test_what_the_operator_asks_of_jobs_and_the_webhook(say: Any) -> None:
+    assert say("job", "list", "--json").code == 0
+    assert say("job", "retry", "deliver").out == "Jobs deliver that are tried again: 0.\n"
+    assert say("job", "dismiss", "deliver").out == "Jobs deliver that are put aside: 0.\n"
+    said = say("webhook", "ping")
+    assert (said.code, said.out) == (1, "")
+    assert "METERBOOK_WEBHOOK_URL" in said.err
+
+
+def test_a_month_of_the_books_adds_up(say: Any) -> None:
+    said = say("report", "--month", "2026-07")
+    assert (said.code, said.err) == (0, "")
+    assert "2026-07" in said.out
+    assert say("report", "--month", "2026-7").code == 1

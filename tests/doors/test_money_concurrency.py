@@ -97,6 +97,7 @@ def test_one_account_registers_a_code_once(served: Served) -> None:
 KEYED = {
     "/payments/record": ({"account": "ACCOUNT", "amount": "5.00", "reference": "wire"}, {"amount": "6.00"}),
     "/balance/top-ups": ({"account": "ACCOUNT", "amount": "5.00", "reference": "ahead"}, {"reference": "another"}),
+    "/balance/credits": ({"account": "ACCOUNT", "amount": "5.00", "name": "given"}, {"name": "another"}),
     "/payments/PAYMENT/refunds": ({"amount": "5.00"}, {"amount": "5.01"}),
     "/invoices/INVOICE/credit-notes": (
         {"reason": "agreed", "lines": [{"line": 1, "net": "1.00"}]},

@@ -160,14 +160,15 @@ def test_a_payment_is_taken_back_once_and_with_a_reason(served: Served) -> None:
         check_problem(served.api("POST", path, json=why), 409, "over-refunded", "Nothing of this payment is left")
 
 
-@pytest.mark.parametrize("path", ["/payments/record", "/balance/top-ups"])
+@pytest.mark.parametrize("path", ["/payments/record", "/balance/top-ups", "/balance/credits"])
 def test_amounts_are_of_the_accounts_currency(served: Served, path: str) -> None:
     account = hosts(served)
+    body = {"account": account, **({"name": "given"} if path == "/balance/credits" else {})}
     with unchanged(served, account):
-        answer = served.api("POST", path, json={"account": account, "amount": "5", "currency": "KRW"})
+        answer = served.api("POST", path, json={**body, "amount": "5", "currency": "KRW"})
         check_problem(answer, 409, "wrong-currency", "USD")
         for amount in ("1.234", "-1", "0", "NaN", "Infinity", "1e400", "1" * 40, "", "1,00", "one"):
-            check_problem(served.api("POST", path, json={"account": account, "amount": amount}), 422, "wrong-amount")
+            check_problem(served.api("POST", path, json={**body, "amount": amount}), 422, "wrong-amount")
         for number in ("1e400", "NaN", "-Infinity", "5", "5.00", "null", "[]", f'"{"1" * 41}"'):
             raw = f'{{"account": "{account}", "amount": {number}}}'.encode()
             sent = served.api("POST", path, content=raw, headers={"Content-Type": "application/json"})

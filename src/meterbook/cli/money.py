@@ -251,6 +251,35 @@ def top_up(
     told(made, as_json, f"{made['currency']} {amount} is in the balance of {account}.")
 
 
+@balance.command("give-credit")
+def give_credit(
+    account: AccountCode,
+    amount: Amount,
+    name: Annotated[str, typer.Option(help="What the customer reads, such as: Outage of 12 November.")],
+    until: Annotated[str | None, typer.Option(help="When it ends: 2027-01-01T00:00:00Z; never if left out.")] = None,
+    key: Key = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give credit without a code; it pays bills of the running month and later ones."""
+    body = {"account": account, "amount": amount, "name": name, "until": until}
+    made = post("/balance/credits", body, data_dir, key)
+    told(made, as_json, f"Credit {made['id']}, {made['currency']} {made['amount']}, is given to {account}.")
+
+
+@balance.command("take-credit")
+def take_credit(
+    account: AccountCode,
+    credit: Annotated[int, typer.Argument(help="Its number, as balance show --json tells it.")],
+    key: Key = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take back what is left of a credit that was given without a code."""
+    made = post(f"/balance/credits/{credit}/withdrawal", {"account": account}, data_dir, key)
+    told(made, as_json, f"What was left of credit {credit} is taken back from {account}.")
+
+
 def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Re-derive every invoice from usage and prices and check the books; exit 1 and a list if anything is off."""
     from meterbook.cli.show import at_work

@@ -33,8 +33,13 @@ _GOING: Final = (Reason.refund, Reason.payment_return)
 
 @dataclass(frozen=True, slots=True)
 class HeldCredit:
-    """Promotional credit with what is left of it; it pays for months that touch `[starts_at, ends_at)`."""
+    """Promotional credit with what is left of it; it pays for months that touch `[starts_at, ends_at)`.
 
+    `by_hand` when no code brought it.
+    """
+
+    id: int
+    by_hand: bool
     name: str
     granted: Money
     left: Money
@@ -86,6 +91,8 @@ def balance_standing(session: Session, account: Account, now: datetime) -> Balan
     money, left = currency_of(account), credits_left(session, [account.id])
     held = tuple(
         HeldCredit(
+            id=row.id,
+            by_hand=row.redemption_id is None,
             name=row.name,
             granted=Money(row.amount_minor, money),
             left=Money(left.get(row.id, 0), money),

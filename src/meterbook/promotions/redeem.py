@@ -10,15 +10,14 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.queries import all_projects, currency_of, locked, payment_information_of, zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.discounts import PromotionKind
-from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.core.sentence import say
 from meterbook.errors import Refused
-from meterbook.ledger.post import post
 from meterbook.ledger.queries import credits_left
+from meterbook.promotions.grant import grant
 from meterbook.promotions.queries import credits_of, holds_until, promotion_by_code, redeemed, redemption_counts
-from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption
+from meterbook.promotions.tables import PromotionRow, Redemption
 
 
 def redeem(
@@ -46,7 +45,16 @@ def redeem(
     session.add(redemption)
     session.flush()
     if promotion.kind == PromotionKind.credit:
-        _grant(session, now, account, promotion, redemption)
+        grant(
+            session,
+            now,
+            account,
+            amount=Money.parse(f"{promotion.value:f}", currency_of(account)),
+            name=promotion.name,
+            starts_at=promotion.starts_at,
+            ends_at=promotion.ends_at,
+            redemption_id=redemption.id,
+        )
     return redemption, promotion
 
 
@@ -122,36 +130,6 @@ def _check_combination(
             "promotion-not-combinable",
             registered=clash.code,
         )
-
-
-def _grant(
-    session: Session, now: datetime, account: Account, promotion: PromotionRow, redemption: Redemption
-) -> CreditRow:
-    amount = Money.parse(f"{promotion.value:f}", currency_of(account))
-    credit = CreditRow(
-        account_id=account.id,
-        redemption_id=redemption.id,
-        name=promotion.name,
-        currency=account.currency,
-        amount_minor=amount.minor,
-        starts_at=promotion.starts_at,
-        ends_at=promotion.ends_at,
-        granted_at=now,
-    )
-    session.add(credit)
-    session.flush()
-    post(
-        session,
-        now,
-        entry(
-            Reason.credit_granted,
-            f"credit:{credit.id}",
-            account.id,
-            Posting(LedgerAccount.promotions, amount, redemption_id=redemption.id),
-            Posting(LedgerAccount.promotional_credit, -amount, credit_id=credit.id),
-        ),
-    )
-    return credit
 
 
 def _written(at: datetime) -> str:

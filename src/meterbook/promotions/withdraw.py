@@ -1,6 +1,7 @@
-"""Take a registered promotion back from an account: it holds for no month that is not issued.
+"""Take back what an account was given: a registered promotion, or a credit that was given by hand.
 
-No registration is edited: that it was taken back is an entry of its own.
+A promotion holds for no month then that is not issued. No registration is edited: that it was taken back is an entry of
+its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
 from meterbook.database import among
-from meterbook.errors import Refused
+from meterbook.errors import NotFound, Refused
 from meterbook.ledger.post import post
 from meterbook.ledger.queries import credits_left, times_posted
 from meterbook.promotions.queries import promotion_by_code, redeemed
@@ -50,22 +51,47 @@ def withdraw(
     return found, promotion
 
 
+def withdraw_credit(session: Session, now: datetime, *, account: Account, credit_id: int) -> CreditRow:
+    """Take back what is left of a credit that was given by hand, and return the credit.
+
+    Raises `NotFound` ("unknown-credit") for one that is not the account's or came by a code, `Refused` ("credit-used")
+    when nothing of it is left.
+    """
+    locked(session, [account.id])
+    credit = session.get(CreditRow, credit_id)
+    if credit is None or credit.account_id != account.id or credit.redemption_id is not None:
+        raise NotFound("There is no such credit that was given by hand.", "unknown-credit")
+    left = credits_left(session, [account.id]).get(credit.id, 0)
+    if not left:
+        raise Refused("Nothing of this credit is left.", "credit-used")
+    _take(session, now, account, credit, left)
+    return credit
+
+
 def take_withdrawn_credit(session: Session, now: datetime, account: Account) -> None:
     """Take what is left of credits of an account that were taken back; credit notes may give them something again.
 
     The account is locked.
     """
     left = credits_left(session, [account.id])
-    withdrawn = (
-        select(CreditRow)
-        .join(Withdrawal, Withdrawal.redemption_id == CreditRow.redemption_id)
+    held = session.execute(
+        select(CreditRow, Withdrawal.redemption_id)
+        .outerjoin(Withdrawal, Withdrawal.redemption_id == CreditRow.redemption_id)
         .where(among(CreditRow.id, left))
+        .order_by(CreditRow.id)
     )
-    for credit in session.scalars(withdrawn.order_by(CreditRow.id)) if left else ():
-        amount = Money(left[credit.id], currency_of(account))
-        source = f"credit:{credit.id}/{times_posted(session, Reason.credit_withdrawn, credit_id=credit.id) + 1}"
-        postings = (
-            Posting(LedgerAccount.promotional_credit, amount, credit_id=credit.id),
-            Posting(LedgerAccount.promotions, -amount, redemption_id=credit.redemption_id),
-        )
-        post(session, now, entry(Reason.credit_withdrawn, source, account.id, *postings))
+    for credit, withdrawn in held.all() if left else ():
+        # of one that was given by hand, that it was taken back is in the books alone
+        by_hand = credit.redemption_id is None
+        if withdrawn or (by_hand and times_posted(session, Reason.credit_withdrawn, credit_id=credit.id)):
+            _take(session, now, account, credit, left[credit.id])
+
+
+def _take(session: Session, now: datetime, account: Account, credit: CreditRow, left: int) -> None:
+    amount = Money(left, currency_of(account))
+    source = f"credit:{credit.id}/{times_posted(session, Reason.credit_withdrawn, credit_id=credit.id) + 1}"
+    postings = (
+        Posting(LedgerAccount.promotional_credit, amount, credit_id=credit.id),
+        Posting(LedgerAccount.promotions, -amount, redemption_id=credit.redemption_id),
+    )
+    post(session, now, entry(Reason.credit_withdrawn, source, account.id, *postings))

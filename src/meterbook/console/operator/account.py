@@ -20,6 +20,7 @@ from meterbook.invoicing.account_standings import AccountStanding, account_stand
 from meterbook.invoicing.applied import applied_promotions
 from meterbook.invoicing.queries import currency_of_invoice, issued_invoices, standings
 from meterbook.ledger.queries import credits_left
+from meterbook.payments.balance import balance_standing
 from meterbook.payments.queries import payments_of, refunds_of
 from meterbook.payments.refund import GONE
 
@@ -72,6 +73,7 @@ def show_account(at: AsOperator, code: str, invoices: RowOrNone = 0, payments: R
         ],
         older_payments=address_of(path, payments=paid[ROWS - 1].id) + "#payments" if len(paid) > ROWS else None,
         promotions=applied_promotions(at.session, account, at.now),
+        credits=[each for each in balance_standing(at.session, account, at.now).credits if each.by_hand],
         as_customer=[
             (key, address_of(f"/{key}", account=account.code))
             for key in ("overview", "invoice-preview", "usage", "billing-history", "payment-information")
