@@ -45,7 +45,7 @@ from tests.mail.conftest import Postbox, free_port
 from tests.office import CATALOG
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-ZONES = ("Asia/Seoul", "Asia/Tokyo", "UTC")  # a group of accounts, and so two transactions, for each
+ZONES = ("Asia/Seoul", "UTC", "UTC")  # a group of accounts, and so two transactions, for each that is another
 CODES = [f"p{number}" for number in range(len(ZONES))]
 SCRIPT = Path(__file__).with_name("close_until_killed.py")
 KILLED = -9
@@ -231,7 +231,7 @@ def test_a_close_that_is_killed_at_any_step_and_run_again_is_the_same(closer: Cl
     closer.renew()
     code, steps = closer.killed(at=0)
     assert code == 0
-    assert steps > 10 * len(ZONES)
+    assert steps > 10 * len(set(ZONES))
     wanted = snapshot(closer.database)
     check_between(wanted)
     assert [row[3] for row in wanted["invoices"]] == [9_900, 11_000, 11_000]
