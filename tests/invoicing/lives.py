@@ -59,7 +59,7 @@ class Promote(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Money that moves: an amount, or a part (percent) of one of the payments, invoices or promotions there are."""
+    """Money that moves: an amount, or a part (percent) of one of the payments, invoices, promotions or credits."""
 
     what: str
     amount: int
@@ -91,7 +91,20 @@ PROMOTIONS = st.builds(
 )
 MOVES = st.builds(
     Move,
-    what=st.sampled_from(["record", "top up", "refund", "take back", "credit", "write off", "reinstate", "withdraw"]),
+    what=st.sampled_from(
+        [
+            "record",
+            "top up",
+            "refund",
+            "take back",
+            "credit",
+            "write off",
+            "reinstate",
+            "withdraw",
+            "give",
+            "take credit",
+        ]
+    ),
     amount=st.integers(1, 10_000),
     which=st.integers(0, 5),
     part=st.integers(1, 110),

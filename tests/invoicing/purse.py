@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -12,21 +13,22 @@ from meterbook.accounts.queries import currency_of
 from meterbook.accounts.tables import Account
 from meterbook.core.journal import LedgerAccount, Reason
 from meterbook.core.money import Money
-from meterbook.errors import Refused
+from meterbook.errors import NotFound, Refused
 from meterbook.invoicing.correct import credit, left_to_credit
 from meterbook.invoicing.queries import credit_notes_of, issued_history
 from meterbook.invoicing.tables import CreditNote, Invoice
 from meterbook.invoicing.write_off import reinstate, write_off
 from meterbook.ledger.queries import unpaid_by_invoice
 from meterbook.ledger.tables import JournalEntry, PostingRow
+from meterbook.payments.give_credit import give_credit
 from meterbook.payments.queries import payments_of
 from meterbook.payments.record import record, top_up
 from meterbook.payments.refund import refund
 from meterbook.payments.tables import Payment, Refund
 from meterbook.payments.take_back import take_back
-from meterbook.promotions.queries import redeemed
+from meterbook.promotions.queries import credits_of, redeemed
 from meterbook.promotions.tables import CreditRow
-from meterbook.promotions.withdraw import withdraw
+from meterbook.promotions.withdraw import withdraw, withdraw_credit
 from tests.invoicing.lives import NEVER, PER_DOLLAR, Move
 from tests.office import Office
 
@@ -51,6 +53,10 @@ class Purse:
             self.correct(move.which, min(move.part, 100))
         elif move.what == "withdraw":
             self.withdraw(move.which)
+        elif move.what == "give":
+            self.give(move.amount, move.part)
+        elif move.what == "take credit":
+            self.take_credit(move.which)
         elif move.what == "reinstate":
             self.reinstate(move.which)
         else:
@@ -92,6 +98,20 @@ class Purse:
             if held:
                 code = held[which % len(held)][1].code
                 withdraw(session, self.office.now, account=self.account, code=code, reason="life", by="life")
+
+    def give(self, amount: int, days: int) -> None:
+        """Give a credit by hand, of which one in two ends."""
+        money, now = Money(amount * max(1, PER_DOLLAR[self.money.code] // 100), self.money), self.office.now
+        ends_at = now + timedelta(days=days) if days % 2 else None
+        with self.office.database.transaction() as session:
+            give_credit(session, now, account=self.account, amount=money, name="life", ends_at=ends_at)
+
+    def take_credit(self, which: int) -> None:
+        """Take a credit back; one of a code, or of which nothing is left, is refused."""
+        with suppress(Refused, NotFound), self.office.database.transaction() as session:
+            if held := credits_of(session, self.account.id):
+                credit_id = held[which % len(held)].id
+                withdraw_credit(session, self.office.now, account=self.account, credit_id=credit_id)
 
     def bad_debt(self, session: Session) -> int:
         lost = select(func.coalesce(func.sum(PostingRow.amount_minor), 0)).where(

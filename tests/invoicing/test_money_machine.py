@@ -37,6 +37,7 @@ from meterbook.api.shapes import preview
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.core.credits import settle
+from meterbook.core.journal import Reason
 from meterbook.core.period import HOUR, BillingMonth, hour_floor
 from meterbook.database import Database
 from meterbook.errors import Refused
@@ -52,6 +53,7 @@ from meterbook.invoicing.show import show_month
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger import check
 from meterbook.ledger.queries import balance_through, credits_left, unpaid_by_invoice
+from meterbook.ledger.tables import JournalEntry, PostingRow
 from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.redeem import redeem
 from meterbook.promotions.tables import CreditRow, Withdrawal
@@ -161,7 +163,10 @@ class Life(RuleBasedStateMachine):
             balance = balance_through(session, self.account.id)
             assert all(minor > 0 for minor in (*unpaid.values(), *left.values()))
             withdrawn = select(CreditRow.id).join(Withdrawal, Withdrawal.redemption_id == CreditRow.redemption_id)
-            assert not left.keys() & set(session.scalars(withdrawn)), "nothing is left of what was taken back"
+            taken = select(PostingRow.credit_id).join(JournalEntry, JournalEntry.id == PostingRow.entry_id)
+            by_entry = taken.where(JournalEntry.reason == Reason.credit_withdrawn)
+            back = {*session.scalars(withdrawn), *session.scalars(by_entry)}
+            assert not left.keys() & back, "nothing is left of what was taken back"
             assert balance >= 0
             assert settle(open_items(session, [self.account])[self.account.id]) == (), "what may pay has paid"
             assert sum(unpaid.values()) - balance - sum(left.values()) == self.purse.owed_by_documents(session)
