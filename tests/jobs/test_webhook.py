@@ -17,6 +17,7 @@ from meterbook.errors import Busy, Invalid, Refused
 from meterbook.house import House
 from meterbook.jobs.worker import drain
 from meterbook.jobs.workplace import Workplace
+from meterbook.outbox import try_again
 from meterbook.settings import Settings, load_settings
 from meterbook.usage.store import UsageStore
 from tests.console.browser import browsing
@@ -132,12 +133,15 @@ def test_no_webhook_cannot_be_tried(tmp_path: Path) -> None:
     assert refused.value.slug == "no-webhook"
 
 
-def test_a_webhook_that_was_taken_away_holds_nothing_up(place: Workplace) -> None:
+def test_a_worker_without_the_webhook_loses_nothing(place: Workplace) -> None:
     database = announcing(place.database)
     with database.transaction() as session:
         announce(session, NOW, ISSUED)
     assert drain(place, alone=True) == 1
-    assert jobs(place.database) == [("announce", "succeeded", 1)]
+    assert jobs(place.database) == [("announce", "failed", 1)]
+    with database.transaction() as session:
+        assert try_again(session, "announce") == 1
+    assert jobs(place.database) == [("announce", "todo", 0)]
     database.dispose()
 
 

@@ -157,9 +157,8 @@ def tell_budget(place: Workplace, _now: datetime, *, budget_id: int, month: str,
 
 
 def announce(place: Workplace, now: datetime, *, event: Mapping[str, object]) -> None:
-    """Tell the webhook what happened; where none is set any more, nobody."""
-    if place.settings.webhook_url is not None:
-        webhook.send(place.settings, event, now)
+    """Tell the webhook what happened; it fails where this worker was not told of one, and may be tried again."""
+    webhook.send(place.settings, event, now)
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
