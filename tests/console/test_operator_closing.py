@@ -7,9 +7,10 @@ import re
 import httpx
 
 from meterbook.house import House
+from meterbook.payments.record import record
 from tests.console.browser import Browser
 from tests.console.staff import at_the_desk, customer_of, done, send, words
-from tests.office import Office
+from tests.office import Office, usd
 
 PROJECT = {"name": "Later", "plan": "subscribed", "labels": "", "trial_until": ""}
 
@@ -55,6 +56,13 @@ def test_it_takes_no_more_usage_and_is_billed(staff: Browser, office: Office, ho
     before = office.now
     office.now = before.replace(month=8)
     assert str(office.issued(code, month="2027-07").total_minor) == "7000"
+    with office.database.transaction() as session:
+        account, day, money = office.row(code), office.now.date(), usd("70.00")
+        record(session, office.now, account=account, amount=money, received_on=day, reference="the last one")
+    office.now = before.replace(month=9)
+    with at_the_desk(office, house, "ann@customer.example") as browser:
+        assert "nothing is to come" in words(browser.get(f"/overview?account={code}"))
+        assert "Nothing is to come" in words(browser.get(f"/payment-information?account={code}"))
     office.now = before
     office.check()
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from meterbook.accounts.close_account import close_account
+from meterbook.accounts.prove import prove_local
+from meterbook.accounts.queries import account_by_code
 from meterbook.database import Database
 from meterbook.invoicing.debt import debt_of
 from meterbook.payments.gateways.open import open_card_gateway
@@ -122,6 +125,20 @@ def test_the_next_payment_is_what_is_due_next(office: Office) -> None:
     assert coming(office, code) == NextPayment(date(2027, 7, 25), usd("20.00"), nothing)
     office.now = utc("2027-07-26T00:00Z")
     assert coming(office, code) == NextPayment(date(2027, 8, 25), None, usd("20.00"))
+
+
+def test_after_the_last_bill_of_a_closed_account_nothing_is_to_come(office: Office) -> None:
+    code = office.account()
+    with office.database.transaction() as session:
+        close_account(session, office.now, account=account_by_code(session, code, prove_local("a", "a")))
+    for at, due in (
+        ("2027-07-20T00:00Z", date(2027, 8, 25)),  # July, in which it was closed, is billed
+        ("2027-08-02T23:00Z", date(2027, 8, 25)),
+        ("2027-08-03T00:00Z", None),
+        ("2027-09-01T23:00Z", None),
+    ):
+        office.now = utc(at)
+        assert coming(office, code).on == due, at
 
 
 def test_while_a_month_is_awaited_it_is_the_next_to_pay(office: Office) -> None:

@@ -21,10 +21,11 @@ from meterbook.settings import Settings
 class NextPayment:
     """A day on the account's clocks, and what is due then of issued invoices; None while that one is not issued.
 
-    `overdue` is what was due before today, which `amount` leaves out.
+    `on` is None when no invoice comes any more, as the account is closed. `overdue` is what was due before today, which
+    `amount` leaves out.
     """
 
-    on: date
+    on: date | None
     amount: Money | None
     overdue: Money
 
@@ -37,12 +38,19 @@ def next_payment(session: Session, now: datetime, settings: Settings, account: A
     return NextPayment(debt.next_due_on, sum(due, Money.zero(currency_of(account))), debt.overdue)
 
 
-def _due_date_ahead(session: Session, now: datetime, settings: Settings, account: Account) -> date:
-    """Return the due date of the next invoice: of a month that is over and not issued yet, else of the running one."""
+def _due_date_ahead(session: Session, now: datetime, settings: Settings, account: Account) -> date | None:
+    """Return the due date of the next invoice: of a month that is over and not issued yet, else of the running one.
+
+    Of an account that was closed before a month began, that month has none.
+    """
     zone = zone_of(account)
     month, today = BillingMonth.of(now, zone), zone.local(now).date()
-    in_grace = now < month.starts_at(zone) + timedelta(hours=settings.close_grace_hours)
-    is_awaited = in_grace and account.created_at < month.starts_at(zone) and settings.close_schedule != "off"
-    if is_awaited or kept_months(session, [account.id]).get(account.id):
+    starts_at, closed_at = month.starts_at(zone), account.closed_at
+    in_grace = now < starts_at + timedelta(hours=settings.close_grace_hours)
+    is_awaited = in_grace and account.created_at < starts_at and settings.close_schedule != "off"
+    has_ended = closed_at is not None and closed_at < month.previous().starts_at(zone)
+    if (is_awaited and not has_ended) or kept_months(session, [account.id]).get(account.id):
         return due_after(today, settings.due_day)
+    if closed_at is not None and closed_at < starts_at:
+        return None
     return due_after(zone.local(month.ends_at(zone)).date(), settings.due_day)

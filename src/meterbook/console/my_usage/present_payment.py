@@ -64,7 +64,7 @@ class InformationView:
     form: InformationForm | None
     faults: Mapping[str, str]
     steps: Sequence[MissingStep]
-    next_on: date
+    next_on: date | None
     next_amount: Money | None
     card: str | None
     key: str
