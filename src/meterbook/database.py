@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -52,6 +52,9 @@ _PARAMETERS: Final = 10_000
 _ASKED: Final = "asked"
 # Whether what happens is announced to anybody (`announce.py`): part of every session.
 ANNOUNCES: Final = "announces"
+# Who acts in a session.
+_ACTOR: Final = "actor"
+Transactions = Callable[[], AbstractContextManager[Session]]
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -115,6 +118,29 @@ def asked_once(read: Callable[Concatenate[Session, P], T]) -> Callable[Concatena
 
 def _hashable(value: object) -> Hashable:
     return tuple(value) if isinstance(value, Collection) and not isinstance(value, str) else value
+
+
+def acts_as(session: Session, who: str) -> None:
+    """Note who acts in a session, as the books name it beside what is posted in it."""
+    session.info[_ACTOR] = who
+
+
+def actor_of(session: Session) -> str | None:
+    """Return who acts in a session; None for nobody in person."""
+    who: str | None = session.info.get(_ACTOR)
+    return who
+
+
+def acting(transactions: Transactions, who: str) -> Transactions:
+    """Return what opens transactions in which somebody acts."""
+
+    @contextmanager
+    def begin() -> Iterator[Session]:
+        with transactions() as session:
+            acts_as(session, who)
+            yield session
+
+    return begin
 
 
 class Database:

@@ -9,12 +9,13 @@ from io import StringIO
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from meterbook.accounts.tables import Account
+from meterbook.ledger.tables import JournalEntry
 from meterbook.outbox import defer
 from tests.console.browser import Browser
-from tests.console.staff import done, form_of, send, words
+from tests.console.staff import STAFF, done, form_of, send, words
 from tests.office import Office
 
 SCRIPT = "<script>alert('account')</script>"
@@ -435,3 +436,26 @@ def test_credit_is_given_and_taken_back_without_a_code(staff: Browser, office: O
     assert staff.get(f"{here}/credits/{credit}/withdraw", params={"look": "1"}).status_code == 409
     assert staff.get(f"/operator/accounts/{office.account()}/credits/{credit}/withdraw").status_code == 404
     office.check()
+
+
+def test_the_books_say_who_acted(staff: Browser, office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_succeeds")
+    office.use(code, "20.00")
+    page = staff.get(f"/operator/closes?month=2027-06&q={code}")
+    done(send(staff, page, "/operator/closes/draft", month="2027-06", account=code))
+    office.work()
+    page = staff.get(f"/operator/closes/confirm?month=2027-06&account={code}")
+    done(send(staff, page, "/operator/closes/confirm"))
+    office.work()
+    confirmed(staff, f"/operator/accounts/{code}/top-up", amount="5.00", reference="ahead")
+    with office.database.transaction() as session:
+        own = JournalEntry.account_id == office.row(code).id
+        posted = session.execute(select(JournalEntry.reason, JournalEntry.posted_by).where(own)).all()
+    assert {tuple(row) for row in posted} == {("invoice", STAFF), ("top_up", STAFF), ("settlement", STAFF)}
+    before = office.now
+    office.work("2027-07-25T00:00Z")  # the card is charged by nobody in person
+    office.now = before
+    with office.database.transaction() as session:
+        payment = select(JournalEntry.posted_by).where(own, JournalEntry.reason == "payment")
+        assert session.scalars(payment).all() == [None]

@@ -49,3 +49,17 @@ def test_what_is_no_time_or_no_account_is_refused(
     served: Served, wrong: dict[str, str], status: int, slug: str
 ) -> None:
     check_problem(served.api("GET", "/exports/journal", params={**TIME, **wrong}), status, slug)
+
+
+def test_each_entry_says_who_had_it_posted(served: Served, account: str) -> None:
+    key = served.key("operator")
+    for proof in (key, None):
+        body = {"account": account, "amount": "1.00", "reference": "who"}
+        assert served.api("POST", "/payments/record", proof, json=body).status_code == 201
+    answer = served.api(
+        "GET", "/exports/journal", params={"from": "2026-01-01", "until": "2100-01-01", "account": account}
+    )
+    rows = list(csv.DictReader(StringIO(answer.text)))
+    assert {row["posted_by"] for row in rows if row["reason"] == "payment"} == {key[:16], "local"}
+    # the close of the month was a command
+    assert {row["posted_by"] for row in rows if row["reason"] == "invoice"} == {"local"}

@@ -7,8 +7,7 @@ has another link, and the newest works.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -16,15 +15,14 @@ from importlib.resources import files
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from meterbook.accounts.one_time_link import HOURS, Purpose, make_link
 from meterbook.accounts.tables import Account, Membership, Project, User
+from meterbook.database import Transactions
 from meterbook.errors import Busy
 from meterbook.mail import Letter, Mailer, fit_for_letter
 from meterbook.settings import Settings
 
-Transactions = Callable[[], AbstractContextManager[Session]]
 _HOURS_A_DAY: Final = 24
 
 

@@ -18,9 +18,9 @@ from meterbook.api.shapes import Json, answer
 from meterbook.api.shapes_money import invoice_rows
 from meterbook.api.times import Instant
 from meterbook.core.period import BillingMonth
-from meterbook.database import among
+from meterbook.database import Transactions, acting, among
 from meterbook.errors import Invalid
-from meterbook.invoicing.close import Closed, Transactions, close_month
+from meterbook.invoicing.close import Closed, close_month
 from meterbook.invoicing.queries import invoices_by_id
 from meterbook.invoicing.verify import verify
 
@@ -58,7 +58,13 @@ def post_close(
         def act() -> Response:
             accounts = None if body.account is None else [account_by_code(session, body.account, access).id]
             closed = close_month(
-                database.transaction, usage, settings, month, moment, account_ids=accounts, confirm=body.confirm
+                acting(database.transaction, access.subject),
+                usage,
+                settings,
+                month,
+                moment,
+                account_ids=accounts,
+                confirm=body.confirm,
             )
             return answer(_shape(database.transaction, closed, moment))
 

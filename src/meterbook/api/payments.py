@@ -19,6 +19,7 @@ from meterbook.api.repeat import Key, answered_once, asked, given
 from meterbook.api.scope import AccountCode, billed_account
 from meterbook.api.shapes import answer
 from meterbook.api.shapes_money import information_shape, invoice_row, payment_shape, refund_shape
+from meterbook.database import acting
 from meterbook.errors import Invalid, NotFound
 from meterbook.idempotency import Answer
 from meterbook.invoicing.queries import invoice_by_number
@@ -252,7 +253,7 @@ def post_invoice_payment(
         return Answer(200, bytes(answer({**row, **told}).body))
 
     paid = pay(
-        database.transaction,
+        acting(database.transaction, access.subject),
         lambda name: open_gateway(name, settings, database),
         settings,
         request.app.state.clock,

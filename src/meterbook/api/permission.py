@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.access import Access
 from meterbook.accounts.prove import prove_key, prove_local
-from meterbook.database import Database
+from meterbook.database import Database, acts_as
 from meterbook.errors import Denied
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore
@@ -81,6 +81,7 @@ class Requires:
         """Return the proof of access; raises `Denied`."""
         access = prove(request, session, now, credentials.credentials if credentials else "")
         check(access, self.permission)
+        acts_as(session, access.subject)
         return access
 
 

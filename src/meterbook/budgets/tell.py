@@ -15,8 +15,8 @@ from meterbook.accounts.tables import Account
 from meterbook.budgets.tables import Budget, BudgetAlert
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
+from meterbook.database import Transactions
 from meterbook.formats import Formats
-from meterbook.invoicing.close import Transactions
 from meterbook.mail import Letter, Mailer, fit_for_letter
 from meterbook.settings import Settings
 

@@ -19,8 +19,8 @@ from meterbook.core.budget import reached
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
-from meterbook.database import among
-from meterbook.invoicing.close import Transactions, groups_of_accounts
+from meterbook.database import Transactions, among
+from meterbook.invoicing.close import groups_of_accounts
 from meterbook.invoicing.draft import Payer, draft_months
 from meterbook.usage.store import UsageStore
 

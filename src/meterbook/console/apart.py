@@ -15,7 +15,7 @@ from meterbook.accounts.tables import Account
 from meterbook.console.account_page import AccountPage, billed_account_page
 from meterbook.console.address import address_of
 from meterbook.console.requests import Now, Reader, posted, signed_in
-from meterbook.database import Database
+from meterbook.database import Database, acting
 from meterbook.settings import Settings
 
 _AccountCode = Annotated[str, Query(max_length=100)]
@@ -44,8 +44,8 @@ class Apart:
 
     @property
     def transactions(self) -> Callable[[], AbstractContextManager[Session]]:
-        """What opens a transaction."""
-        return self.database.transaction
+        """What opens a transaction, in which the reader acts."""
+        return acting(self.database.transaction, self.reader.access.subject)
 
     @contextmanager
     def page(self) -> Iterator[AccountPage]:

@@ -14,7 +14,7 @@ from meterbook.accounts.access import Access
 from meterbook.accounts.prove import prove_session
 from meterbook.console.pages import language_of
 from meterbook.console.protection import SESSION_COOKIE, check_post, read_cookie
-from meterbook.database import Database
+from meterbook.database import Database, acts_as
 from meterbook.errors import Denied, NotFound
 
 # The largest number that the store gives a row: a larger one in an address is refused before it is asked for.
@@ -60,6 +60,7 @@ def signed_in(request: Request, session: Books, now: Now) -> Reader:
     if token is None:
         raise Denied("Sign in first.", "unauthenticated")
     access, user = prove_session(session, token, now)
+    acts_as(session, access.subject)
     # what is rendered has no session: the page looks for the reader's own theme here
     request.state.own_theme = user.theme
     return Reader(access, language_of(request, user.language), token)

@@ -18,7 +18,7 @@ from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.tables import JournalEntry, PostingRow
 
 COLUMNS: Final = (
-    *("entry", "posted_at", "account", "reason", "source"),
+    *("entry", "posted_at", "posted_by", "account", "reason", "source"),
     *("ledger_account", "product", "invoice", "currency", "debit", "credit"),
 )
 _ROWS_AT_ONCE: Final = 5_000
@@ -35,6 +35,7 @@ def journal_csv(reading: Reading, starts_at: datetime, ends_at: datetime, accoun
         select(
             JournalEntry.id,
             JournalEntry.posted_at,
+            JournalEntry.posted_by,
             Account.code,
             JournalEntry.reason,
             JournalEntry.source,
@@ -67,6 +68,7 @@ def _written(row: Any) -> tuple[str, ...]:
     return (
         str(row.id),
         f"{row.posted_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        row.posted_by or "",
         row.code,
         row.reason,
         row.source,

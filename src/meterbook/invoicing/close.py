@@ -6,7 +6,6 @@ Safe to repeat and to interrupt at any point: accounts go in groups, each in a t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -19,7 +18,7 @@ from meterbook.accounts.queries import all_projects, locked
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.core.sentence import say
-from meterbook.database import among
+from meterbook.database import Transactions, among
 from meterbook.errors import Refused
 from meterbook.invoicing.draft import Payer, draft_months
 from meterbook.invoicing.issue import discard_later, issue
@@ -33,7 +32,6 @@ from meterbook.usage.store import UsageStore
 
 GROUP: Final = 50  # accounts that are drafted, or issued, in one transaction
 
-Transactions = Callable[[], AbstractContextManager[Session]]
 Progress = Callable[[int], None]
 
 

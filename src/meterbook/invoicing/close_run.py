@@ -14,8 +14,9 @@ from meterbook import outbox
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth
 from meterbook.core.sentence import say
+from meterbook.database import Transactions, acting
 from meterbook.errors import Busy, MeterbookError, Refused
-from meterbook.invoicing.close import Skipped, Transactions, close_month, refuse_running
+from meterbook.invoicing.close import Skipped, close_month, refuse_running
 from meterbook.invoicing.tables import CloseRun
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore
@@ -77,6 +78,7 @@ def do_close(
             return
         run.done_count, run.moved_at = 0, now
         month, ids, confirm = BillingMonth.parse(run.month), run.account_ids, run.confirm
+        asked_by = run.asked_by
 
     def progress(count: int) -> None:
         with transactions() as session:
@@ -87,7 +89,7 @@ def do_close(
     skipped: list[Skipped] = []
     try:
         closed = close_month(
-            transactions,
+            acting(transactions, asked_by),
             usage,
             settings,
             month,

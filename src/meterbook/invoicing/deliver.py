@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.tables import Account
 from meterbook.core.money import Money
+from meterbook.database import Transactions
 from meterbook.errors import MeterbookError
 from meterbook.formats import Formats
-from meterbook.invoicing.close import Transactions
 from meterbook.invoicing.paper import credit_note_pdf, invoice_pdf
 from meterbook.invoicing.queries import currency_of_invoice, draft_of, frame_of_invoice
 from meterbook.invoicing.tables import CreditNote, Delivery, Invoice

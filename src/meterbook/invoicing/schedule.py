@@ -9,7 +9,8 @@ from sqlalchemy import select
 from meterbook.accounts.queries import zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.period import BillingMonth
-from meterbook.invoicing.close import Closed, Transactions, close_month
+from meterbook.database import Transactions
+from meterbook.invoicing.close import Closed, close_month
 from meterbook.invoicing.queries import invoices_of_month
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +14,7 @@ from meterbook.core import invoice as core
 from meterbook.core.invoice import InvoiceDraft, Line
 from meterbook.core.money import Money, plain
 from meterbook.core.tax import tax_on
+from meterbook.database import Transactions
 from meterbook.invoicing.adjust import adjustments_of, rerated_use
 from meterbook.invoicing.queries import credit_notes_of, draft_of, frame_of_invoice
 from meterbook.invoicing.tables import CreditNote, Invoice
@@ -22,7 +22,6 @@ from meterbook.ledger import check
 from meterbook.usage.store import UsageStore
 
 PAGE: Final = 50
-Transactions = Callable[[], AbstractContextManager[Session]]
 
 _BOOKED: Final = {
     "the entry of an invoice is not what the invoice says": """

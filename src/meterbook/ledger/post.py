@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.core.journal import Entry
 from meterbook.core.money import Money
-from meterbook.database import insert_rows
+from meterbook.database import actor_of, insert_rows
 from meterbook.ledger.tables import JournalEntry, PostingRow, Prepayment
 
 
@@ -35,6 +35,7 @@ def post_all(session: Session, now: datetime, entries: Sequence[Entry]) -> list[
             "account_id": entry.account_id,
             "currency": entry.postings[0].amount.currency.code,
             "posted_at": now,
+            "posted_by": actor_of(session),
         }
         for entry in kept
     ]

@@ -11,7 +11,11 @@ from meterbook.database import Base
 
 
 class JournalEntry(Base):
-    """One cause, booked once: `source` names it among those of its reason, as "invoice:17"."""
+    """One cause, booked once: `source` names it among those of its reason, as "invoice:17".
+
+    `posted_by` is who had it posted: somebody's e-mail, a key's prefix, or "local" for a command on the server's own
+    machine; None for what the schedule or a gateway brought about.
+    """
 
     __tablename__ = "journal_entry"
     __table_args__ = (UniqueConstraint("reason", "source"), Index(None, "account_id"))
@@ -22,6 +26,7 @@ class JournalEntry(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
     currency: Mapped[str] = mapped_column(Text)
     posted_at: Mapped[datetime]
+    posted_by: Mapped[str | None] = mapped_column(Text)
 
 
 class PostingRow(Base):

@@ -19,8 +19,8 @@ from meterbook.accounts.queries import locked, payment_information_of, zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
+from meterbook.database import Transactions
 from meterbook.errors import Refused
-from meterbook.invoicing.close import Transactions
 from meterbook.invoicing.limit import limit_projects
 from meterbook.invoicing.queries import currency_of_invoice
 from meterbook.invoicing.queue import Letter, queue_letters

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from meterbook.database import Transactions
 from meterbook.errors import MeterbookError
 from meterbook.idempotency import Answer, claim, give_up, keep, kept_answer
-from meterbook.invoicing.close import Transactions
 from meterbook.payments.collect import OpenGateway, collect
 from meterbook.payments.tables import PaymentAttempt
 from meterbook.settings import Settings

@@ -16,8 +16,8 @@ from meterbook.announce import Happening, announce
 from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
+from meterbook.database import Transactions
 from meterbook.errors import Invalid, Refused
-from meterbook.invoicing.close import Transactions
 from meterbook.invoicing.settle import settle_account
 from meterbook.ledger.post import add_prepayment, post
 from meterbook.ledger.queries import prepayments_left, prepayments_of

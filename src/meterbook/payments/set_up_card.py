@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import locked
 from meterbook.accounts.tables import Account
+from meterbook.database import Transactions
 from meterbook.errors import Busy, NotFound, Refused
-from meterbook.invoicing.close import Transactions
 from meterbook.payments.gateway import CardForm, CardGateway
 from meterbook.payments.register import Information, register
 from meterbook.payments.tables import CardSetup
