@@ -17,6 +17,7 @@ from meterbook.invoicing.correct import credit
 from meterbook.invoicing.queries import status_of
 from meterbook.invoicing.tables import Invoice
 from meterbook.ledger.queries import balance_through, paid_with, unpaid_of
+from meterbook.outbox import try_again
 from meterbook.payments.collect import attempts_of
 from meterbook.payments.gateway import GatewayNews, NewsKind
 from meterbook.payments.news import take_news
@@ -48,6 +49,27 @@ def tries(office: Office, invoice: Invoice) -> list[tuple[int, str]]:
 def limited(office: Office, code: str) -> list[str | None]:
     with office.database.transaction() as session:
         return list(session.scalars(select(Project.limited_for).where(Project.account_id == office.row(code).id)))
+
+
+def gave_up(office: Office) -> None:
+    """Let what waits for another attempt have had its last one."""
+    with office.database.transaction() as session:
+        session.execute(text("update procrastinate_jobs set status = 'failed' where status = 'todo' and attempts > 0"))
+
+
+def test_a_charge_that_was_asked_for_in_vain_is_asked_for_again_by_its_job(office: Office) -> None:
+    code = office.account()
+    office.register(code, "card", "fake_times_out_then_succeeds")
+    invoice = office.issued(code, "100.00")
+    office.work("2027-07-25T00:00Z")
+    gave_up(office)
+    office.work("2027-07-28T00:00Z")
+    assert (unpaid(office, invoice), tries(office, invoice)) == ("100.00", [(1, "pending")])
+    with office.database.transaction() as session:
+        assert try_again(session, "collect") == 1
+    office.work()
+    assert (unpaid(office, invoice), tries(office, invoice)) == ("0.00", [(1, "succeeded")])
+    office.check()
 
 
 def reminders(office: Office) -> list[str]:
