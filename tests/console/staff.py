@@ -87,6 +87,13 @@ def done(answer: httpx.Response) -> str:
     return answer.headers["location"]
 
 
+def confirmed(staff: Browser, path: str, **asked: str) -> str:
+    """Fill in the form of an act of money, look at what it comes to, confirm it; return where it leads."""
+    page = staff.get(path, params={"look": "1", **asked})
+    assert page.status_code == 200, words(page)
+    return done(send(staff, page, path))
+
+
 def words(page: httpx.Response) -> str:
     """Return a page's main part as text."""
     main = page.text.partition("<main")[2].partition("</main>")[0] or page.text

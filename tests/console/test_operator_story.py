@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from decimal import Decimal
-from io import StringIO
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select, text
 
 from meterbook.accounts.tables import Account
-from meterbook.ledger.tables import JournalEntry
-from meterbook.outbox import defer
 from tests.console.browser import Browser
-from tests.console.staff import STAFF, done, form_of, send, words
+from tests.console.staff import confirmed, done, form_of, send, words
 from tests.office import Office
 
 SCRIPT = "<script>alert('account')</script>"
-
-
-def confirmed(staff: Browser, path: str, **asked: str) -> str:
-    """Fill in the form of an act of money, look at what it comes to, confirm it; return where it leads."""
-    page = staff.get(path, params={"look": "1", **asked})
-    assert page.status_code == 200, words(page)
-    return done(send(staff, page, path))
 
 
 def figure(page_text: str, label: str) -> str:
@@ -372,90 +359,3 @@ def test_what_waits_is_on_the_first_page(staff: Browser, office: Office) -> None
         office.close(code)
     finally:
         office.now = before
-
-
-def test_jobs_that_gave_up_are_tried_again_or_put_aside(staff: Browser, office: Office) -> None:
-    def gave_up(task: str) -> None:
-        with office.database.transaction() as session:
-            defer(session, task)
-            session.execute(
-                text("update procrastinate_jobs set status = 'failed' where task_name = :task and status = 'todo'"),
-                {"task": task},
-            )
-
-    office.work()
-    for step, told, left in (("retry", "The jobs are tried again.", 1), ("dismiss", "The jobs are put aside.", 0)):
-        gave_up("end_card_forms")
-        page = staff.get("/operator")
-        assert "gave up" in words(page)
-        page = staff.get(done(send(staff, page, "/operator/jobs/end_card_forms", step=step)))
-        assert told in words(page)
-        assert "gave up" not in words(page)
-        assert office.work() == left
-
-
-def test_a_month_of_the_books_is_shown_and_saved(staff: Browser, office: Office) -> None:
-    code = office.account(tax="10")
-    office.issued(code, "4321.00")
-    page = staff.get("/operator/report?month=2027-07")
-    assert page.status_code == 200
-    told = words(page)
-    assert "so far" in told
-    assert "Calls" in told
-    assert "10%" in told
-    saved = staff.get("/operator/report?month=2027-07&format=csv")
-    assert saved.headers["content-type"] == "text/csv; charset=utf-8"
-    assert "report-2027-07.csv" in saved.headers["content-disposition"]
-    rows = list(csv.reader(StringIO(saved.text.lstrip("\ufeff"))))
-    assert rows[0] == ["Currency", "Part", "Item", "What", "Amount"]
-    opening = [row for row in rows if row[2] == "Receivable" and row[3] == "Opening"]
-    changes = [Decimal(row[4]) for row in rows if row[2] == "Receivable" and row[3] not in ("Opening", "Closing")]
-    (closing,) = [row for row in rows if row[2] == "Receivable" and row[3] == "Closing"]
-    assert sum(changes, Decimal(opening[0][4])) == Decimal(closing[4])
-    assert Decimal(closing[4]) == sum(Decimal(row[4]) for row in rows if row[1] == "Owed")
-    for wrong in ("2027-13", "x"):
-        assert staff.get(f"/operator/report?month={wrong}").status_code == 422
-    assert "Nothing is booked yet" in words(staff.get("/operator/report?month=2020-01"))
-
-
-def test_credit_is_given_and_taken_back_without_a_code(staff: Browser, office: Office) -> None:
-    code = office.account()
-    here = f"/operator/accounts/{code}"
-    refused = staff.get(f"{here}/credit", params={"look": "1", "amount": "5.00", "name": ""})
-    assert refused.status_code == 422
-    assert "The name has to have 1 to 200 characters." in words(refused)
-    to = confirmed(staff, f"{here}/credit", amount="5.00", name=f"Outage {SCRIPT}")
-    page = staff.get(to.partition("#")[0])
-    assert "The credit is given." in words(page)
-    assert "<script>alert" not in page.text
-    (credit,) = set(re.findall(rf"{here}/credits/(\d+)/withdraw", page.text))
-    to = confirmed(staff, f"{here}/credits/{credit}/withdraw")
-    page = staff.get(to.partition("#")[0])
-    assert "The credit is taken back." in words(page)
-    assert f"/credits/{credit}/withdraw" not in page.text
-    assert staff.get(f"{here}/credits/{credit}/withdraw", params={"look": "1"}).status_code == 409
-    assert staff.get(f"/operator/accounts/{office.account()}/credits/{credit}/withdraw").status_code == 404
-    office.check()
-
-
-def test_the_books_say_who_acted(staff: Browser, office: Office) -> None:
-    code = office.account()
-    office.register(code, "card", "fake_succeeds")
-    office.use(code, "20.00")
-    page = staff.get(f"/operator/closes?month=2027-06&q={code}")
-    done(send(staff, page, "/operator/closes/draft", month="2027-06", account=code))
-    office.work()
-    page = staff.get(f"/operator/closes/confirm?month=2027-06&account={code}")
-    done(send(staff, page, "/operator/closes/confirm"))
-    office.work()
-    confirmed(staff, f"/operator/accounts/{code}/top-up", amount="5.00", reference="ahead")
-    with office.database.transaction() as session:
-        own = JournalEntry.account_id == office.row(code).id
-        posted = session.execute(select(JournalEntry.reason, JournalEntry.posted_by).where(own)).all()
-    assert {tuple(row) for row in posted} == {("invoice", STAFF), ("top_up", STAFF), ("settlement", STAFF)}
-    before = office.now
-    office.work("2027-07-25T00:00Z")  # the card is charged by nobody in person
-    office.now = before
-    with office.database.transaction() as session:
-        payment = select(JournalEntry.posted_by).where(own, JournalEntry.reason == "payment")
-        assert session.scalars(payment).all() == [None]

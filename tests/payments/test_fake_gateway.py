@@ -12,7 +12,7 @@ from meterbook.database import Database
 from meterbook.errors import Busy, NotFound
 from meterbook.payments.gateway import ChargeStatus, NewsKind
 from meterbook.payments.gateways.fake import TOKENS, FakeGateway
-from meterbook.payments.gateways.open import FAKE_SECRET_FILE, fake_secret
+from meterbook.payments.gateways.open import FAKE_SIGNING_FILE, fake_secret
 
 from .conftest import (
     DECLINED,
@@ -82,6 +82,6 @@ def test_the_fake_gateway_has_one_secret_in_a_data_folder(tmp_path: Path) -> Non
     with ThreadPoolExecutor(8) as threads:
         (secret,) = {call.result() for call in [threads.submit(fake_secret, folder) for _ in range(8)]}
     assert len(secret) == 64
-    assert [path.name for path in folder.iterdir()] == [FAKE_SECRET_FILE]
-    assert (folder / FAKE_SECRET_FILE).stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in folder.iterdir()] == [FAKE_SIGNING_FILE]
+    assert (folder / FAKE_SIGNING_FILE).stat().st_mode & 0o777 == 0o600
     assert fake_secret(tmp_path / "other") != secret

@@ -107,6 +107,14 @@ def credits_by_id(session: Session, ids: Collection[int]) -> dict[int, CreditRow
     return {row.id: row for row in session.scalars(select(CreditRow).where(among(CreditRow.id, ids)))}
 
 
+def given_credit(session: Session, account_id: int, credit_id: int) -> CreditRow:
+    """Return a credit that an account was given by hand; raises `NotFound` ("unknown-credit")."""
+    credit = session.get(CreditRow, credit_id)
+    if credit is None or credit.account_id != account_id or credit.redemption_id is not None:
+        raise NotFound("There is no such credit that was given by hand.", "unknown-credit")
+    return credit
+
+
 def credits_of(session: Session, account_id: int) -> list[CreditRow]:
     """Return every credit an account was granted, in that order."""
     return list(session.scalars(select(CreditRow).where(CreditRow.account_id == account_id).order_by(CreditRow.id)))

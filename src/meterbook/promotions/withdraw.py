@@ -18,10 +18,10 @@ from meterbook.core.journal import LedgerAccount, Posting, Reason, entry
 from meterbook.core.money import Money
 from meterbook.core.sentence import say
 from meterbook.database import among
-from meterbook.errors import NotFound, Refused
+from meterbook.errors import Refused
 from meterbook.ledger.post import post
 from meterbook.ledger.queries import credits_left, times_posted
-from meterbook.promotions.queries import promotion_by_code, redeemed
+from meterbook.promotions.queries import given_credit, promotion_by_code, redeemed
 from meterbook.promotions.tables import CreditRow, PromotionRow, Redemption, Withdrawal
 
 LONGEST_REASON = 500
@@ -58,9 +58,7 @@ def withdraw_credit(session: Session, now: datetime, *, account: Account, credit
     when nothing of it is left.
     """
     locked(session, [account.id])
-    credit = session.get(CreditRow, credit_id)
-    if credit is None or credit.account_id != account.id or credit.redemption_id is not None:
-        raise NotFound("There is no such credit that was given by hand.", "unknown-credit")
+    credit = given_credit(session, account.id, credit_id)
     left = credits_left(session, [account.id]).get(credit.id, 0)
     if not left:
         raise Refused("Nothing of this credit is left.", "credit-used")

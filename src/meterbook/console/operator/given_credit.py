@@ -13,12 +13,11 @@ from meterbook.console.operator.money_act import MoneyAct, Outcome, carry_out, l
 from meterbook.console.operator.operator_page import AsOperator, OperatorPage
 from meterbook.console.requests import Posted, RowId
 from meterbook.core.money import Money
-from meterbook.errors import NotFound
 from meterbook.invoicing.effect import with_effect
 from meterbook.ledger.queries import credits_left
 from meterbook.payments.book import amount_of
 from meterbook.payments.give_credit import give_credit
-from meterbook.promotions.queries import credits_by_id
+from meterbook.promotions.queries import given_credit
 from meterbook.promotions.withdraw import withdraw_credit
 
 router = APIRouter(include_in_schema=False)
@@ -83,9 +82,7 @@ def _giving(at: OperatorPage, code: str) -> MoneyAct:
 def _taking_back(at: OperatorPage, code: str, credit_id: int) -> MoneyAct:
     account = at.account(code)
     back, written = path_of(account), formats(at.language)
-    credit = credits_by_id(at.session, [credit_id]).get(credit_id)
-    if credit is None or credit.account_id != account.id:
-        raise NotFound("There is no such credit that was given by hand.", "unknown-credit")
+    credit = given_credit(at.session, account.id, credit_id)
     left = Money(credits_left(at.session, [account.id]).get(credit_id, 0), currency_of(account))
 
     def deed(_fields: Fields) -> Outcome:

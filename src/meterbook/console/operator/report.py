@@ -58,8 +58,11 @@ def _products(report: MonthReport) -> list[str]:
 
 def _shares(report: MonthReport) -> Mapping[str, int]:
     """Return how long the bars of products and of ages are, in percent of the longest of their kind."""
-    billed = {each.product: each.left for each in report.revenue}
-    return {**_percents(billed), **_percents(report.owed)}
+    products = _percents({each.product: each.left for each in report.revenue})
+    return {
+        **{f"product/{code}": percent for code, percent in products.items()},
+        **{f"age/{name}": percent for name, percent in _percents(report.owed).items()},
+    }
 
 
 def _percents(amounts: Mapping[str, Money]) -> dict[str, int]:

