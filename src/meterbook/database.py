@@ -121,8 +121,10 @@ def _hashable(value: object) -> Hashable:
 
 
 def acts_as(session: Session, who: str) -> None:
-    """Note who acts in a session, as the books name it beside what is posted in it."""
+    """Note who acts in a session, as the books and the audit log name it beside what is done in it."""
     session.info[_ACTOR] = who
+    if _ASKED not in session.info:
+        session.execute(text("select set_config('meterbook.actor', :who, true)"), {"who": who})
 
 
 def actor_of(session: Session) -> str | None:

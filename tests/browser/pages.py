@@ -76,6 +76,8 @@ OPERATOR: Final[Pages] = {
     "new account": (STAFF, "/operator/new-account"),
     "month report": (STAFF, "/operator/report?month=2026-10"),
     "month report of a month in which nothing was": (STAFF, "/operator/report?month=2020-01"),
+    "audit log": (STAFF, "/operator/audit-log"),
+    "audit log in which nothing is like that": (STAFF, "/operator/audit-log?by=nobody"),
     "account": (STAFF, "/operator/accounts/acme"),
     "terms of an account": (STAFF, "/operator/accounts/saebom/terms"),
     "account that owes": (STAFF, "/operator/accounts/{code}"),

@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 import meterbook.accounts.tables
+import meterbook.audit
 import meterbook.budgets.tables
 import meterbook.catalog.tables
 import meterbook.idempotency

@@ -102,6 +102,7 @@ SAMPLES = {
     ("POST", "/balance/credits"): Sample("/balance/credits", body={**ACCOUNT, "amount": "1", "name": "walked"}),
     ("POST", "/balance/credits/{credit}/withdrawal"): Sample("/balance/credits/CREDIT/withdrawal", body=ACCOUNT),
     ("GET", "/reports/month"): Sample("/reports/month", {"month": "2026-05"}),
+    ("GET", "/audit-log"): Sample("/audit-log", {"account": "access"}),
     ("GET", "/jobs"): Sample("/jobs"),
     ("POST", "/jobs/{task}/retry"): Sample("/jobs/deliver/retry", body={}),
     ("POST", "/jobs/{task}/dismissal"): Sample("/jobs/deliver/dismissal", body={}),

@@ -14,11 +14,13 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from meterbook.api.permission import Permission
+from meterbook.audit import Kind
 from meterbook.database import Database
 from meterbook.house import House
 from meterbook.main import create_app
 from meterbook.settings import Settings
 from meterbook.usage.store import open_usage
+from tests.doors.asking import every
 from tests.doors.callers import (
     API,
     JUNE,
@@ -136,6 +138,10 @@ def test_every_route_by_every_scope(
                 assert answer.is_success, f"{method} {path} by {caller}: {answer.text}"
             else:
                 assert answer.status_code in (200, 404), f"{method} {path} by {caller}: {answer.text}"
+    # whatever a route changed, it was somebody who did it
+    changed = every(served, "/audit-log", account="access") + every(served, "/audit-log", subject="temp@access.example")
+    assert {each["kind"] for each in changed} == set(Kind) - {Kind.product, Kind.price, Kind.promotion, Kind.redemption}
+    assert [each for each in changed if each["by"] is None] == []
 
 
 BOOKS = ("billing-history", "balance", "budget", "payments", "payment-information", "promotions", "invoices")

@@ -224,6 +224,7 @@ def test_the_openapi_document_names_every_route(served: Served) -> None:
             "/balance/credits",
             "/balance/credits/{credit}/withdrawal",
             "/reports/month",
+            "/audit-log",
             "/jobs",
             "/jobs/{task}/retry",
             "/jobs/{task}/dismissal",

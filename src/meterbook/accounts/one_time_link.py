@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.prove import LONGEST_TOKEN, hashed
 from meterbook.accounts.tables import OneTimeLink, User
+from meterbook.database import acts_as
 from meterbook.errors import NotFound
 
 _TOKEN_BYTES: Final = 32
@@ -79,7 +80,10 @@ def holder_of(session: Session, now: datetime, *, token: str, purpose: Purpose) 
 
 
 def use_up(session: Session, now: datetime, *, token: str, purpose: Purpose) -> User:
-    """End an open link and return whom it was sent to; of two at once one succeeds. Raises `NotFound` ("link-over")."""
+    """End an open link and return whom it was sent to, who acts from now on; of two at once one succeeds.
+
+    Raises `NotFound` ("link-over").
+    """
     user = holder_of(session, now, token=token, purpose=purpose)
     _queue_up(session, user.id)
     ended = session.scalars(
@@ -87,6 +91,7 @@ def use_up(session: Session, now: datetime, *, token: str, purpose: Purpose) -> 
     ).all()
     if not ended:
         raise _over()
+    acts_as(session, user.email)
     return user
 
 

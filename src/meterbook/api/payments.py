@@ -138,7 +138,7 @@ def put_information(body: NewInformation, request: Request, access: Reader, now:
         card = open_gateway(gateway, settings, database).attach(
             account.code, information.email, body.token, f"attach/{account.code}/{uuid4()}"
         )
-    with database.transaction() as session:
+    with acting(database.transaction, access.subject)() as session:
         account = session.get_one(Account, account.id)
         stored = register(session, now, account=account, information=information, gateway=gateway, card=card)
         return answer(information_shape(stored, account))

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from meterbook.api import (
     accounts,
     archives,
+    audit,
     balance,
     budgets,
     catalog,
@@ -41,6 +42,7 @@ for module in (
     budgets,
     archives,
     reports,
+    audit,
     jobs,
     webhook,
 ):

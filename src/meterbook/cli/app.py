@@ -58,6 +58,7 @@ app.add_typer(money.payment, name="payment")
 app.add_typer(money.balance, name="balance")
 app.add_typer(budgets.commands, name="budget")
 app.command("verify")(money.verify)
+app.command("audit-log")(reading.audit_log)
 app.add_typer(jobs.commands, name="job")
 app.add_typer(webhook.commands, name="webhook")
 

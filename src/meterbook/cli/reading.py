@@ -1,4 +1,4 @@
-"""Commands that read: usage, the preview of a month's invoice, and a month of the books."""
+"""Commands that read: usage, the preview of a month's invoice, a month of the books, and the audit log."""
 
 from __future__ import annotations
 
@@ -71,3 +71,24 @@ def report(
         print_json(answer)
     else:
         show_report(answer)
+
+
+def audit_log(
+    account: Annotated[str | None, typer.Option(help="Of one account: its code.")] = None,
+    kind: Annotated[str | None, typer.Option(help="What was changed, such as price or membership.")] = None,
+    subject: Annotated[str | None, typer.Option(help="The thing's code, e-mail or key prefix.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who acted: an e-mail, a key's prefix or local.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 50,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was changed of accounts, people, keys, prices and promotions, and by whom; the newest first."""
+    from meterbook.cli.client import connected
+    from meterbook.cli.show import show_audit_log
+
+    with connected(data_dir) as client:
+        answer = client.get("/audit-log", account=account, kind=kind, subject=subject, by=by, limit=limit)
+    if as_json:
+        print_json(answer)
+    else:
+        show_audit_log(answer["items"])

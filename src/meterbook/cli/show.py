@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -83,6 +84,21 @@ def show_report(report: dict[str, Any]) -> None:
 
 def _changes(changes: dict[str, str]) -> str:
     return ", ".join(f"{reason.replace('_', ' ')} {amount}" for reason, amount in changes.items())
+
+
+def show_audit_log(entries: list[dict[str, Any]]) -> None:
+    """Print what was changed, an entry a row."""
+    rows = []
+    for each in entries:
+        what = f"{each['kind']} {each['action']}"
+        changes = ", ".join(f"{name} {_change(change)}" for name, change in each["changes"].items())
+        rows.append([each["at"], each["by"] or "Meterbook", what, each["subject"], each["account"], changes])
+    table(["at", "by", "what", "subject", "account", "changes"], rows)
+
+
+def _change(change: dict[str, Any]) -> str:
+    both = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in change.values())
+    return " > ".join(value for value in both if value != "null")
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Apart:
     @contextmanager
     def page(self) -> Iterator[AccountPage]:
         """Open a transaction, and give what a page of the account starts from."""
-        with self.database.transaction() as session:
+        with self.transactions() as session:
             yield AccountPage(self.request, session, self.reader, session.get_one(Account, self.account.id), self.now)
 
     def href(self, path: str, **state: object) -> str:

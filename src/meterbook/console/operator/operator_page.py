@@ -37,6 +37,7 @@ MENU: Final = (
     ("operator/catalog", f"{HOME}/catalog"),
     ("operator/verification", f"{HOME}/verification"),
     ("operator/people", f"{HOME}/people"),
+    ("operator/audit-log", f"{HOME}/audit-log"),
 )
 UTC: Final = billing_zone("UTC")
 Result = TypeVar("Result")

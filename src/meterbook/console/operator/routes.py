@@ -5,6 +5,7 @@ from typing import Final
 from meterbook.console.operator import (
     account,
     accounts,
+    audit_log,
     catalog,
     closes,
     given_credit,
@@ -39,5 +40,6 @@ ROUTERS: Final = tuple(
         closes,
         report,
         verification,
+        audit_log,
     )
 )
