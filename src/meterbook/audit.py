@@ -19,6 +19,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Select, Tex
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from meterbook.accounts import check
 from meterbook.accounts.tables import Account
 from meterbook.core.money import Money, currency
 from meterbook.database import Base
@@ -134,14 +135,15 @@ def written(value: Any) -> str:
 def _query(sought: Sought) -> Select[AuditEntry, str]:
     query = select(AuditEntry, Account.currency).outerjoin(Account, Account.code == AuditEntry.account)
     if sought.account:
-        query = query.where(AuditEntry.account == sought.account)
+        query = query.where(AuditEntry.account == check.comparable(sought.account))
     if sought.kind:
         query = query.where(AuditEntry.kind == sought.kind)
     if sought.by:
-        query = query.where(AuditEntry.acted_by == sought.by)
+        query = query.where(AuditEntry.acted_by == check.comparable(sought.by))
     if sought.subject:
-        of_it = AuditEntry.subject.startswith(f"{sought.subject} ", autoescape=True)
-        query = query.where(or_(AuditEntry.subject == sought.subject, of_it))
+        subject = check.comparable(sought.subject)
+        of_it = AuditEntry.subject.startswith(f"{subject} ", autoescape=True)
+        query = query.where(or_(AuditEntry.subject == subject, of_it))
     return query.order_by(AuditEntry.id.desc())
 
 

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
         "at the month's reference hours.",
     )
     session_hours: int = Field(default=12, ge=1, le=24 * 31, description="Hours until a sign-in to the console ends.")
+    staff_two_factor: bool = Field(
+        default=False, description="Let nobody of the staff see a page before they turned two-factor authentication on."
+    )
     public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s/]+(/[^\s]*)?$",

@@ -50,7 +50,7 @@ class World:
                 role="viewer",
                 billing=billing,
             )
-        return prove_session(self.session, sign_in(self.session, user.email, PASSWORD, NOW), NOW)[0]
+        return prove_session(self.session, sign_in(self.session, user.email, PASSWORD, NOW).token, NOW)[0]
 
     def key(self, scope: str, project: str | None = None) -> Access:
         """Return what a key of acme (or the operator) gives access to."""

@@ -123,7 +123,7 @@ def test_a_key_that_makes_no_sense_is_invalid(
 
 def test_a_sign_in_ends_by_time_and_by_sign_out(session: Session) -> None:
     add_user(session, NOW, email="ann@example.com", password=PASSWORD)
-    token = sign_in(session, " ANN@Example.com ", PASSWORD, NOW, hours=2)
+    token = sign_in(session, " ANN@Example.com ", PASSWORD, NOW, hours=2).token
     assert prove_session(session, token, NOW + HOUR)[0].subject == "ann@example.com"
     assert token not in str(session.execute(text("select token_sha256 from sign_in")).all())
     with pytest.raises(Denied):
@@ -138,7 +138,7 @@ def test_a_sign_in_ends_by_time_and_by_sign_out(session: Session) -> None:
 
 def test_a_new_password_ends_every_sign_in(session: Session) -> None:
     user = add_user(session, NOW, email="ann@example.com", password=PASSWORD)
-    token = sign_in(session, user.email, PASSWORD, NOW)
+    token = sign_in(session, user.email, PASSWORD, NOW).token
     set_password(session, NOW, user=user, password="another good one")
     with pytest.raises(Denied):
         prove_session(session, token, NOW)

@@ -107,6 +107,11 @@ class Demo:
         self.api("POST", "/users", {"email": email, "password": self.passwords[email], "language": language})
         return email
 
+    def now(self) -> datetime:
+        """Return the moment of the demo's clock."""
+        email = self.person("of-now")
+        return datetime.fromisoformat(self.api("PATCH", f"/users/{email}", {})["created_at"])
+
     def customer(self, currency: str = "USD", language: str = "en") -> Customer:
         """Add an account with two projects, hourly usage of this month and the last, and a person who pays."""
         email = self.person("customer", language)

@@ -63,6 +63,7 @@ PERSON: Final[Pages] = {
     "a link that is over": (None, "/password/over"),
     "invitation": (None, "/invitation/{invitation}"),
     "own account": (FINANCE, "/account"),
+    "two-factor authentication": (FINANCE, "/account/two-factor"),
     "people": ("{card}", "/account/people?account={code}"),
     "keys": ("{card}", "/account/keys?account={code}"),
     "no account": ("{nobody}", "/overview"),
@@ -119,6 +120,7 @@ PAGES: Final[Pages] = {**MY_USAGE, **PERSON, **OPERATOR}
 # Addresses that answer with a file, a part of a page or another address, and what only a form leads to.
 NOT_PAGES: Final = {
     "/",
+    "/sign-in/code",
     "/usage/projects",
     "/usage/days",
     "/payment-information/card",

@@ -1,13 +1,15 @@
-"""What people do about themselves: sign in and out, and choose a new password by the link of a letter."""
+"""What people do about themselves: sign in and out, by the code of an app too, choose a new password by a letter."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
+from pyotp import TOTP
 
 from tests.browser.desk import FINANCE, VIEWS, Demo, Desk, View, sign_in
+from tests.browser.soundness import axe, left_english, sideways
 
 EVERY_VIEW = pytest.mark.parametrize("view", VIEWS, ids=str)
 
@@ -51,6 +53,47 @@ def test_a_forgotten_password_is_chosen_anew_by_a_letter(desk: Desk, demo: Demo,
         expect(page.get_by_role("alert")).to_be_visible()
         sign_in(page, email, "a longer one than before")
         expect(page).not_to_have_url(re.compile("/sign-in"))
+
+
+@EVERY_VIEW
+def test_two_factor_authentication_is_turned_on_and_asked_for(desk: Desk, demo: Demo, view: View) -> None:
+    _ = view.words
+    email = demo.person("careful", view.language)
+    with desk.fresh_page(email, view, "/account") as page:
+        page.locator("section", has=page.locator("#two-factor-title")).get_by_role("button").click()
+        secret = str(page.locator("input[name=secret]").get_attribute("value"))
+        expect(page.get_by_role("img").first).to_be_visible()
+        page.fill("#code", TOTP(secret).at(demo.now()))
+        page.fill("#on-present", demo.passwords[email])
+        page.press("#on-present", "Enter")
+        codes = page.locator(".recovery-codes code")
+        expect(codes).to_have_count(10)
+        faults = unsound(page, view)
+        code = codes.nth(4).inner_text()
+        page.get_by_role("link", name=_("I have kept them")).click()
+        faults += unsound(page, view)
+    with desk.fresh_page(None, view, "/balance?account=acme") as page:
+        sign_in(page, email, demo.passwords[email])
+        expect(page.get_by_role("heading", level=1)).to_have_text(_("Code of your app"))
+        faults += unsound(page, view)
+        for written in ("123 456", code):
+            page.fill("#code", written)
+            page.press("#code", "Enter")
+            if written != code:
+                expect(page.get_by_role("alert")).to_be_visible()
+        expect(page).not_to_have_url(re.compile("/sign-in"))
+        page.goto("/account/two-factor")
+        page.fill("#off-present", demo.passwords[email])
+        page.press("#off-present", "Enter")
+        expect(page.get_by_role("status").first).to_be_visible()
+        expect(page.locator("#on-present")).to_be_visible()
+    assert faults == []
+
+
+def unsound(page: Page, view: View) -> list[str]:
+    """Return what is wrong with how a page is built, in this view of it."""
+    axes = axe(page) if view.scripts else []
+    return [*sideways(page), *left_english(page, view.language), *axes]
 
 
 @pytest.mark.parametrize("view", [View(), View("en", 390)], ids=str)

@@ -35,7 +35,7 @@ NOT_AUDITED = {
     *("payment", "payment_attempt", "refund", "gateway_event", "card_setup"),
     *("fake_gateway_charge", "fake_gateway_setup"),
     *("audit_entry", "schema_version", "usage_turn", "recent_try", "idempotency_key", "budget_alert"),
-    *("sign_in", "one_time_link"),
+    *("sign_in", "one_time_link", "recovery_code"),
 }
 
 

@@ -59,6 +59,9 @@ def test_it_is_found_by_kind_name_and_who_acted(served: Served, key: str) -> Non
     assert [each["by"] for each in log(served, subject=CODE, kind="account")] == [key[:16], "local"]
     assert len(log(served, by=key[:16])) == 5
     assert log(served, by="nobody@audited.example") == []
+    for odd in ("\x00", "%", "_" * len(CODE), "'\"--", "\\"):
+        assert every(served, "/audit-log", account=odd, subject=odd, by=odd) == [], odd
+    assert log(served, subject="audited_web") == []
     check_problem(served.api("GET", "/audit-log", params={"kind": "money"}), 422, "invalid", "kind")
 
 

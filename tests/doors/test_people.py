@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pyotp import TOTP
 
 from tests.doors.conftest import Served
 
@@ -91,6 +92,31 @@ def test_somebody_of_the_staff_comes_and_goes(served: Served) -> None:
     assert email not in standing()
     gone = served.run("user", "remove", email, ok=False)
     assert f"There is no user '{email}'" in str(gone.exception)
+
+
+def test_who_lost_the_app_is_let_in_by_the_command(served: Served, browser: httpx.Client) -> None:
+    email, password, page = "phone@people.example", "correct horse battery", "/account/two-factor"
+    served.run("user", "add", email, "--password-stdin", stdin=f"{password}\n")
+    send(browser, "/sign-in", email=email, password=password)
+    secret = re.search(r'name="secret" value="(\w+)"', browser.get(page).text)
+    assert secret is not None
+    form = {"secret": secret[1], "code": TOTP(secret[1]).now(), "present_password": password}
+    assert send(browser, page, step="on", **form).status_code == 201
+    user = f"/users/{email}"
+    assert served.api("PATCH", user, json={}).json()["two_factor"] is True
+    assert served.api("PATCH", user, json={"two_factor": True}).status_code == 422
+    browser.cookies.clear()
+    began = send(browser, "/sign-in", email=email, password=password)
+    assert began.headers["location"] == "/sign-in/code?next=%2F"
+    assert served.read("user", "change", email, "--no-two-factor")["two_factor"] is False
+    off, on, _ = served.get("/audit-log", subject=email)["items"]
+    assert [(each["by"], list(each["changes"])) for each in (off, on)] == [
+        ("local", ["totp_since"]),
+        (email, ["totp_since"]),
+    ]
+    browser.cookies.clear()
+    assert send(browser, "/sign-in", email=email, password=password).headers["location"] == "/"
+    assert secret[1] not in served.log
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts import check
 from meterbook.accounts.access import Access
 from meterbook.accounts.add_user import add_user
-from meterbook.accounts.tables import Membership, OneTimeLink, SignIn, User
+from meterbook.accounts.tables import Membership, OneTimeLink, RecoveryCode, SignIn, User
 from meterbook.core.sentence import say
 from meterbook.errors import Refused
 from meterbook.outbox import defer
@@ -80,7 +80,7 @@ def remove_user(session: Session, *, by: Access, user: User) -> None:
     Raises `Refused` ("own-rights") for oneself.
     """
     _check_other(by, user)
-    for table in (Membership, SignIn, OneTimeLink):
+    for table in (Membership, SignIn, OneTimeLink, RecoveryCode):
         session.execute(delete(table).where(table.user_id == user.id))
     session.delete(user)
     session.flush()

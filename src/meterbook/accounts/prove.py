@@ -41,12 +41,14 @@ def prove_key(session: Session, bearer: str, now: datetime) -> Access:
 def prove_session(session: Session, token: str, now: datetime) -> tuple[Access, User]:
     """Return what the person of a sign-in may see, by the memberships of this moment (staff: all), and the person.
 
-    Raises `Denied` ("unauthenticated") for a wrong, an expired or a revoked token.
+    Raises `Denied` ("unauthenticated") for a wrong, an expired or a revoked token, and for one that awaits a code.
     """
     if not 0 < len(token) <= LONGEST_TOKEN:
         raise _unproved()
     row = session.execute(
-        select(SignIn, User).join(User, User.id == SignIn.user_id).where(SignIn.token_sha256 == hashed(token))
+        select(SignIn, User)
+        .join(User, User.id == SignIn.user_id)
+        .where(SignIn.token_sha256 == hashed(token), SignIn.awaits_code.is_(False))
     ).one_or_none()
     if row is None or _is_over(row.SignIn.expires_at, row.SignIn.revoked_at, now):
         raise _unproved()

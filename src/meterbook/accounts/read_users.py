@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
+from meterbook.accounts.manage_sign_ins import is_open
 from meterbook.accounts.queries import LONGEST_PAGE, PAGE
 from meterbook.accounts.read_people import called_like
 from meterbook.accounts.tables import Account, ApiKey, Membership, Project, SignIn, User
@@ -69,8 +70,7 @@ def membership_counts(session: Session, user_ids: list[int]) -> dict[int, int]:
 
 def open_sign_in_count(session: Session, now: datetime, user_id: int) -> int:
     """Return how many sign-ins of a user are open."""
-    query = select(func.count()).where(SignIn.user_id == user_id, SignIn.revoked_at.is_(None), SignIn.expires_at > now)
-    return session.scalar(query) or 0
+    return session.scalar(select(func.count()).where(SignIn.user_id == user_id, is_open(now))) or 0
 
 
 def operator_keys(session: Session) -> list[ApiKey]:

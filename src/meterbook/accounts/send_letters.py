@@ -136,13 +136,26 @@ def tell_password_changed(sending: Sending, *, user_id: int, changed_at: datetim
 
     Raises what the mailer raises, and `Busy` ("no-address").
     """
+    _tell_changed(sending, user_id, changed_at, language, "password_changed")
+
+
+def tell_two_factor(sending: Sending, *, user_id: int, changed_at: datetime, is_on: bool, language: str) -> None:
+    """Tell a person that two-factor authentication is on, with new recovery codes, or off.
+
+    Whoever was removed since gets no letter. Raises what the mailer raises, and `Busy` ("no-address").
+    """
+    _tell_changed(sending, user_id, changed_at, language, f"two_factor_{'on' if is_on else 'off'}")
+
+
+def _tell_changed(sending: Sending, user_id: int, changed_at: datetime, language: str, form: str) -> None:
+    """Tell a person what of their way in was changed, and where they choose a new password if it was somebody else."""
     with sending.transactions() as session:
         user = session.get(User, user_id)
     if user is None:
         return
     values = {"name": fit_for_letter(user.name), "email": user.email, "link": sending.address("/forgotten-password")}
-    name = f"password-changed-{user.id}-{changed_at:%Y%m%d%H%M%S}"
-    sending.mailer.send(_letter(sending, changed_at, user, "password_changed", user.language or language, values, name))
+    name = f"{form.replace('_', '-')}-{user.id}-{changed_at:%Y%m%d%H%M%S}"
+    sending.mailer.send(_letter(sending, changed_at, user, form, user.language or language, values, name))
 
 
 def _letter(

@@ -1,9 +1,13 @@
-"""Sign in and out of the console: passwords are checked here, sessions are random tokens stored as hashes."""
+"""Sign in and out of the console: passwords are checked here, sessions are random tokens stored as hashes.
+
+Whoever has two-factor authentication on (two_factor.py) is let in by the code of their app alone.
+"""
 
 from __future__ import annotations
 
 import secrets
 import unicodedata
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -22,13 +26,22 @@ SHORTEST_PASSWORD: Final = 8  # NIST SP 800-63B, 5.1.1.1
 LONGEST_PASSWORD: Final = 1_000
 SESSION_HOURS: Final = 12
 LONGEST_BROWSER: Final = 200
+CODE_MINUTES: Final = 10
 _TOKEN_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class NewSignIn:
+    """A sign-in just begun; its token is told this once. One that `awaits_code` opens nothing yet."""
+
+    token: str
+    awaits_code: bool
 
 
 def sign_in(
     session: Session, email: str, password: str, now: datetime, hours: int = SESSION_HOURS, browser: str = ""
-) -> str:
-    """Return the token of a new sign-in that ends after `hours`; it is told this once.
+) -> NewSignIn:
+    """Return a new sign-in that ends after `hours`, or awaits the code of the person's app for `CODE_MINUTES`.
 
     `browser` is what the browser calls itself (its User-Agent).
 
@@ -47,14 +60,58 @@ def sign_in(
     return begin_sign_in(session, now, user=user, hours=hours, browser=browser)
 
 
-def begin_sign_in(session: Session, now: datetime, *, user: User, hours: int = SESSION_HOURS, browser: str = "") -> str:
-    """Return the token of a new sign-in of somebody who has just proved who they are."""
+def begin_sign_in(
+    session: Session, now: datetime, *, user: User, hours: int = SESSION_HOURS, browser: str = ""
+) -> NewSignIn:
+    """Return a new sign-in of somebody who has just proved who they are by a password or a letter."""
+    awaits_code = user.totp_secret is not None
+    lasts = timedelta(minutes=CODE_MINUTES) if awaits_code else timedelta(hours=hours)
+    return _begin(session, now, user.id, now + lasts, browser, awaits_code=awaits_code)
+
+
+def awaiting_code(session: Session, token: str, now: datetime) -> User:
+    """Return whose code a sign-in awaits; raises `Denied` ("unauthenticated") where none does, or it is over."""
+    return session.get_one(User, _awaiting(session, token, now).user_id)
+
+
+def end_awaiting(session: Session, token: str, now: datetime, hours: int = SESSION_HOURS) -> NewSignIn:
+    """Return the sign-in that opens, in place of one whose code came; raises `Denied` ("unauthenticated")."""
+    awaiting = _awaiting(session, token, now)
+    awaiting.revoked_at = now
+    return _begin(session, now, awaiting.user_id, now + timedelta(hours=hours), awaiting.browser, awaits_code=False)
+
+
+def _awaiting(session: Session, token: str, now: datetime) -> SignIn:
+    found = session.scalars(
+        select(SignIn).where(
+            SignIn.token_sha256 == hashed(token),
+            SignIn.awaits_code,
+            SignIn.revoked_at.is_(None),
+            SignIn.expires_at > now,
+        )
+    ).one_or_none()
+    if found is None:
+        raise Denied("Sign in first.", "unauthenticated")
+    return found
+
+
+def _begin(
+    session: Session, now: datetime, user_id: int, ends: datetime, browser: str, *, awaits_code: bool
+) -> NewSignIn:
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     called = "".join(character for character in browser if character.isprintable())[:LONGEST_BROWSER]
-    ends = now + timedelta(hours=hours)
-    session.add(SignIn(token_sha256=hashed(token), user_id=user.id, browser=called, created_at=now, expires_at=ends))
+    session.add(
+        SignIn(
+            token_sha256=hashed(token),
+            user_id=user_id,
+            browser=called,
+            created_at=now,
+            expires_at=ends,
+            awaits_code=awaits_code,
+        )
+    )
     session.flush()
-    return token
+    return NewSignIn(token, awaits_code)
 
 
 def sign_out(session: Session, token: str, now: datetime) -> None:

@@ -117,12 +117,17 @@ class SeenProject(NamedTuple):
 
 
 class User(Base):
-    """A person who signs in; `email` is kept in lower case. Staff, who may do everything, `is_operator`."""
+    """A person who signs in; `email` is kept in lower case. Staff, who may do everything, `is_operator`.
+
+    `totp_secret` is what their app makes codes of, since `totp_since`; the last that was used is of the half minute
+    `totp_used`.
+    """
 
     __tablename__ = "user"
     __table_args__ = (
         CheckConstraint("email = lower(email)", "email_lower_case"),
         CheckConstraint("theme in ('auto', 'light', 'dark')", "theme_known"),
+        CheckConstraint("(totp_secret is null) = (totp_since is null)", "totp_whole"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -133,6 +138,20 @@ class User(Base):
     theme: Mapped[str | None] = mapped_column(Text)
     is_operator: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime]
+    totp_secret: Mapped[str | None] = mapped_column(Text)
+    totp_since: Mapped[datetime | None]
+    totp_used: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class RecoveryCode(Base):
+    """A code that stands in once for that of a person's app; a SHA-256 of it alone is kept."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = (UniqueConstraint("user_id", "code_sha256"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    code_sha256: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Membership(Base):
@@ -183,7 +202,8 @@ class ApiKey(Base):
 class SignIn(Base):
     """A person's open session in the console; of its token only a SHA-256 is kept.
 
-    `browser` names where it was opened from, as the browser calls itself, cut short.
+    `browser` names where it was opened from, as the browser calls itself, cut short. One that `awaits_code` opens
+    nothing: the password was right, the code of the person's app is to come.
     """
 
     __tablename__ = "sign_in"
@@ -195,6 +215,7 @@ class SignIn(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    awaits_code: Mapped[bool] = mapped_column(server_default=false())
 
 
 class OneTimeLink(Base):

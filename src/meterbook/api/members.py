@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -22,6 +22,7 @@ from meterbook.accounts.queries import (
 )
 from meterbook.accounts.read_users import find_users
 from meterbook.accounts.tables import Account, Membership, Project, User
+from meterbook.accounts.two_factor import turn_off_for
 from meterbook.api.paging import Cursor, Limit, after, after_number, page
 from meterbook.api.permission import Now, Operator, Transaction
 from meterbook.api.shapes import Json, answer, instant
@@ -65,6 +66,9 @@ class UserChange(BaseModel):
 
     email: str | None = Field(None, description="What they sign in with from now on.")
     operator: bool | None = Field(None, description="Of the operator's staff, who may do everything.")
+    two_factor: Literal[False] | None = Field(
+        None, description="false turns two-factor authentication off, for somebody who lost their app."
+    )
 
 
 class Invitation(BaseModel):
@@ -113,13 +117,18 @@ def get_users(session: Transaction, _access: Operator, limit: Limit = 100, curso
 
 
 @router.patch("/users/{email}", summary="Change a user")
-def patch_user(email: str, body: UserChange, session: Transaction, access: Operator) -> Response:
-    """Give a user another e-mail, or the rights of the staff or take them; it holds from their next request on."""
+def patch_user(email: str, body: UserChange, session: Transaction, access: Operator, now: Now) -> Response:
+    """Give a user another e-mail, give or take the rights of the staff, or turn two-factor authentication off.
+
+    It holds from their next request on.
+    """
     user = user_by_email(session, email)
     if body.email is not None:
         change_email(session, user=user, email=body.email)
     if body.operator is not None:
         change_staff(session, by=access, user=user, is_operator=body.operator)
+    if body.two_factor is False:
+        turn_off_for(session, now, by=access, user=user)
     return answer(_user(user))
 
 
@@ -227,6 +236,7 @@ def _user(user: User) -> Json:
         "language": user.language,
         "operator": user.is_operator,
         "has_password": user.password_hash is not None,
+        "two_factor": user.totp_secret is not None,
         "created_at": instant(user.created_at),
     }
 

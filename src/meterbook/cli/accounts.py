@@ -156,7 +156,7 @@ def invite_user(
 @user.command("list")
 def list_users(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List who signs in, by e-mail."""
-    listed("/users", ["email", "name", "operator", "has_password"], data_dir, as_json)
+    listed("/users", ["email", "name", "operator", "has_password", "two_factor"], data_dir, as_json)
 
 
 @user.command("change")
@@ -166,11 +166,15 @@ def change_user(
         bool | None, typer.Option("--operator/--no-operator", help="Of your staff: may do everything.")
     ] = None,
     to: Annotated[str | None, typer.Option("--email", help="What they sign in with from now on.")] = None,
+    no_two_factor: Annotated[bool, typer.Option("--no-two-factor", help="For somebody who lost their app.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give somebody another e-mail, or the rights of your staff or take them; it holds from their next request on."""
-    given: dict[str, object] = {"operator": operator, "email": to}
+    """Change an e-mail, give or take the rights of your staff, or turn two-factor authentication off.
+
+    It holds from their next request on.
+    """
+    given: dict[str, object] = {"operator": operator, "email": to, "two_factor": False if no_two_factor else None}
     body = {field: value for field, value in given.items() if value is not None}
     if not body:
         raise Invalid("Say what to change, such as --no-operator.", "missing-option")

@@ -12,6 +12,7 @@ from meterbook.console.pages import STATIC_PATH, render, static_files
 from meterbook.console.person import routes as person
 from meterbook.console.person.attempts import Attempts, LettersAsked
 from meterbook.console.protection import PageHeaders, form_token
+from meterbook.console.requests import TWO_FACTOR_PATH, TwoFactorWanted
 from meterbook.database import Database
 from meterbook.invoicing.remembered import RememberedMonths
 from meterbook.tries import Tries
@@ -36,6 +37,10 @@ def mount(app: FastAPI) -> None:
             return RedirectResponse("/operator", 303)
         heading = Heading(reader.access.subject, form_token(reader.token), is_operator=False)
         return render(request, "my_usage/no_account.html", reader.language, reader=heading)
+
+    @app.exception_handler(TwoFactorWanted)
+    def without_two_factor(_request: Request, _error: TwoFactorWanted) -> Response:
+        return RedirectResponse(TWO_FACTOR_PATH, 303)
 
 
 def remember_nothing(app: FastAPI, database: Database) -> None:

@@ -45,6 +45,13 @@ def present_time(request: Request) -> datetime:
 Now = Annotated[datetime, Depends(present_time)]
 
 
+TWO_FACTOR_PATH: Final = "/account/two-factor"
+
+
+class TwoFactorWanted(Exception):
+    """One of the staff has to turn two-factor authentication on before anything else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """A signed-in person: what they may see, the language they read, and the secret their forms are bound to."""
@@ -55,11 +62,17 @@ class Reader:
 
 
 def signed_in(request: Request, session: Books, now: Now) -> Reader:
-    """Return the reader of a page. Raises `Denied` ("unauthenticated"), which leads to the sign-in page."""
+    """Return the reader of a page.
+
+    Raises `Denied` ("unauthenticated"), which leads to the sign-in page, and `TwoFactorWanted`.
+    """
     token = read_cookie(request, SESSION_COOKIE)
     if token is None:
         raise Denied("Sign in first.", "unauthenticated")
     access, user = prove_session(session, token, now)
+    wanted: bool = request.app.state.settings.staff_two_factor and user.is_operator
+    if wanted and user.totp_secret is None and request.url.path != TWO_FACTOR_PATH:
+        raise TwoFactorWanted
     acts_as(session, access.subject)
     # what is rendered has no session: the page looks for the reader's own theme here
     request.state.own_theme = user.theme

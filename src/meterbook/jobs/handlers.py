@@ -87,6 +87,14 @@ def tell_password_changed(place: Workplace, _now: datetime, *, user_id: int, cha
     send_letters.tell_password_changed(_sending(place), user_id=user_id, changed_at=moment, language=language)
 
 
+def tell_two_factor(
+    place: Workplace, _now: datetime, *, user_id: int, changed_at: str, is_on: bool, language: str
+) -> None:
+    """Tell somebody by mail that two-factor authentication is on, with new recovery codes, or off."""
+    moment = datetime.fromisoformat(changed_at)
+    send_letters.tell_two_factor(_sending(place), user_id=user_id, changed_at=moment, is_on=is_on, language=language)
+
+
 def _sending(place: Workplace) -> send_letters.Sending:
     return send_letters.Sending(place.database.transaction, place.mailer, place.settings, place.served_at)
 
@@ -168,6 +176,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "send_invitation": send_invitation,
     "send_staff_invitation": send_staff_invitation,
     "tell_password_changed": tell_password_changed,
+    "tell_two_factor": tell_two_factor,
     "collect": collect_invoice,
     "end_card_forms": end_card_forms,
     "send_refund": give_back,

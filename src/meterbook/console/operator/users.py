@@ -22,6 +22,7 @@ from meterbook.accounts.read_users import (
     user_of,
 )
 from meterbook.accounts.tables import User
+from meterbook.accounts.two_factor import turn_off_for
 from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Fields, Form, Sent, fields_of
 from meterbook.console.operator.operator_page import HOME, AsOperator, OperatorPage, Problems, led_to, status_of
@@ -93,6 +94,8 @@ def _done(at: OperatorPage, user: User, step: str, sent: Fields) -> None:
         invite_colleague(at.session, at.now, by=by, email=user.email, language=at.language)
     elif step == "email":
         change_email(at.session, user=user, email=sent.text("email", 400))
+    elif step == "no-two-factor":
+        turn_off_for(at.session, at.now, by=by, user=user, language=at.language)
     elif step == "sign-out":
         end_sign_ins(at.session, at.now, user=user)
     elif step == "remove":

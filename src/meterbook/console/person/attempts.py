@@ -11,6 +11,8 @@ from meterbook.tries import Limit, Tries
 # Attempts that failed: for one person from one address, and from one address for everybody.
 _OF_A_PERSON: Final = Limit("sign-in", 10, timedelta(minutes=5))
 _OF_AN_ADDRESS: Final = Limit("sign-in from", 60, timedelta(minutes=5))
+# Wrong codes of a person's app, from everywhere: whoever tries has the password.
+_CODES: Final = Limit("code", 10, timedelta(hours=1))
 # Letters that were asked for: for one person from one address, for one person from everywhere, from one address.
 _LETTERS_OF_A_PERSON: Final = Limit("letter from", 3, timedelta(minutes=15))
 _LETTERS_FOR_A_PERSON: Final = Limit("letter for", 12, timedelta(hours=1))
@@ -40,6 +42,14 @@ class Attempts:
     def succeeded(self, address: str, email: str) -> None:
         """Forget the person's failures: whoever knows the password is not guessing it."""
         self._tries.forget(_OF_A_PERSON, _network(address), _one_person(email))
+
+    def may_give_code(self, now: datetime, email: str) -> bool:
+        """Count a code of a person's app, before it is looked at; whether it may be."""
+        return self._tries.take(now, _CODES, _one_person(email))
+
+    def gave_code(self, email: str) -> None:
+        """Forget the person's wrong codes."""
+        self._tries.forget(_CODES, _one_person(email))
 
 
 class LettersAsked:

@@ -121,6 +121,7 @@ def _page(
         status,
         headers,
         email=at.user.email,
+        two_factor=at.user.totp_secret is not None,
         typed=typed,
         languages_known=LANGUAGES,
         sign_ins=rows,

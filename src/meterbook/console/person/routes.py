@@ -2,6 +2,8 @@
 
 from typing import Final
 
-from meterbook.console.person import invitation, keys, own_account, password, people, sign_in
+from meterbook.console.person import invitation, keys, own_account, password, people, sign_in, two_factor
 
-ROUTERS: Final = tuple(module.router for module in (sign_in, password, invitation, own_account, people, keys))
+ROUTERS: Final = tuple(
+    module.router for module in (sign_in, password, invitation, own_account, two_factor, people, keys)
+)

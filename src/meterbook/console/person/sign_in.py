@@ -8,12 +8,14 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from meterbook.accounts import sign_in as sign_ins
+from meterbook.accounts import two_factor
 from meterbook.accounts.prove import prove_session
-from meterbook.console.address import way_back
+from meterbook.accounts.tables import User
+from meterbook.console.address import address_of, way_back
 from meterbook.console.languages import translations
 from meterbook.console.pages import language_of
 from meterbook.console.person.attempts import Attempts
-from meterbook.console.person.visitor import address_of_visitor, browser_of, go_in, is_genuine, show_card
+from meterbook.console.person.visitor import CODE_PATH, address_of_visitor, browser_of, go_in, is_genuine, show_card
 from meterbook.console.protection import SESSION_COOKIE, check_post, drop_cookie, read_cookie
 from meterbook.console.requests import Books, Now
 from meterbook.errors import Denied
@@ -60,12 +62,64 @@ def sign_in(
         return _form(request, wanted, email, message, 429)
     hours: int = request.app.state.settings.session_hours
     try:
-        token = sign_ins.sign_in(session, email, password, now, hours, browser_of(request))
+        made = sign_ins.sign_in(session, email, password, now, hours, browser_of(request))
     except Denied:
         attempts.failed(now, address)
         return _form(request, wanted, email, words.gettext("The email or the password is wrong."), 401)
     attempts.succeeded(address, email)
-    return go_in(request, way_back(wanted), token)
+    return go_in(request, way_back(wanted), made)
+
+
+@router.get(CODE_PATH)
+def show_code(request: Request, session: Books, now: Now, wanted: Annotated[str, Query(alias="next")] = "") -> Response:
+    """Ask for the code of the app of whoever has just given their password; nobody else is asked for one."""
+    if _awaiting(request, session, now) is None:
+        return RedirectResponse(address_of("/sign-in", next=wanted), 303)
+    return _code_form(request, wanted)
+
+
+@router.post(CODE_PATH)
+def take_code(
+    request: Request,
+    session: Books,
+    now: Now,
+    code: Annotated[str, Form(max_length=200)] = "",
+    form_token: Annotated[str, Form()] = "",
+    wanted: Annotated[str, Form(alias="next")] = "",
+) -> Response:
+    """Sign in and go to the page that was asked for, or ask again with what was wrong."""
+    words = translations(language_of(request))
+    if not is_genuine(request, form_token):
+        return _code_form(request, wanted, words.gettext("This form was out of date. Please send it again."), 403)
+    awaiting = _awaiting(request, session, now)
+    if awaiting is None:
+        return RedirectResponse(address_of("/sign-in", next=wanted), 303)
+    user, token = awaiting
+    attempts: Attempts = request.app.state.sign_in_attempts
+    if not attempts.may_give_code(now, user.email):
+        return _code_form(request, wanted, words.gettext("Too many wrong codes. Wait an hour, then try again."), 429)
+    if not two_factor.take_code(session, now, user=user, code=code):
+        message = words.gettext("This code is wrong or over. Take the one that the app shows now.")
+        return _code_form(request, wanted, message, 401)
+    attempts.gave_code(user.email)
+    hours: int = request.app.state.settings.session_hours
+    return go_in(request, way_back(wanted), sign_ins.end_awaiting(session, token, now, hours))
+
+
+def _awaiting(request: Request, session: Books, now: Now) -> tuple[User, str] | None:
+    """Return whose code is awaited, and the token of that sign-in; None where none is."""
+    token = read_cookie(request, SESSION_COOKIE)
+    if token is None:
+        return None
+    try:
+        return sign_ins.awaiting_code(session, token, now), token
+    except Denied:
+        return None
+
+
+def _code_form(request: Request, wanted: str, message: str | None = None, status: int = 200) -> Response:
+    headers = {"retry-after": "3600"} if status == 429 else None
+    return show_card(request, "code.html", status, headers, next=way_back(wanted), message=message)
 
 
 @router.post("/sign-out")

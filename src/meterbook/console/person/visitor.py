@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from typing import Final
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
+from meterbook.accounts.sign_in import CODE_MINUTES, NewSignIn
+from meterbook.console.address import address_of
 from meterbook.console.pages import language_of, render
 from meterbook.console.protection import (
     FORM_COOKIE,
@@ -19,6 +22,8 @@ from meterbook.console.protection import (
     set_cookie,
 )
 from meterbook.errors import Denied
+
+CODE_PATH: Final = "/sign-in/code"
 
 
 def show_card(
@@ -58,10 +63,14 @@ def browser_of(request: Request) -> str:
     return request.headers.get("user-agent", "")
 
 
-def go_in(request: Request, to: str, token: str) -> Response:
-    """Lead a visitor who has just signed in to a page, and have the browser remember the sign-in."""
+def go_in(request: Request, to: str, made: NewSignIn) -> Response:
+    """Lead a visitor who has just signed in to a page, or first to where the code of their app is asked for.
+
+    The browser remembers the sign-in.
+    """
     hours: int = request.app.state.settings.session_hours
-    response = RedirectResponse(to, 303)
-    set_cookie(request, response, SESSION_COOKIE, token, hours * 3600)
-    drop_cookie(request, response, FORM_COOKIE)
+    response = RedirectResponse(address_of(CODE_PATH, next=to) if made.awaits_code else to, 303)
+    set_cookie(request, response, SESSION_COOKIE, made.token, CODE_MINUTES * 60 if made.awaits_code else hours * 3600)
+    if not made.awaits_code:
+        drop_cookie(request, response, FORM_COOKIE)
     return response
