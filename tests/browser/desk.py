@@ -144,6 +144,20 @@ class Demo:
             answer = client.post("/forgotten-password", data={"email": email, "form_token": found[1]})
             assert answer.status_code == 303, answer.text
 
+    def ask_for_email(self, who: str, email: str) -> None:
+        """Ask for the letter by which somebody signs in with another e-mail."""
+        with httpx.Client(base_url=self.url, verify=False, trust_env=False) as client:
+            password = self.passwords[who]
+            for path, form in (
+                ("/sign-in", {"email": who, "password": password}),
+                ("/account", {"email": email, "present_password": password}),
+            ):
+                found = re.search(r'name="form_token" value="([^"]+)"', client.get(path).text)
+                assert found
+                to = "/account/email" if path == "/account" else path
+                answer = client.post(to, data={**form, "form_token": found[1]})
+                assert answer.status_code == 303, answer.text
+
     def link(self, to: str, kind: str) -> str:
         """Wait for somebody's letter with a link of a kind, and return the token in it."""
         tokens: list[str] = []

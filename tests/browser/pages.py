@@ -62,6 +62,7 @@ PERSON: Final[Pages] = {
     "a new password": (None, "/password/{password}"),
     "a link that is over": (None, "/password/over"),
     "invitation": (None, "/invitation/{invitation}"),
+    "a new email": (None, "/email/{email}"),
     "own account": (FINANCE, "/account"),
     "two-factor authentication": (FINANCE, "/account/two-factor"),
     "people": ("{card}", "/account/people?account={code}"),
@@ -150,6 +151,8 @@ def furnish(demo: Demo) -> Places:
     newcomer = f"newcomer@{card.code}.example"
     demo.api("POST", "/invitations", {"email": newcomer, "account": card.code, "role": "viewer", "billing": False})
     demo.ask_for_password(VIEWER)
+    other = f"other@{card.code}.example"
+    demo.ask_for_email(card.email, other)
     paid = demo.api("GET", "/payments", account="acme")["items"]
     newest = demo.api("GET", "/invoices", account="acme")["items"]
     return Places(
@@ -163,6 +166,7 @@ def furnish(demo: Demo) -> Places:
             "payment": str(paid[0]["id"]),
             "invitation": demo.link(newcomer, "invitation"),
             "password": demo.link(VIEWER, "password"),
+            "email": demo.link(other, "email"),
             "nobody": demo.person("nobody"),
             "user": "1",
         }

@@ -54,7 +54,7 @@ class Sample:
 
 ACCOUNT = {"account": "access"}
 # Pages for visitors who cannot sign in: they show a form, or that a link is over.
-OPEN_PAGES = {"/forgotten-password", "/password/{token}", "/invitation/{token}"}
+OPEN_PAGES = {"/forgotten-password", "/password/{token}", "/email/{token}", "/invitation/{token}"}
 # What `every_kind_of_key` made for the samples: INVOICE, NOTE and PAYMENT stand for their numbers in paths.
 MADE: dict[str, str] = {}
 SAMPLES = {

@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from meterbook.accounts import check
 from meterbook.accounts.add_user import set_password
 from meterbook.accounts.one_time_link import Purpose, holder_of, use_up
-from meterbook.accounts.sign_in import check_password, password_fits
+from meterbook.accounts.sign_in import check_password, check_present_password
 from meterbook.accounts.tables import User
-from meterbook.errors import Invalid
 from meterbook.outbox import defer
 
 
@@ -51,8 +50,7 @@ def change_password(
     Raises `Invalid` when the present one is wrong, or the new one too short or too long. How often it may be tried is
     limited by the door.
     """
-    if not password_fits(present, user.password_hash):
-        raise Invalid("This is not your present password.", "wrong-present-password", field="present_password")
+    check_present_password(user, present)
     set_password(session, now, user=user, password=password, keep=token)
     _tell(session, now, user, language)
 

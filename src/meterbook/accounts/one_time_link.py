@@ -24,13 +24,14 @@ _TOKEN_BYTES: Final = 32
 
 
 class Purpose(StrEnum):
-    """What a link is for: to choose a new password, or to accept an invitation."""
+    """What a link is for: to choose a new password, to accept an invitation, or to sign in with another e-mail."""
 
     password = auto()
     invitation = auto()
+    email = auto()
 
 
-HOURS: Final[Mapping[Purpose, int]] = {Purpose.password: 1, Purpose.invitation: 7 * 24}
+HOURS: Final[Mapping[Purpose, int]] = {Purpose.password: 1, Purpose.invitation: 7 * 24, Purpose.email: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ class NewLink:
         return f"NewLink(id={self.id})"
 
 
-def make_link(session: Session, now: datetime, *, user: User, purpose: Purpose) -> NewLink:
+def make_link(
+    session: Session, now: datetime, *, user: User, purpose: Purpose, new_email: str | None = None
+) -> NewLink:
     """Make a link for a user, valid for `HOURS`; an earlier one for the same purpose ends."""
     _queue_up(session, user.id)
     session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user.id, OneTimeLink.purpose == purpose.value))
@@ -53,6 +56,7 @@ def make_link(session: Session, now: datetime, *, user: User, purpose: Purpose) 
         token_sha256=hashed(token),
         user_id=user.id,
         purpose=purpose.value,
+        new_email=new_email,
         created_at=now,
         expires_at=now + timedelta(hours=HOURS[purpose]),
     )
@@ -62,7 +66,7 @@ def make_link(session: Session, now: datetime, *, user: User, purpose: Purpose) 
 
 
 def holder_of(session: Session, now: datetime, *, token: str, purpose: Purpose) -> User:
-    """Return whom an open link was sent to; looking changes nothing. Raises `NotFound` ("link-over")."""
+    """Return whom an open link was made for; looking changes nothing. Raises `NotFound` ("link-over")."""
     found = None
     if 0 < len(token) <= LONGEST_TOKEN:
         found = session.scalars(
@@ -79,8 +83,14 @@ def holder_of(session: Session, now: datetime, *, token: str, purpose: Purpose) 
     return found
 
 
+def new_email_of(session: Session, now: datetime, *, token: str) -> str:
+    """Return the e-mail that an open link is for; raises `NotFound` ("link-over")."""
+    holder_of(session, now, token=token, purpose=Purpose.email)
+    return str(session.scalar(select(OneTimeLink.new_email).where(OneTimeLink.token_sha256 == hashed(token))))
+
+
 def use_up(session: Session, now: datetime, *, token: str, purpose: Purpose) -> User:
-    """End an open link and return whom it was sent to, who acts from now on; of two at once one succeeds.
+    """End an open link and return whom it was made for, who acts from now on; of two at once one succeeds.
 
     Raises `NotFound` ("link-over").
     """

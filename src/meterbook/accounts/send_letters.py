@@ -1,4 +1,4 @@
-"""Letters to people: a link to choose a new password, an invitation, and word that the password was changed.
+"""Letters to people: links for a new password or e-mail, invitations, and word of what was changed of their way in.
 
 Done by jobs. A link is made when its letter is written, so that no queue holds one; sent again after a crash, a letter
 has another link, and the newest works.
@@ -72,6 +72,41 @@ def send_password_link(sending: Sending, now: datetime, *, email: str, language:
         }
         letter = _letter(sending, now, user, "password", user.language or language, values, f"password-{link.id}")
     sending.mailer.send(letter)
+
+
+def send_email_link(sending: Sending, now: datetime, *, user_id: int, email: str, language: str) -> None:
+    """Send a link to an e-mail that somebody wants to sign in with; to one that somebody has, nothing.
+
+    Raises what the mailer raises, and `Busy` ("no-address").
+    """
+    with sending.transactions() as session:
+        user = session.get(User, user_id)
+        if user is None or session.scalars(select(User.id).where(User.email == email)).one_or_none() is not None:
+            return
+        link = make_link(session, now, user=user, purpose=Purpose.email, new_email=email)
+        values = {
+            "name": fit_for_letter(user.name),
+            "email": email,
+            "before": user.email,
+            "link": sending.address(f"/email/{link.token}"),
+        }
+        letter = _letter(sending, now, user, "email", user.language or language, values, f"email-{link.id}", to=email)
+    sending.mailer.send(letter)
+
+
+def tell_email_changed(sending: Sending, *, user_id: int, before: str, changed_at: datetime, language: str) -> None:
+    """Tell the e-mail that somebody signed in with before that it is another one now.
+
+    Whoever was removed since gets no letter. Raises what the mailer raises.
+    """
+    with sending.transactions() as session:
+        user = session.get(User, user_id)
+    if user is None:
+        return
+    values = {"name": fit_for_letter(user.name), "email": user.email, "before": before}
+    name = f"email-changed-{user.id}-{changed_at:%Y%m%d%H%M%S}"
+    language = user.language or language
+    sending.mailer.send(_letter(sending, changed_at, user, "email_changed", language, values, name, to=before))
 
 
 def send_invitation(sending: Sending, now: datetime, *, membership_id: int, inviter: str | None) -> None:
@@ -166,6 +201,7 @@ def _letter(
     language: str,
     values: Mapping[str, str],
     message_id: str,
+    to: str | None = None,
 ) -> Letter:
     words = _words()[form]
     told = {
@@ -174,7 +210,7 @@ def _letter(
         "days": HOURS[Purpose.invitation] // _HOURS_A_DAY,
     }
     return Letter(
-        to=user.email,
+        to=to or user.email,
         subject=words["subject"][language].format(**told),
         text=words["body"][language].lstrip("\n").format(**told) + f"\n{sending.settings.legal_entity_name}\n",
         message_id=sending.message_id(message_id),

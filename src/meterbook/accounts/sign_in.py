@@ -149,6 +149,12 @@ def password_fits(password: str, stored: str | None) -> bool:
     return _hasher().verify(_same_everywhere(password), stored)
 
 
+def check_present_password(user: User, present: str) -> None:
+    """Raise `Invalid` unless somebody's present password is right; how often it may be tried is limited by the door."""
+    if not password_fits(present, user.password_hash):
+        raise Invalid("This is not your present password.", "wrong-present-password", field="present_password")
+
+
 @lru_cache(maxsize=1)
 def _hasher() -> PasswordHash:
     return PasswordHash.recommended()

@@ -219,7 +219,7 @@ class SignIn(Base):
 
 
 class OneTimeLink(Base):
-    """A link in a letter that works once: to choose a new password, or the first one (an invitation).
+    """A link in a letter that works once: to choose a new password, or the first one (an invitation), or a new e-mail.
 
     Of its token only a SHA-256 is kept. A person has one of a kind at most, the newest, and none once it was used.
     """
@@ -227,12 +227,14 @@ class OneTimeLink(Base):
     __tablename__ = "one_time_link"
     __table_args__ = (
         UniqueConstraint("user_id", "purpose"),
-        CheckConstraint("purpose in ('password', 'invitation')", "purpose_known"),
+        CheckConstraint("purpose in ('password', 'invitation', 'email')", "purpose_known"),
+        CheckConstraint("(purpose = 'email') = (new_email is not null)", "email_by_purpose"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     purpose: Mapped[str] = mapped_column(Text)
+    new_email: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]

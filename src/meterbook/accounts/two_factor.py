@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from meterbook.accounts import check
 from meterbook.accounts.access import Access
 from meterbook.accounts.prove import hashed
-from meterbook.accounts.sign_in import password_fits
+from meterbook.accounts.sign_in import check_present_password
 from meterbook.accounts.tables import RecoveryCode, User
 from meterbook.errors import Invalid, Refused
 from meterbook.outbox import defer
@@ -56,7 +56,7 @@ def turn_on(
         raise Refused("Two-factor authentication is on already.", "two-factor-on")
     if not _SECRET.fullmatch(secret):
         raise Invalid("This form is incomplete: reload the page and send it again.", field="secret")
-    _check_password(user, present)
+    check_present_password(user, present)
     step = _step_of(secret, code, now)
     if step is None:
         raise _wrong_code()
@@ -68,13 +68,13 @@ def renew_codes(session: Session, now: datetime, *, user: User, present: str, la
     """Return new recovery codes in place of all there are, and tell it by mail; raises `Invalid`, `Refused`."""
     if user.totp_secret is None:
         raise Refused("Two-factor authentication is off.", "two-factor-off")
-    _check_password(user, present)
+    check_present_password(user, present)
     return _changed(session, now, user, language)
 
 
 def turn_off(session: Session, now: datetime, *, user: User, present: str, language: str) -> None:
     """Ask for no more codes, and tell it by mail; raises `Invalid` for a wrong password."""
-    _check_password(user, present)
+    check_present_password(user, present)
     _forget(session, now, user, language)
 
 
@@ -125,11 +125,6 @@ def _plain(code: str) -> str:
     """Return a code without what people write between its parts, in plain letters; nothing for what is none."""
     written = _BETWEEN.sub("", unicodedata.normalize("NFKC", code)).lower()
     return written if written.isascii() and len(written) <= LONGEST_CODE else ""
-
-
-def _check_password(user: User, present: str) -> None:
-    if not password_fits(present, user.password_hash):
-        raise Invalid("This is not your present password.", "wrong-present-password", field="present_password")
 
 
 def _wrong_code() -> Invalid:

@@ -71,6 +71,21 @@ def send_password_link(place: Workplace, now: datetime, *, email: str, language:
     send_letters.send_password_link(_sending(place), now, email=email, language=language)
 
 
+def send_email_link(place: Workplace, now: datetime, *, user_id: int, email: str, language: str) -> None:
+    """Send a link to an e-mail that somebody wants to sign in with, unless somebody has it."""
+    send_letters.send_email_link(_sending(place), now, user_id=user_id, email=email, language=language)
+
+
+def tell_email_changed(
+    place: Workplace, _now: datetime, *, user_id: int, before: str, changed_at: str, language: str
+) -> None:
+    """Tell the e-mail that somebody signed in with before that it is another one now."""
+    moment = datetime.fromisoformat(changed_at)
+    send_letters.tell_email_changed(
+        _sending(place), user_id=user_id, before=before, changed_at=moment, language=language
+    )
+
+
 def send_invitation(place: Workplace, now: datetime, *, membership_id: int, inviter: str | None) -> None:
     """Tell somebody by mail what they now belong to."""
     send_letters.send_invitation(_sending(place), now, membership_id=membership_id, inviter=inviter)
@@ -175,6 +190,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "send_password_link": send_password_link,
     "send_invitation": send_invitation,
     "send_staff_invitation": send_staff_invitation,
+    "send_email_link": send_email_link,
+    "tell_email_changed": tell_email_changed,
     "tell_password_changed": tell_password_changed,
     "tell_two_factor": tell_two_factor,
     "collect": collect_invoice,

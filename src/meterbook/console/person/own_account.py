@@ -1,4 +1,4 @@
-"""The reader's own account: name, language, theme, password, and their open sign-ins."""
+"""The reader's own account: name, language, theme, password, e-mail, and their open sign-ins."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from fastapi.responses import RedirectResponse, Response
 from meterbook.accounts.change_user import change_user
 from meterbook.accounts.choose_password import change_password
 from meterbook.accounts.manage_sign_ins import end_other_sign_ins, end_sign_in, is_of, open_sign_ins
+from meterbook.accounts.own_email import ask_for_email
 from meterbook.console.address import address_of
 from meterbook.console.languages import LANGUAGES
 from meterbook.console.pages import THEMES, remember
-from meterbook.console.person.attempts import Attempts
+from meterbook.console.person.attempts import Attempts, LettersAsked
 from meterbook.console.person.person_page import OWN, OfPerson, PersonPage
 from meterbook.console.person.present_sign_ins import present_sign_ins
 from meterbook.console.person.problem import Problem, problem_of, too_many
@@ -30,9 +31,7 @@ Genuine: Final = Depends(posted, scope="function")
 @router.get("/account")
 def own_account(at: OfPerson, done: str = "") -> Response:
     """Show who the reader is to us, and where they are signed in; `done` says what a form did."""
-    user = at.user
-    typed = {"name": user.name, "language": user.language or at.language, "theme": user.theme or THEMES[0]}
-    return _page(at, typed, done=done)
+    return _page(at, _typed(at), done=done)
 
 
 @router.post("/account", dependencies=[Genuine])
@@ -66,10 +65,9 @@ def new_password(
 ) -> Response:
     """Write another password in place of the present one, and end every other sign-in of the reader."""
     user, address = at.user, address_of_visitor(at.request)
-    typed = {"name": user.name, "language": user.language or at.language, "theme": user.theme or THEMES[0]}
     attempts: Attempts = at.request.app.state.sign_in_attempts
     if not attempts.begin(at.now, address, user.email):
-        return _page(at, typed, 429, RETRY_AFTER, problem=too_many("password", at.language))
+        return _page(at, _typed(at), 429, RETRY_AFTER, problem=too_many("password", at.language))
     try:
         change_password(
             at.session,
@@ -83,9 +81,31 @@ def new_password(
     except Invalid as error:
         if error.details.get("field") == "present_password":
             attempts.failed(at.now, address)
-        return _page(at, typed, 422, problem=problem_of(error, "password", at.language))
+        return _page(at, _typed(at), 422, problem=problem_of(error, "password", at.language))
     attempts.succeeded(address, user.email)
     return RedirectResponse(_done(at, "password"), 303)
+
+
+@router.post("/account/email", dependencies=[Genuine])
+def new_email(
+    at: OfPerson,
+    email: Annotated[str, Form(max_length=400)] = "",
+    present_password: Annotated[str, Form()] = "",
+) -> Response:
+    """Send a link to the e-mail that the reader wants to sign in with; the answer is the same if somebody has it."""
+    user, address = at.user, address_of_visitor(at.request)
+    attempts: Attempts = at.request.app.state.sign_in_attempts
+    letters: LettersAsked = at.request.app.state.letters_asked
+    if not attempts.begin(at.now, address, user.email) or not letters.may_ask(at.now, address, email):
+        return _page(at, _typed(at), 429, RETRY_AFTER, problem=too_many("email", at.language), new_email=email)
+    try:
+        ask_for_email(at.session, user=user, email=email, present=present_password, language=at.language)
+    except Invalid as error:
+        if error.details.get("field") == "present_password":
+            attempts.failed(at.now, address)
+        return _page(at, _typed(at), 422, problem=problem_of(error, "email", at.language), new_email=email)
+    attempts.succeeded(address, user.email)
+    return RedirectResponse(_done(at, "email"), 303)
 
 
 @router.post("/account/sign-ins/{sign_in_id}/end", dependencies=[Genuine])
@@ -113,6 +133,7 @@ def _page(
     headers: dict[str, str] | None = None,
     problem: Problem | None = None,
     done: str = "",
+    new_email: str = "",
 ) -> Response:
     rows = present_sign_ins(open_sign_ins(at.session, at.now, at.user_id), at.reader.token, at.language, at.zone)
     return at.show(
@@ -121,6 +142,7 @@ def _page(
         status,
         headers,
         email=at.user.email,
+        new_email=new_email,
         two_factor=at.user.totp_secret is not None,
         typed=typed,
         languages_known=LANGUAGES,
@@ -128,6 +150,11 @@ def _page(
         problem=problem,
         done=done,
     )
+
+
+def _typed(at: PersonPage) -> dict[str, str]:
+    user = at.user
+    return {"name": user.name, "language": user.language or at.language, "theme": user.theme or THEMES[0]}
 
 
 def _done(at: PersonPage, what: str) -> str:

@@ -88,12 +88,11 @@ def take_code(
     wanted: Annotated[str, Form(alias="next")] = "",
 ) -> Response:
     """Sign in and go to the page that was asked for, or ask again with what was wrong."""
-    words = translations(language_of(request))
-    if not is_genuine(request, form_token):
-        return _code_form(request, wanted, words.gettext("This form was out of date. Please send it again."), 403)
-    awaiting = _awaiting(request, session, now)
+    words, awaiting = translations(language_of(request)), _awaiting(request, session, now)
     if awaiting is None:
         return RedirectResponse(address_of("/sign-in", next=wanted), 303)
+    if not is_genuine(request, form_token):
+        return _code_form(request, wanted, words.gettext("This form was out of date. Please send it again."), 403)
     user, token = awaiting
     attempts: Attempts = request.app.state.sign_in_attempts
     if not attempts.may_give_code(now, user.email):
