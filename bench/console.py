@@ -3,7 +3,7 @@
 Twelve months are closed, so that an invoice has 3,000 lines; then each page is read over HTTP by a person who holds
 the account's billing, and by one who holds that of three of its projects. SIZE=small takes 20 projects.
 The Metering window is read as the script does that opens it. Some pages are read again while events come in, which the
-roll-up does not know yet.
+roll-up does not know yet, and some with a promotion.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ TARGET_WINDOW_MS = 50
 TARGET_FIRST_LOAD_BYTES = 150_000
 BURST = 300  # events that come in before each reading of these:
 LIVE = ("overview", "usage", "invoice preview", "metering window")
+# What is read again once a promotion takes something off every line of the account:
+PROMOTED = ("overview", "project usage, by product", "invoice preview, all open")
 PASSWORD = "a password of the bench"
 ALL, SOME = "all@bench.example", "some@bench.example"
 _ZONE = billing_zone("UTC")
@@ -71,6 +73,8 @@ def run(folder: Path) -> list[Figure]:
         pages |= {f"{name}, three projects": some.measure(path) for name, path in _pages(None).items()}
         agents = _Agents(host, port, token)
         live = {name: everything.measure(addresses[name], agents.send) for name in LIVE}
+        _promote(host, port, token)
+        pages |= {f"{name}, with a promotion": everything.measure(addresses[name]) for name in PROMOTED}
     windows = [name for name in pages if name.startswith("metering")]
     return [
         _slowest("slowest page", pages.keys() - windows, pages, TARGET_MS),
@@ -226,6 +230,23 @@ class _Agents:
         now = datetime.now(UTC)
         events = [event(each, TYPES[each % 3], f"p{each % PROJECTS:04}", now, "1", "r-0") for each in range(BURST)]
         post(self._connection, self._key, fresh(json.dumps(events).encode()))
+
+
+def _promote(host: str, port: int, token: str) -> None:
+    """Register a promotion for the account that has held since before all of its usage."""
+    connection = http.client.HTTPConnection(host, port, timeout=120)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    code = {"code": "BENCH10", "kind": "percent", "value": "10", "applies_to": "invoice", "from": "2020-01-01T00:00Z"}
+    for method, path, body in (
+        ("PUT", "payment-information", {"account": "bench", "method": "send_invoice", "email": ALL}),
+        ("POST", "promotion-codes", code),
+        ("POST", "promotions/redeem", {"account": "bench", "code": code["code"]}),
+    ):
+        connection.request(method, f"/api/v1/{path}", json.dumps(body), headers)
+        answer = connection.getresponse()
+        told = answer.read()
+        assert answer.status < 300, told
+    connection.close()
 
 
 def _furnish(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import lcm
 
 from meterbook.core.money import Money
 
@@ -15,16 +16,16 @@ def allocate(amount: Money, weights: Sequence[Fraction], most: Sequence[int] | N
     `most`, in minor units: a whole number not below its weight, of weights that add up to the amount when rounded up.
     """
     assert weights, "an amount needs somewhere to go"
-    assert min(weights) >= 0, "a part cannot weigh less than nothing"
-    total = sum(weights, Fraction(0))
-    if total == 0:
-        weights, total = [Fraction(1)] * len(weights), Fraction(len(weights))
-    sign = -1 if amount.minor < 0 else 1
-    exact = [abs(amount.minor) * weight / total for weight in weights]
-    minors = [int(part) for part in exact]
-    left = abs(amount.minor) - sum(minors)
+    common = lcm(*{weight.denominator for weight in weights})
+    parts = [weight.numerator * (common // weight.denominator) for weight in weights]
+    assert min(parts) >= 0, "a part cannot weigh less than nothing"
+    if not any(parts):
+        parts = [1] * len(parts)
+    sign, whole, total = -1 if amount.minor < 0 else 1, abs(amount.minor), sum(parts)
+    minors = [whole * part // total for part in parts]
+    left = whole - sum(minors)
     free = [i for i, minor in enumerate(minors) if most is None or minor < most[i]]
-    by_remainder = sorted(free, key=lambda i: minors[i] - exact[i])
+    by_remainder = sorted(free, key=lambda i: whole * parts[i] % total, reverse=True)
     for i in by_remainder[:left]:
         minors[i] += 1
     return [Money(sign * minor, amount.currency) for minor in minors]

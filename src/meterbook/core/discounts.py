@@ -7,13 +7,14 @@ a line, spread over its lines to the minor unit, and takes no line below nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
+from meterbook.core.adding import added_up
 from meterbook.core.allocation import allocate
 from meterbook.core.money import Currency, Money, rounded, rounded_minor
 from meterbook.core.period import hour_ceil, hour_count
@@ -84,6 +85,9 @@ class Discount:
     quantity: Fraction | None = None
 
 
+_NOTHING: Final = Fraction(0)
+
+
 @dataclass(slots=True)
 class Discounted:
     """One line on its way through the promotions: what is left of it, what is free of it and what that saved."""
@@ -92,11 +96,12 @@ class Discounted:
     charge: Charge
     parts: Sequence[Part]
     left: Money
-    freed: Fraction = field(default_factory=Fraction)
-    saved: Fraction = field(default_factory=Fraction)
+    freed: Fraction = _NOTHING
+    saved: Fraction = _NOTHING
 
 
-_WHOLE: Final = Fraction(1)
+_Ratio = tuple[int, int]
+_WHOLE: Final[_Ratio] = (1, 1)
 # A step's name, and whether a promotion belongs to it; a promotion belongs to exactly one.
 _STEPS: Final = (
     (PromotionKind.free_quantity, None),
@@ -126,10 +131,16 @@ def discount(
     taken = []
     for promotion in in_order(promotions):
         matching = [(place, line) for place, line in enumerate(lines) if _matches(promotion, line)]
-        found = _TAKE[promotion.kind](promotion, matching, frame, currency) if matching else None
+        found = _TAKE[promotion.kind](_by_the_hour(promotion, frame), matching, frame, currency) if matching else None
         if found is not None and found.amount.minor:
-            taken.append(found)
+            taken.append(replace(found, promotion=promotion))
     return taken
+
+
+def _by_the_hour(promotion: Promotion, frame: Frame) -> Promotion:
+    """Return a promotion that begins and ends with the hours by which it holds."""
+    starts_at, ends_at = (at and hour_ceil(at, frame.zone) for at in (promotion.starts_at, promotion.ends_at))
+    return replace(promotion, starts_at=starts_at, ends_at=ends_at)
 
 
 def in_order(promotions: Iterable[Promotion]) -> list[Promotion]:
@@ -159,7 +170,7 @@ def _free(promotion: Promotion, lines: _Matching, frame: Frame, currency: Curren
     used_units, shares = Fraction(0), []
     for place, line in lines:
         size = _free_size(promotion, line.charge, frame)
-        inside = _inside(promotion, line, frame)
+        inside = _inside(promotion, line)
         quantity = min((pool_units - used_units) * size, inside - line.freed, _costing(line, frame))
         if quantity <= 0:
             continue
@@ -218,7 +229,7 @@ def _fixed_price(promotion: Promotion, lines: _Matching, frame: Frame, currency:
     shares = []
     for place, line in lines:
         left = Fraction(line.left.decimal)
-        at_list = left * _share(promotion, line, frame)
+        at_list = left * Fraction(*_share(promotion, line))
         saved = at_list - _at_fixed_price(promotion, line, frame)
         above_minimum = _above_minimum(line.charge, frame) - line.saved
         most = rounded(max(Fraction(0), above_minimum), currency)
@@ -233,7 +244,7 @@ def _at_fixed_price(promotion: Promotion, line: Discounted, frame: Frame) -> Fra
     """Return the exact cost of what lies in the promotion's time at its price, in place of each unit price listed."""
     charge = line.charge
     assert charge.price is not None, "what has no price is not discounted"
-    share = _share(promotion, line, frame)
+    share = Fraction(*_share(promotion, line))
     if charge.price.model is PriceModel.flat:
         used = Fraction(charge.usage_hours)
         if charge.price.per is Per.month:
@@ -247,37 +258,38 @@ def _at_fixed_price(promotion: Promotion, line: Discounted, frame: Frame) -> Fra
     return Fraction(promotion.value) * billable * share / scale.divisor
 
 
-def _line_percent(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
+def _line_percent(promotion: Promotion, lines: _Matching, currency: Currency) -> Discount:
     shares, percent = [], _percent(promotion)
     for place, line in lines:
-        share, left = _share(promotion, line, frame), line.left.minor
-        numerator = left * percent.numerator * share.numerator
-        denominator = 10**currency.digits * percent.denominator * share.denominator
+        (part, whole), left = _share(promotion, line), line.left.minor
+        numerator = left * percent.numerator * part
+        denominator = 10**currency.digits * percent.denominator * whole
         shares.append((place, Money(min(rounded_minor(numerator, denominator, currency), left), currency)))
     return _took(promotion, lines, shares, currency)
 
 
-def _spread_percent(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
-    weights = _weights(promotion, lines, frame)
-    base = sum(weights, Fraction(0)) / 10**currency.digits
+def _spread_percent(promotion: Promotion, lines: _Matching, currency: Currency) -> Discount:
+    weights = _weights(promotion, lines)
+    base = added_up(weights) / 10**currency.digits
     return _spread(promotion, lines, weights, rounded(base * _percent(promotion), currency))
 
 
-def _percents(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
+def _percents(promotion: Promotion, lines: _Matching, _frame: Frame, currency: Currency) -> Discount:
     by_line = promotion.applies_to is AppliesTo.line
-    return (_line_percent if by_line else _spread_percent)(promotion, lines, frame, currency)
+    return (_line_percent if by_line else _spread_percent)(promotion, lines, currency)
 
 
-def _amounts(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
-    weights = _weights(promotion, lines, frame)
-    most = int(sum(weights, Fraction(0)))
+def _amounts(promotion: Promotion, lines: _Matching, _frame: Frame, currency: Currency) -> Discount:
+    weights = _weights(promotion, lines)
+    most = int(added_up(weights))
     wanted = rounded(Fraction(promotion.value) + promotion.carried, currency)
     return _spread(promotion, lines, weights, Money(min(most, wanted.minor), currency))
 
 
-def _weights(promotion: Promotion, lines: _Matching, frame: Frame) -> list[Fraction]:
+def _weights(promotion: Promotion, lines: _Matching) -> list[Fraction]:
     """Return what is left of each line in the promotion's time, in minor units."""
-    return [line.left.minor * _share(promotion, line, frame) for _, line in lines]
+    shares = [_share(promotion, line) for _, line in lines]
+    return [Fraction(line.left.minor * part, whole) for (_, line), (part, whole) in zip(lines, shares, strict=True)]
 
 
 def _spread(promotion: Promotion, lines: _Matching, weights: Sequence[Fraction], amount: Money) -> Discount:
@@ -296,37 +308,40 @@ def _took(
     quantity: Fraction | None = None,
 ) -> Discount:
     by_place = dict(lines)
-    for place, share in shares:
-        by_place[place].left -= share
-        assert by_place[place].left.minor >= 0, "no discount is more than what is left"
-    kept = tuple((place, share) for place, share in shares if share.minor)
-    return Discount(promotion, Money(sum(share.minor for _, share in kept), currency), kept, quantity)
+    kept = tuple([(place, share) for place, share in shares if share.minor])
+    for place, share in kept:
+        line = by_place[place]
+        line.left -= share
+        assert line.left.minor >= 0, "no discount is more than what is left"
+    return Discount(promotion, Money(sum([share.minor for _, share in kept]), currency), kept, quantity)
 
 
-def _share(promotion: Promotion, line: Discounted, frame: Frame) -> Fraction:
-    """Return which part of a line lies in the promotion's time: by quantity, a flat fee's by hours."""
+def _share(promotion: Promotion, line: Discounted) -> _Ratio:
+    """Return which part of a line lies in the promotion's time: by quantity, a flat fee's by hours.
+
+    As a ratio not in lowest terms, which take a while to find.
+    """
     charge = line.charge
-    starts = charge.starts_at if promotion.starts_at is None else hour_ceil(promotion.starts_at, frame.zone)
-    ends = charge.ends_at if promotion.ends_at is None else hour_ceil(promotion.ends_at, frame.zone)
+    starts, ends = promotion.starts_at or charge.starts_at, promotion.ends_at or charge.ends_at
     if starts <= charge.starts_at and charge.ends_at <= ends:
         return _WHOLE
     assert charge.price is not None, "what has no price is not discounted"
     if charge.price.model is PriceModel.flat or not charge.quantity:
         begin, end = max(starts, charge.starts_at), min(ends, charge.ends_at)
-        return Fraction(max(0, hour_count(begin, end)), hour_count(charge.starts_at, charge.ends_at))
-    return _inside(promotion, line, frame) / charge.quantity
+        return max(0, hour_count(begin, end)), hour_count(charge.starts_at, charge.ends_at)
+    inside, quantity = _inside(promotion, line), charge.quantity
+    return inside.numerator * quantity.denominator, inside.denominator * quantity.numerator
 
 
-def _inside(promotion: Promotion, line: Discounted, frame: Frame) -> Fraction:
+def _inside(promotion: Promotion, line: Discounted) -> Fraction:
     """Return the line's quantity in the promotion's time; its parts are cut there."""
-    starts = None if promotion.starts_at is None else hour_ceil(promotion.starts_at, frame.zone)
-    ends = None if promotion.ends_at is None else hour_ceil(promotion.ends_at, frame.zone)
-    parts = (
+    starts, ends = promotion.starts_at, promotion.ends_at
+    parts = [
         part.quantity
         for part in line.parts
         if (starts is None or starts <= part.starts_at) and (ends is None or part.starts_at < ends)
-    )
-    return sum(parts, Fraction(0))
+    ]
+    return parts[0] if len(parts) == 1 else added_up(parts)
 
 
 def _percent(promotion: Promotion) -> Fraction:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
+from meterbook.core.adding import added_up
 from meterbook.core.ahead import Ahead
 from meterbook.core.average import average_cost
 from meterbook.core.credits import Books, Owed, settlement
@@ -238,17 +239,13 @@ def _bill(
     adjustments: Sequence[Adjustment],
 ) -> _Bill:
     nothing = Money.zero(account.currency)
-    charged = [
-        (use, charge)
-        for use, tariff in zip(uses, tariffs, strict=True)
-        for charge in tariff.charges(use.parts, use.project.free_until, use.project.free_as)
-    ]
+    charged = _charged(uses, tariffs)
     discounts: list[Discount] = []
     if promotions:
-        rated = [Discounted(use.project.code, each, _within(use.parts, each), each.amount) for use, each in charged]
+        rated = _rated(charged)
         discounts = discount(rated, promotions, frame, account.currency)
         lines = tuple(
-            Line(use.project, each, each.amount - line.left) for (use, each), line in zip(charged, rated, strict=True)
+            [Line(use.project, each, each.amount - line.left) for (use, each), line in zip(charged, rated, strict=True)]
         )
     else:
         lines = tuple([Line(use.project, each, nothing) for use, each in charged])
@@ -258,6 +255,18 @@ def _bill(
     late = sum((each.amount for each in taken), nothing)
     tax, net, total = _totals(account, lines_net, taken)
     return _Bill(lines, taken, tuple(discounts), Money(gross, account.currency) + late, net, tax, total)
+
+
+def _charged(uses: Sequence[Use], tariffs: Sequence[Tariff]) -> list[tuple[Use, Charge]]:
+    return [
+        (use, charge)
+        for use, tariff in zip(uses, tariffs, strict=True)
+        for charge in tariff.charges(use.parts, use.project.free_until, use.project.free_as)
+    ]
+
+
+def _rated(charged: Sequence[tuple[Use, Charge]]) -> list[Discounted]:
+    return [Discounted(use.project.code, each, _within(use.parts, each), each.amount) for use, each in charged]
 
 
 def _totals(
@@ -312,7 +321,9 @@ def _forecast(
     ahead = Ahead(uses, promotions, frame, account)
     if promotions:
         continued = [use._replace(parts=(*use.parts, *ahead.parts(use))) for use in uses]
-        return _bill(account, frame, continued, tariffs, promotions, adjustments).total
+        rated = _rated(_charged(continued, tariffs))
+        discount(rated, promotions, frame, account.currency)
+        return _total(account, sum([line.left.minor for line in rated]), adjustments)
     minor = 0
     for use, tariff in zip(uses, tariffs, strict=True):
         free_until = use.project.free_until
@@ -320,11 +331,18 @@ def _forecast(
             minor += tariff.minor_of(*ahead.quantity(use))
         else:
             minor += tariff.minor((*use.parts, *ahead.parts(use)), free_until)
+    return _total(account, minor, adjustments)
+
+
+def _total(account: AccountTerms, minor: int, adjustments: Sequence[Adjustment]) -> Money:
+    """Return what an invoice comes to whose lines come to a net, in minor units."""
     lines_net = Money(minor, account.currency)
     return _totals(account, lines_net, _taken(account, lines_net, adjustments))[2]
 
 
-def _within(parts: Sequence[Part], charge: Charge) -> list[Part]:
+def _within(parts: Sequence[Part], charge: Charge) -> Sequence[Part]:
+    if charge.starts_at <= parts[0].starts_at and parts[-1].ends_at <= charge.ends_at:
+        return parts
     return [part for part in parts if charge.starts_at <= part.starts_at < charge.ends_at]
 
 
@@ -336,7 +354,7 @@ def _group(key: str, lines: Sequence[Line], adjustments: Sequence[Adjustment], c
     timed = [line for line in lines if line.is_time_based]
     if not timed:
         return Group(key, tuple(lines), tuple(adjustments), None, None, total_cost, net_cost)
-    total_time = sum((line.charge.quantity for line in timed), Fraction(0))
+    total_time = added_up([line.charge.quantity for line in timed])
     timed_cost = Money(sum(line.charge.amount.minor for line in timed), currency)
     average = average_cost(timed_cost, total_time)
     return Group(key, tuple(lines), tuple(adjustments), total_time, average, total_cost, net_cost)

@@ -118,7 +118,8 @@ class Money:
         return Decimal(self.minor).scaleb(-self.currency.digits)
 
     def _same_currency(self, other: Money) -> None:
-        assert self.currency == other.currency, "amounts of two currencies never meet"
+        same = self.currency is other.currency or self.currency == other.currency
+        assert same, "amounts of two currencies never meet"
 
 
 def rounded(exact: Fraction, currency: Currency) -> Money:

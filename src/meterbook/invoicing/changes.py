@@ -12,6 +12,7 @@ from heapq import nlargest
 from itertools import pairwise
 from typing import Final
 
+from meterbook.core.adding import added_up
 from meterbook.core.invoice import Adjustment, InvoiceDraft, Line, shown
 from meterbook.core.levels import last_step
 from meterbook.core.money import Money
@@ -88,14 +89,13 @@ class _Side:
 
     @property
     def quantity(self) -> Fraction:
-        return sum((line.charge.quantity for line in self.lines), Fraction(0))
+        return added_up(line.charge.quantity for line in self.lines)
 
     @property
     def free_part(self) -> Fraction:
         """What part of the quantity was not charged, because of a trial or a plan."""
-        free = sum(
-            (line.charge.quantity for line in self.lines if line.charge.waiver not in (None, Waiver.unpriced)),
-            Fraction(0),
+        free = added_up(
+            line.charge.quantity for line in self.lines if line.charge.waiver not in (None, Waiver.unpriced)
         )
         return free / self.quantity if self.quantity else Fraction(0)
 
@@ -116,10 +116,10 @@ class _Side:
     def average_price(self) -> Fraction:
         """The unit price over all that was charged; nothing where some of it has none, as in tiers."""
         charged = [line.charge for line in self.lines if line.charge.waiver is None]
-        quantity = sum((charge.quantity for charge in charged), Fraction(0))
+        quantity = added_up(charge.quantity for charge in charged)
         if not quantity or any(charge.unit_price is None for charge in charged):
             return Fraction(0)
-        return sum((Fraction(each.unit_price or 0) * each.quantity for each in charged), Fraction(0)) / quantity
+        return added_up(Fraction(each.unit_price or 0) * each.quantity for each in charged) / quantity
 
 
 def greatest_changes(draft: InvoiceDraft, before: InvoiceDraft, most: int = CHANGES_SHOWN) -> list[Change]:

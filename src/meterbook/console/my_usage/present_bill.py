@@ -195,12 +195,15 @@ class BillTable:
     def groups(self, keys: Sequence[str], is_open: Callable[[str], bool]) -> tuple[BillGroup, ...]:
         """Present some groups, by key and in their order, with the lines of those that are open."""
         part = self._part(keys)
-        billed = part if self._billed is None else self._part(keys, self._billed)
-        costs = {group.key: group for group in billed.groups(self.state.by)}
+        groups = part.groups(self.state.by)
+        billed = groups
+        if self._billed is not None and any(not self._may_see(line) for line in part.lines):
+            billed = self._part(keys, self._billed).groups(self.state.by)
+        costs = {group.key: group for group in billed}
         page = frozenset(keys)
         return tuple(
             self._group(group, costs.get(group.key), is_open(group.key), number, page)
-            for number, group in enumerate(part.groups(self.state.by), start=1)
+            for number, group in enumerate(groups, start=1)
         )
 
     def _part(self, keys: Sequence[str], projects: frozenset[str] | None = None) -> InvoiceDraft:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from meterbook.console.account_page import AccountPage
 from meterbook.console.address import PreviewState
 from meterbook.console.my_usage.present_bill import Bill, BillTable
+from meterbook.core.adding import added_up
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.invoicing.project_use import ProjectUse
@@ -76,6 +77,6 @@ def present_project_usage(
         years=tuple(range(max(current.year, month.year), min(current.year - YEARS_BACK, month.year) - 1, -1)),
         months=tuple(BillingMonth(month.year, number) for number in range(1, 13)),
         bill=BillTable(draft, state, at.language, positions, labels, use.billed_projects).page(),
-        total_time=sum(timed, Fraction(0)) if timed else None,
+        total_time=added_up(timed) if timed else None,
         total_cost=use.billed.subtotal if is_all else None,
     )
