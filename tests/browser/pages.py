@@ -78,6 +78,8 @@ OPERATOR: Final[Pages] = {
     "new account": (STAFF, "/operator/new-account"),
     "month report": (STAFF, "/operator/report?month=2026-10"),
     "month report of a month in which nothing was": (STAFF, "/operator/report?month=2020-01"),
+    "journal": (STAFF, "/operator/journal"),
+    "journal in which nothing is like that": (STAFF, "/operator/journal?by=nobody"),
     "audit log": (STAFF, "/operator/audit-log"),
     "audit log in which nothing is like that": (STAFF, "/operator/audit-log?by=nobody"),
     "account": (STAFF, "/operator/accounts/acme"),

@@ -8,7 +8,10 @@ from io import StringIO
 
 from sqlalchemy import select
 
+from meterbook.accounts.tables import Account
+from meterbook.core.money import Money, currency
 from meterbook.ledger.tables import JournalEntry
+from meterbook.payments.record import top_up
 from tests.console.browser import Browser
 from tests.console.staff import STAFF, confirmed, done, send, words
 from tests.office import Office
@@ -59,3 +62,38 @@ def test_the_books_say_who_acted(staff: Browser, office: Office) -> None:
     with office.database.transaction() as session:
         payment = select(JournalEntry.posted_by).where(own, JournalEntry.reason == "payment")
         assert session.scalars(payment).all() == [None]
+
+
+def test_the_journal_is_read_entry_by_entry(staff: Browser, office: Office) -> None:
+    code, other = office.account(tax="10"), office.account()
+    number = office.issued(code, "100.00").number
+    confirmed(staff, f"/operator/accounts/{other}/top-up", amount="7.25", reference="ahead")
+    page = staff.get(f"/operator/journal?account=+{code}")
+    told = words(page)
+    for said in ("Invoices invoice:", "Receivable", "$110.00", "Revenue Calls -$100.00", "Tax payable -$10.00"):
+        assert said in told, said
+    assert f'href="/operator/invoices/{number}"' in page.text
+    assert f'href="/operator/accounts/{other}"' not in page.text
+    ahead = words(staff.get(f"/operator/journal?reason=top_up&by={STAFF}&account={other}"))
+    assert "Cash clearing $7.25 Customer balance -$7.25" in ahead
+    assert STAFF in ahead
+    assert "Nothing like that was posted." in words(staff.get("/operator/journal?by=nobody"))
+    for odd in ("%00", "%27%22--", "money"):
+        assert staff.get(f"/operator/journal?account={odd}&reason={odd}&by={odd}&before=1").status_code == 200
+    assert f'href="/operator/journal?account={code}"' in staff.get(f"/operator/accounts/{code}").text
+
+
+def test_the_journal_goes_on_over_pages(staff: Browser, office: Office) -> None:
+    code = office.account()
+    with office.database.transaction() as session:
+        row = session.scalars(select(Account).where(Account.code == code)).one()
+        for number in range(1, 103):
+            amount = Money(number * 100, currency("USD"))
+            top_up(session, office.now, account=row, amount=amount, reference="ahead")
+    page = staff.get(f"/operator/journal?account={code}&reason=top_up")
+    assert "$102.00" in page.text
+    assert "$2.00<" not in page.text
+    following = page.text.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
+    older = staff.get(following)
+    assert "$2.00<" in older.text
+    assert "$3.00<" not in older.text

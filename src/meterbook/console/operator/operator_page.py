@@ -33,6 +33,7 @@ MENU: Final = (
     ("operator/accounts", f"{HOME}/accounts"),
     ("operator/closes", f"{HOME}/closes"),
     ("operator/report", f"{HOME}/report"),
+    ("operator/journal", f"{HOME}/journal"),
     ("operator/promotions", f"{HOME}/promotions"),
     ("operator/catalog", f"{HOME}/catalog"),
     ("operator/verification", f"{HOME}/verification"),

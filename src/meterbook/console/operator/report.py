@@ -85,10 +85,10 @@ def account_words(at: OperatorPage) -> Mapping[LedgerAccount, str]:
     }
 
 
-def _words(at: OperatorPage) -> Mapping[str, str]:
-    """Return the words for ledger accounts, for why they moved, and for how late something is."""
+def reason_words(at: OperatorPage) -> Mapping[Reason, str]:
+    """Return the words for why entries are posted."""
     _ = at.gettext
-    reasons = {
+    return {
         Reason.invoice: _("Invoices"),
         Reason.credit_note: _("Credit notes"),
         Reason.payment: _("Payments"),
@@ -102,6 +102,11 @@ def _words(at: OperatorPage) -> Mapping[str, str]:
         Reason.write_off: _("Written off"),
         Reason.reinstatement: _("Owed again"),
     }
+
+
+def _words(at: OperatorPage) -> Mapping[str, str]:
+    """Return the words for ledger accounts, for why they moved, and for how late something is."""
+    _ = at.gettext
     ages = (
         _("Not due yet"),
         _("Up to 30 days late"),
@@ -111,7 +116,7 @@ def _words(at: OperatorPage) -> Mapping[str, str]:
     )
     return {
         **{f"account/{name}": word for name, word in account_words(at).items()},
-        **{f"reason/{name}": word for name, word in reasons.items()},
+        **{f"reason/{name}": word for name, word in reason_words(at).items()},
         **{f"age/{name}": word for name, word in zip(AGES, ages, strict=True)},
     }
 

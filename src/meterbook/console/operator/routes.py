@@ -10,6 +10,7 @@ from meterbook.console.operator import (
     closes,
     given_credit,
     invoices,
+    journal,
     money,
     people,
     projects,
@@ -39,6 +40,7 @@ ROUTERS: Final = tuple(
         simulation,
         closes,
         report,
+        journal,
         verification,
         audit_log,
     )
