@@ -61,7 +61,9 @@ def test_the_way_from_the_page_to_the_next_sign_in(company: Company) -> None:
         page = browser.get(PAGE)
         assert "<svg" in page.text
         assert secret_of(page) in page.text.replace('value="', "")
-    secret, codes = turn_on(company)
+    with company.open(BOSS) as there:
+        secret, codes = turn_on(company)
+        assert there.get("/account").status_code == 303, "what the password alone let in has ended"
     assert len(codes) == 10
     (letter,) = company.letters()
     assert letter["subject"] == "Two-factor authentication is on"

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts import check
 from meterbook.accounts.access import Access
+from meterbook.accounts.manage_sign_ins import end_other_sign_ins
 from meterbook.accounts.prove import hashed
 from meterbook.accounts.sign_in import check_present_password
 from meterbook.accounts.tables import RecoveryCode, User
@@ -45,12 +46,13 @@ def address_for_app(secret: str, email: str, issuer: str) -> str:
 
 
 def turn_on(
-    session: Session, now: datetime, *, user: User, secret: str, code: str, present: str, language: str
+    session: Session, now: datetime, *, user: User, secret: str, code: str, present: str, token: str, language: str
 ) -> list[str]:
     """Ask for codes of a secret at each sign-in from now on, tell it by mail, and return the recovery codes.
 
-    `present` is the password, `language` that of the letter where the person has none. Raises `Refused` ("two-factor-
-    on") where it is on, `Invalid` for a wrong password, code or secret. How often is limited by the door.
+    Sign-ins that the password alone let in end, but for that of `token`. `present` is the password, `language` that of
+    the letter where the person has none. Raises `Refused` ("two-factor-on") where it is on, `Invalid` for a wrong
+    password, code or secret. How often is limited by the door.
     """
     if user.totp_secret is not None:
         raise Refused("Two-factor authentication is on already.", "two-factor-on")
@@ -61,6 +63,7 @@ def turn_on(
     if step is None:
         raise _wrong_code()
     user.totp_secret, user.totp_since, user.totp_used = secret, now, step
+    end_other_sign_ins(session, now, user_id=user.id, token=token)
     return _changed(session, now, user, language)
 
 

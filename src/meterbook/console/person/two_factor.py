@@ -51,6 +51,7 @@ def change(
                 secret=secret,
                 code=code,
                 present=present_password,
+                token=at.reader.token,
                 language=at.language,
             )
         elif step == "codes":
