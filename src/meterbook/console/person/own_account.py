@@ -15,9 +15,10 @@ from meterbook.console.address import address_of
 from meterbook.console.languages import LANGUAGES
 from meterbook.console.pages import THEMES, remember
 from meterbook.console.person.attempts import Attempts, LettersAsked
+from meterbook.console.person.password import LETTERS_RETRY_AFTER
 from meterbook.console.person.person_page import OWN, OfPerson, PersonPage
 from meterbook.console.person.present_sign_ins import present_sign_ins
-from meterbook.console.person.problem import Problem, problem_of, too_many
+from meterbook.console.person.problem import Problem, problem_of, too_many, too_many_letters
 from meterbook.console.person.sign_in import RETRY_AFTER
 from meterbook.console.person.visitor import address_of_visitor
 from meterbook.console.protection import SESSION_COOKIE, drop_cookie
@@ -96,8 +97,11 @@ def new_email(
     user, address = at.user, address_of_visitor(at.request)
     attempts: Attempts = at.request.app.state.sign_in_attempts
     letters: LettersAsked = at.request.app.state.letters_asked
-    if not attempts.begin(at.now, address, user.email) or not letters.may_ask(at.now, address, email):
+    if not attempts.begin(at.now, address, user.email):
         return _page(at, _typed(at), 429, RETRY_AFTER, problem=too_many("email", at.language), new_email=email)
+    if not letters.may_ask(at.now, address, email):
+        problem = too_many_letters("email", at.language)
+        return _page(at, _typed(at), 429, LETTERS_RETRY_AFTER, problem=problem, new_email=email)
     try:
         ask_for_email(at.session, user=user, email=email, present=present_password, language=at.language)
     except Invalid as error:

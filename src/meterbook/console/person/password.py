@@ -13,7 +13,7 @@ from meterbook.console.languages import translations
 from meterbook.console.pages import language_of
 from meterbook.console.person.attempts import LettersAsked
 from meterbook.console.person.link import LINK_HEADERS, link_over
-from meterbook.console.person.problem import Problem, problem_of
+from meterbook.console.person.problem import Problem, problem_of, too_many_letters
 from meterbook.console.person.visitor import address_of_visitor, is_genuine, show_card
 from meterbook.console.protection import SESSION_COOKIE, drop_cookie
 from meterbook.console.requests import Books, Now
@@ -21,7 +21,7 @@ from meterbook.errors import Invalid, NotFound
 
 router = APIRouter(include_in_schema=False)
 FORGOTTEN: Final = "/forgotten-password"
-_RETRY_AFTER: Final = {"retry-after": "900"}
+LETTERS_RETRY_AFTER: Final = {"retry-after": "900"}
 
 
 @router.get(FORGOTTEN)
@@ -44,9 +44,7 @@ def ask(
         return _again(request, email, words.gettext("This form was out of date. Please send it again."), 403)
     asked: LettersAsked = request.app.state.letters_asked
     if not asked.may_ask(now, address_of_visitor(request), email):
-        return _again(
-            request, email, words.gettext("Too many letters were asked for. Wait a while, then try again."), 429
-        )
+        return _again(request, email, too_many_letters("letter", language_of(request)).message, 429)
     ask_for_password(session, email=email, language=language_of(request))
     return RedirectResponse(f"{FORGOTTEN}?done=sent", 303)
 
@@ -92,5 +90,5 @@ def _form(request: Request, token: str, email: str, problem: Problem | None = No
 
 
 def _again(request: Request, email: str, message: str, status: int) -> Response:
-    headers = _RETRY_AFTER if status == 429 else None
+    headers = LETTERS_RETRY_AFTER if status == 429 else None
     return show_card(request, "forgotten_password.html", status, headers, email=email, message=message, done="")

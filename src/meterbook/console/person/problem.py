@@ -29,6 +29,12 @@ def too_many(form: str, language: str) -> Problem:
     return Problem(form, None, translations(language).gettext("Too many attempts. Wait five minutes, then try again."))
 
 
+def too_many_letters(form: str, language: str) -> Problem:
+    """Say that letters were asked for too often."""
+    words = translations(language).gettext("Too many letters were asked for. Wait a while, then try again.")
+    return Problem(form, None, words)
+
+
 def status_of(error: MeterbookError) -> int:
     """Return the status of a page that shows a form again."""
     return 409 if error.kind == "refused" else 422
