@@ -8,7 +8,6 @@ roll-up does not know yet, and some with a promotion.
 
 from __future__ import annotations
 
-import gzip
 import http.client
 import json
 import re
@@ -24,6 +23,11 @@ from urllib.parse import urlencode
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import text
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from bench.figures import SMALL, Figure, say
 from bench.furnish import ROWS, arrow_stream, pour, repeated, roll_up
@@ -199,7 +203,7 @@ class _Reader:
         return total
 
     def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
-        headers = {"Accept-Encoding": "gzip", "Accept": "text/html"}
+        headers = {"Accept-Encoding": "gzip, deflate, br, zstd", "Accept": "text/html"}  # as browsers say
         if "/metering" in path:
             headers["HX-Request"] = "true"  # as the script asks for the inside of the window
         headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
@@ -212,7 +216,7 @@ class _Reader:
             name, _, rest = cookie.partition("=")
             self._cookies[name] = rest.partition(";")[0]
         self._sent = len(content)
-        return answer.status, gzip.decompress(content) if answer.headers["content-encoding"] == "gzip" else content
+        return answer.status, zstd.decompress(content) if answer.headers["content-encoding"] == "zstd" else content
 
 
 class _Agents:

@@ -91,18 +91,17 @@ def hours_of_days(
     ends_at = min(days[-1], until)
     if not opened or ends_at <= days[0]:
         return []
-    units = units_of_hour(meter)
-    hourly = Template(statement("hourly")).substitute(
-        units=f"{units} as units,\n    min(at) as first_at",
-        and_projects="and project_id = {project:UInt64}",
+    order = "toDecimal128(length(resource), 9)" if meter.kind is MeterKind.presence else "-toDecimal128(seen.2, 9)"
+    sql = Template(statement("hours_of_days")).substitute(
+        units=units_of_hour(meter),
+        most=resources_max,
+        order=order,
         and_received=_AND_RECEIVED if received_through else "",
     )
-    order = "toDecimal128(length(resource), 9)" if meter.kind is MeterKind.presence else "-toDecimal128(seen.2, 9)"
-    sql = Template(statement("hours_of_days")).substitute(hourly=hourly, most=resources_max, order=order)
     parameters: dict[str, Parameter] = {
-        "accounts": [account_id],
+        "account": account_id,
         "project": project_id,
-        "types": [meter.type],
+        "type": meter.type,
         "starts": days[0],
         "until": ends_at,
         "noticed": days[0] + HOUR,

@@ -27,12 +27,27 @@ from
         ) as hours
     from
     (
-        $hourly
+        select
+            resource,
+            intDiv(toUnixTimestamp64Second(at) - {residue:Int64}, 3600) as hour,
+            $units as units,
+            min(at) as first_at
+        from events
+        where account_id = {account:UInt64}
+            and project_id = {project:UInt64}
+            and type = {type:String}
+            and at >= {starts:DateTime64(6, 'UTC')}
+            and at < {until:DateTime64(6, 'UTC')}
+            $and_received
+        group by
+            resource,
+            hour
     )
     group by resource
 )
 array join hours as seen
 group by hour
 settings
-    -- one project's month is too little to divide
-    max_threads = 1
+    -- one project's month is too little to divide, or to plan which columns to read first
+    max_threads = 1,
+    optimize_move_to_prewhere = 0
