@@ -9,11 +9,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from meterbook.core.discounts import Promotion
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.metering import MeterKind
 from meterbook.core.money import currency
 from meterbook.core.pricing import FreeUnit, Per, Price, PriceModel, Product
+from meterbook.core.promotion import Promotion
 from tests.core.months import Spell, drafted, frame_of, price, product, promotion, utc
 
 JUNE = frame_of("2026-06")

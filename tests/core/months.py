@@ -10,12 +10,12 @@ from itertools import pairwise
 from typing import Any
 
 from meterbook.core.credits import Books
-from meterbook.core.discounts import AppliesTo, Promotion, PromotionKind
 from meterbook.core.invoice import Adjustment, InvoiceDraft, draft
 from meterbook.core.metering import Hourly, Meter, MeterKind
 from meterbook.core.money import currency
 from meterbook.core.period import HOUR, BillingMonth, billing_zone, hour_count
 from meterbook.core.pricing import Per, Price, PriceModel, Product, Tier
+from meterbook.core.promotion import AppliesTo, Promotion, PromotionKind
 from meterbook.core.rating import Frame, Part, Waiver
 from meterbook.core.terms import AccountTerms, ProjectTerms, Use, use_boundaries
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
 from fractions import Fraction
 from itertools import groupby, pairwise
 
 from hypothesis import given
+from hypothesis import strategies as st
 
+from meterbook.core.metering import MeterKind
 from meterbook.core.money import Money
 from meterbook.core.pricing import FreeUnit
 from tests.core.june import (
+    CODES,
+    JUNE,
+    PRODUCTS,
+    PROJECTS,
     Case,
+    all_june,
     any_bill,
+    bill,
     billed,
 )
 from tests.core.months import promotion
@@ -94,3 +104,23 @@ def test_a_free_quantity_or_a_fixed_price_leaves_commitments_whole(case: Case) -
 def test_all_off_the_invoice_leaves_nothing(case: Case) -> None:
     draft = billed(case, *case[0], promotion("percent", "100", 99, applies_to="invoice"))
     assert (draft.net.minor, draft.total.minor) == (0, 0)
+
+
+@given(
+    any_bill,
+    st.lists(
+        st.tuples(st.sampled_from(CODES), st.decimals("0.1", "50", places=1), st.sampled_from(PROJECTS)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(1, 719),
+)
+def test_what_goes_on_all_month_comes_to_its_forecast(
+    case: Case, used: list[tuple[str, Decimal, str]], hours: int
+) -> None:
+    made, _, code, tax = case
+    items = [item for item in PRODUCTS[code] if item.meter.kind is not MeterKind.counter]
+    spells = [all_june(product, str(units), project) for product, units, project in used]
+    early = JUNE.starts_at + timedelta(hours=hours)
+    so_far = bill(*made, spells=spells, products=items, code=code, tax=tax, at=early)
+    assert so_far.forecast == bill(*made, spells=spells, products=items, code=code, tax=tax).total

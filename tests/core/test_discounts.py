@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meterbook.core.allocation import allocate
-from meterbook.core.discounts import Promotion
 from meterbook.core.metering import MeterKind
 from meterbook.core.money import Money
 from meterbook.core.pricing import FreeUnit, Per, Price, PriceModel, Product
+from meterbook.core.promotion import Promotion
 from tests.core.june import (
     JUNE,
     MIDDLE,
@@ -226,6 +226,8 @@ HALF = {"starts_at": MIDDLE}
         (promotion("free_quantity", "5000", **HALF), "18.00"),
         (promotion("free_quantity", "2", free_unit=FreeUnit.quantity, **HALF), "18.00"),
         (promotion("percent", "50", ends_at=MIDDLE), "27.00"),
+        (promotion("percent", "50", applies_to="invoice", ends_at=MIDDLE), "27.00"),
+        (promotion("amount", "100", ends_at=MIDDLE), "18.00"),
         # begins at 00:20: the hour that is begun is not its own; 359 of 720 hours are 17.95, half of it 8.975
         (promotion("percent", "50", starts_at=MIDDLE + timedelta(minutes=20)), "27.02"),
         (promotion("percent", "50", starts_at=JUNE.ends_at), "36.00"),

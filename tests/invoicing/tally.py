@@ -9,11 +9,11 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from meterbook.core.discounts import Promotion
 from meterbook.core.invoice import Adjustment, InvoiceDraft, draft
 from meterbook.core.metering import MeterKind
 from meterbook.core.period import BillingMonth, BillingZone, hour_floor
 from meterbook.core.pricing import Product
+from meterbook.core.promotion import Promotion
 from meterbook.core.rating import Frame, Part
 from meterbook.core.terms import AccountTerms, ProjectTerms, Use, use_boundaries
 

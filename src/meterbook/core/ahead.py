@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
-from meterbook.core.discounts import Promotion
 from meterbook.core.money import half_up_whole
 from meterbook.core.period import hour_count
+from meterbook.core.promotion import Promotion
 from meterbook.core.rating import Frame, Part
 from meterbook.core.terms import AccountTerms, Use, use_boundaries
 
@@ -29,11 +29,15 @@ class Ahead:
         self._cuts, self._ends_at = sorted(cuts), frame.ends_at
         self._intervals: dict[datetime, list[tuple[datetime, datetime, int]]] = {}
 
-    def parts(self, use: Use) -> Iterator[Part]:
-        """Yield the parts of a use from where it is known to."""
-        for begin, end, hours in self._from(use.parts[-1].ends_at):
-            billionths = half_up_whole(use.pace, hours * _ONE)
-            yield Part(begin, end, Fraction(billionths, _ONE), hours if use.pace else 0)
+    def parts(self, use: Use) -> tuple[Part, ...]:
+        """Return the parts of a use to the month's end: those known, and those to come."""
+        pace = use.pace
+        return use.parts + tuple(
+            [
+                Part(begin, end, Fraction(half_up_whole(pace, hours * _ONE), _ONE), hours if pace else 0)
+                for begin, end, hours in self._from(use.parts[-1].ends_at)
+            ]
+        )
 
     def quantity(self, use: Use) -> tuple[int, int]:
         """Return what a use comes to by the month's end, as a ratio not in lowest terms, which take a while to find."""

@@ -9,7 +9,7 @@ from math import lcm
 from meterbook.core.money import Money
 
 
-def allocate(amount: Money, weights: Sequence[Fraction], most: Sequence[int] | None = None) -> list[Money]:
+def allocate(amount: Money, weights: Sequence[Fraction | int], most: Sequence[int] | None = None) -> list[Money]:
     """Spread an amount over weights of zero or more by largest remainder, ties to the earlier.
 
     With no weight above zero all parts weigh the same. `weights` has to hold at least one. No part is above its
@@ -22,10 +22,11 @@ def allocate(amount: Money, weights: Sequence[Fraction], most: Sequence[int] | N
     if not any(parts):
         parts = [1] * len(parts)
     sign, whole, total = -1 if amount.minor < 0 else 1, abs(amount.minor), sum(parts)
-    minors = [whole * part // total for part in parts]
+    divided = [divmod(whole * part, total) for part in parts]
+    minors = [minor for minor, _ in divided]
     left = whole - sum(minors)
     free = [i for i, minor in enumerate(minors) if most is None or minor < most[i]]
-    by_remainder = sorted(free, key=lambda i: whole * parts[i] % total, reverse=True)
+    by_remainder = sorted(free, key=lambda i: divided[i][1], reverse=True)
     for i in by_remainder[:left]:
         minors[i] += 1
     return [Money(sign * minor, amount.currency) for minor in minors]

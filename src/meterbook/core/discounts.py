@@ -6,69 +6,18 @@ a line, spread over its lines to the minor unit, and takes no line below nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from decimal import Decimal
-from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
 from meterbook.core.adding import added_up
 from meterbook.core.allocation import allocate
 from meterbook.core.money import Currency, Money, rounded, rounded_minor
-from meterbook.core.period import hour_ceil, hour_count
+from meterbook.core.period import hour_count
 from meterbook.core.pricing import FreeUnit, Per, PriceModel, Scale, cost, packages
+from meterbook.core.promotion import Promotion, PromotionKind, by_the_hour, in_order, is_off_sum
 from meterbook.core.rating import Charge, Frame, Part
-
-
-class PromotionKind(StrEnum):
-    """What a promotion gives.
-
-    percent: off lines or the invoice. amount: off lines or the invoice, each month. fixed_price: the unit price in
-    place of the list's. free_quantity: units that cost nothing, each month. credit: promotional credit, once.
-    """
-
-    percent = "percent"
-    amount = "amount"
-    fixed_price = "fixed_price"
-    free_quantity = "free_quantity"
-    credit = "credit"
-
-
-class AppliesTo(StrEnum):
-    """Whether a percent or an amount is taken off single lines or off the invoice they make up."""
-
-    line = "line"
-    invoice = "invoice"
-
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """A redeemed promotion as it decides an invoice.
-
-    `key` identifies the redemption. `value` is a percent, an amount or a unit price in major units, or a quantity, by
-    `kind`. It holds for usage in `[starts_at, ends_at)`, open where None, of `products` and `projects` (codes; empty:
-    all). `carried` is what earlier months left over of it, where that is carried on.
-    """
-
-    key: int
-    code: str
-    name: str
-    kind: PromotionKind
-    applies_to: AppliesTo
-    value: Decimal
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    products: frozenset[str] = frozenset()
-    projects: frozenset[str] = frozenset()
-    priority: int = 0
-    free_unit: FreeUnit = FreeUnit.unit_hours
-    carried: Fraction = Fraction(0)
-
-    def __post_init__(self) -> None:
-        assert self.kind is not PromotionKind.credit, "credit pays an invoice, it is no discount on one"
-        assert self.value >= 0 <= self.carried, "a promotion takes nothing away from a customer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +39,39 @@ _NOTHING: Final = Fraction(0)
 
 @dataclass(slots=True)
 class Discounted:
-    """One line on its way through the promotions: what is left of it, what is free of it and what that saved."""
+    """One line on its way through the promotions: what is left of it, what is free of it and what that saved.
+
+    `left` is in minor units. `behind` returns the line's charge, and the parts it is made of, cut where promotions
+    begin and end: it is asked when one of them needs to know.
+    """
 
     project: str
-    charge: Charge
-    parts: Sequence[Part]
-    left: Money
+    product: str
+    left: int
+    behind: Callable[[], tuple[Charge, Sequence[Part]]]
     freed: Fraction = _NOTHING
     saved: Fraction = _NOTHING
+    _found: tuple[Charge, Sequence[Part]] | None = None
+
+    @property
+    def charge(self) -> Charge:
+        """What is charged."""
+        return self._asked()[0]
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """What it is made of."""
+        return self._asked()[1]
+
+    def _asked(self) -> tuple[Charge, Sequence[Part]]:
+        if self._found is None:
+            self._found = self.behind()
+        return self._found
 
 
 _Ratio = tuple[int, int]
 _WHOLE: Final[_Ratio] = (1, 1)
-# A step's name, and whether a promotion belongs to it; a promotion belongs to exactly one.
-_STEPS: Final = (
-    (PromotionKind.free_quantity, None),
-    (PromotionKind.fixed_price, None),
-    (PromotionKind.percent, AppliesTo.line),
-    (PromotionKind.amount, AppliesTo.line),
-    (PromotionKind.percent, AppliesTo.invoice),
-    (PromotionKind.amount, AppliesTo.invoice),
-)
-
-
-def promotion_boundaries(promotions: Iterable[Promotion], frame: Frame) -> set[datetime]:
-    """Return the hours of the month at which a promotion begins or ends: usage has to be cut there."""
-    ends = {at for promotion in promotions for at in (promotion.starts_at, promotion.ends_at) if at is not None}
-    cuts = {hour_ceil(at, frame.zone) for at in ends}
-    return {cut for cut in cuts if frame.starts_at < cut < frame.ends_at}
+_Matching = Sequence[tuple[int, Discounted]]
 
 
 def discount(
@@ -130,39 +84,41 @@ def discount(
     """
     taken = []
     for promotion in in_order(promotions):
-        matching = [(place, line) for place, line in enumerate(lines) if _matches(promotion, line)]
-        found = _TAKE[promotion.kind](_by_the_hour(promotion, frame), matching, frame, currency) if matching else None
-        if found is not None and found.amount.minor:
+        matching = _matching(promotion, lines)
+        if not matching:
+            continue
+        take = _spread if is_off_sum(promotion) else _OFF_LINES[promotion.kind]
+        found = take(by_the_hour(promotion, frame), matching, frame, currency)
+        if found.amount.minor:
             taken.append(replace(found, promotion=promotion))
     return taken
 
 
-def _by_the_hour(promotion: Promotion, frame: Frame) -> Promotion:
-    """Return a promotion that begins and ends with the hours by which it holds."""
-    starts_at, ends_at = (at and hour_ceil(at, frame.zone) for at in (promotion.starts_at, promotion.ends_at))
-    return replace(promotion, starts_at=starts_at, ends_at=ends_at)
+def net_of(lines: Sequence[Discounted], promotions: Sequence[Promotion], frame: Frame, currency: Currency) -> int:
+    """Return what the lines come to once every promotion is taken off, in minor units, as `discount` takes them.
+
+    What the last one takes is spread over no lines where it is taken off the sum of them: the net is the same.
+    """
+    *before, last = in_order(promotions)
+    if is_off_sum(last):
+        discount(lines, before, frame, currency)
+        matching = _matching(last, lines)
+        weights = _weights(by_the_hour(last, frame), matching)
+        return sum([line.left for line in lines]) - _off_sum(last, weights, currency)
+    discount(lines, promotions, frame, currency)
+    return sum([line.left for line in lines])
 
 
-def in_order(promotions: Iterable[Promotion]) -> list[Promotion]:
-    """Return promotions in the order in which they apply."""
-    return sorted(promotions, key=lambda each: (_step(each), each.priority, each.key))
-
-
-def _step(promotion: Promotion) -> int:
-    level = promotion.applies_to if promotion.kind in (PromotionKind.percent, PromotionKind.amount) else None
-    return _STEPS.index((promotion.kind, level))
-
-
-_Matching = Sequence[tuple[int, Discounted]]
-
-
-def _matches(promotion: Promotion, line: Discounted) -> bool:
-    return (
-        line.left.minor > 0
-        and line.charge.price is not None
-        and (not promotion.products or line.charge.product.code in promotion.products)
-        and (not promotion.projects or line.project in promotion.projects)
-    )
+def _matching(promotion: Promotion, lines: Sequence[Discounted]) -> _Matching:
+    """Return the lines that a promotion may be taken off, with their places."""
+    products, projects = promotion.products, promotion.projects
+    return [
+        (place, line)
+        for place, line in enumerate(lines)
+        if line.left > 0  # which nothing without a price is
+        and (not products or line.product in products)
+        and (not projects or line.project in projects)
+    ]
 
 
 def _free(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
@@ -175,7 +131,7 @@ def _free(promotion: Promotion, lines: _Matching, frame: Frame, currency: Curren
         if quantity <= 0:
             continue
         exact = _saved(line, quantity, frame)
-        saved = min(rounded(exact, currency), line.left, key=_minor)
+        saved = min(rounded(exact, currency).minor, line.left)
         line.freed, line.saved = line.freed + quantity, line.saved + exact
         used_units += quantity / size
         shares.append((place, saved))
@@ -228,13 +184,13 @@ def _top(line: Discounted) -> Fraction:
 def _fixed_price(promotion: Promotion, lines: _Matching, frame: Frame, currency: Currency) -> Discount:
     shares = []
     for place, line in lines:
-        left = Fraction(line.left.decimal)
+        left = Fraction(line.left, 10**currency.digits)
         at_list = left * Fraction(*_share(promotion, line))
         saved = at_list - _at_fixed_price(promotion, line, frame)
         above_minimum = _above_minimum(line.charge, frame) - line.saved
-        most = rounded(max(Fraction(0), above_minimum), currency)
-        share = min(line.left - rounded(left - saved, currency), most, key=_minor)
-        if share.minor > 0:
+        most = rounded(max(Fraction(0), above_minimum), currency).minor
+        share = min(line.left - rounded(left - saved, currency).minor, most)
+        if share > 0:
             line.saved += min(saved, above_minimum)
             shares.append((place, share))
     return _took(promotion, lines, shares, currency)
@@ -258,62 +214,61 @@ def _at_fixed_price(promotion: Promotion, line: Discounted, frame: Frame) -> Fra
     return Fraction(promotion.value) * billable * share / scale.divisor
 
 
-def _line_percent(promotion: Promotion, lines: _Matching, currency: Currency) -> Discount:
+def _percent_off_lines(promotion: Promotion, lines: _Matching, _frame: Frame, currency: Currency) -> Discount:
     shares, percent = [], _percent(promotion)
     for place, line in lines:
-        (part, whole), left = _share(promotion, line), line.left.minor
+        (part, whole), left = _share(promotion, line), line.left
         numerator = left * percent.numerator * part
         denominator = 10**currency.digits * percent.denominator * whole
-        shares.append((place, Money(min(rounded_minor(numerator, denominator, currency), left), currency)))
+        shares.append((place, min(rounded_minor(numerator, denominator, currency), left)))
     return _took(promotion, lines, shares, currency)
 
 
-def _spread_percent(promotion: Promotion, lines: _Matching, currency: Currency) -> Discount:
+def _spread(promotion: Promotion, lines: _Matching, _frame: Frame, currency: Currency) -> Discount:
+    """Take off what is taken off the sum of lines, and spread it over them."""
     weights = _weights(promotion, lines)
-    base = added_up(weights) / 10**currency.digits
-    return _spread(promotion, lines, weights, rounded(base * _percent(promotion), currency))
-
-
-def _percents(promotion: Promotion, lines: _Matching, _frame: Frame, currency: Currency) -> Discount:
-    by_line = promotion.applies_to is AppliesTo.line
-    return (_line_percent if by_line else _spread_percent)(promotion, lines, currency)
-
-
-def _amounts(promotion: Promotion, lines: _Matching, _frame: Frame, currency: Currency) -> Discount:
-    weights = _weights(promotion, lines)
-    most = int(added_up(weights))
-    wanted = rounded(Fraction(promotion.value) + promotion.carried, currency)
-    return _spread(promotion, lines, weights, Money(min(most, wanted.minor), currency))
-
-
-def _weights(promotion: Promotion, lines: _Matching) -> list[Fraction]:
-    """Return what is left of each line in the promotion's time, in minor units."""
-    shares = [_share(promotion, line) for _, line in lines]
-    return [Fraction(line.left.minor * part, whole) for (_, line), (part, whole) in zip(lines, shares, strict=True)]
-
-
-def _spread(promotion: Promotion, lines: _Matching, weights: Sequence[Fraction], amount: Money) -> Discount:
+    amount = Money(_off_sum(promotion, weights, currency), currency)
     if not any(weights):
-        return Discount(promotion, Money.zero(amount.currency), ())
-    parts = allocate(amount, weights, [line.left.minor for _, line in lines])
-    shares = [(place, share) for (place, _), share in zip(lines, parts, strict=True)]
-    return _took(promotion, lines, shares, amount.currency)
+        return Discount(promotion, amount, ())
+    parts = allocate(amount, weights, [line.left for _, line in lines])
+    shares = [(place, share.minor) for (place, _), share in zip(lines, parts, strict=True)]
+    return _took(promotion, lines, shares, currency)
+
+
+def _off_sum(promotion: Promotion, weights: Sequence[Fraction | int], currency: Currency) -> int:
+    """Return what a promotion takes off lines that weigh so much, in minor units; of an amount no more than that."""
+    weight = added_up(weights)
+    if promotion.kind is PromotionKind.percent:
+        return rounded(weight / 10**currency.digits * _percent(promotion), currency).minor
+    return min(int(weight), rounded(Fraction(promotion.value) + promotion.carried, currency).minor)
+
+
+def _weights(promotion: Promotion, lines: _Matching) -> list[Fraction | int]:
+    """Return what is left of each line in the promotion's time, in minor units."""
+    if promotion.starts_at is promotion.ends_at is None:
+        return [line.left for _, line in lines]
+    shares = [_share(promotion, line) for _, line in lines]
+    return [
+        line.left if share is _WHOLE else Fraction(line.left * share[0], share[1])
+        for (_, line), share in zip(lines, shares, strict=True)
+    ]
 
 
 def _took(
     promotion: Promotion,
     lines: _Matching,
-    shares: Sequence[tuple[int, Money]],
+    shares: Sequence[tuple[int, int]],
     currency: Currency,
     quantity: Fraction | None = None,
 ) -> Discount:
     by_place = dict(lines)
-    kept = tuple([(place, share) for place, share in shares if share.minor])
+    kept = [(place, share) for place, share in shares if share]
     for place, share in kept:
         line = by_place[place]
         line.left -= share
-        assert line.left.minor >= 0, "no discount is more than what is left"
-    return Discount(promotion, Money(sum([share.minor for _, share in kept]), currency), kept, quantity)
+        assert line.left >= 0, "no discount is more than what is left"
+    amount = Money(sum([share for _, share in kept]), currency)
+    return Discount(promotion, amount, tuple([(place, Money(share, currency)) for place, share in kept]), quantity)
 
 
 def _share(promotion: Promotion, line: Discounted) -> _Ratio:
@@ -336,6 +291,8 @@ def _share(promotion: Promotion, line: Discounted) -> _Ratio:
 def _inside(promotion: Promotion, line: Discounted) -> Fraction:
     """Return the line's quantity in the promotion's time; its parts are cut there."""
     starts, ends = promotion.starts_at, promotion.ends_at
+    if starts is ends is None:
+        return line.charge.quantity
     parts = [
         part.quantity
         for part in line.parts
@@ -348,14 +305,9 @@ def _percent(promotion: Promotion) -> Fraction:
     return Fraction(promotion.value) / 100
 
 
-def _minor(amount: Money) -> int:
-    return amount.minor
-
-
 _Take = Callable[[Promotion, _Matching, Frame, Currency], Discount]
-_TAKE: Final[dict[PromotionKind, _Take]] = {
+_OFF_LINES: Final[dict[PromotionKind, _Take]] = {
     PromotionKind.free_quantity: _free,
     PromotionKind.fixed_price: _fixed_price,
-    PromotionKind.percent: _percents,
-    PromotionKind.amount: _amounts,
+    PromotionKind.percent: _percent_off_lines,
 }

@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from meterbook.core.adding import added_up
 from meterbook.core.ahead import Ahead
 from meterbook.core.average import average_cost
 from meterbook.core.credits import Books, Owed, settlement
-from meterbook.core.discounts import Discount, Discounted, Promotion, discount
+from meterbook.core.discounts import Discount, Discounted, discount, net_of
 from meterbook.core.money import Currency, Money, half_up
 from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import Product
+from meterbook.core.promotion import Promotion
 from meterbook.core.rating import Charge, Frame, Part, Tariff
 from meterbook.core.tax import TaxLine, tax_on
 from meterbook.core.terms import AccountTerms, ProjectTerms, Use
@@ -242,10 +244,13 @@ def _bill(
     charged = _charged(uses, tariffs)
     discounts: list[Discount] = []
     if promotions:
-        rated = _rated(charged)
+        rated = [_rated(use, each) for use, each in charged]
         discounts = discount(rated, promotions, frame, account.currency)
         lines = tuple(
-            [Line(use.project, each, each.amount - line.left) for (use, each), line in zip(charged, rated, strict=True)]
+            [
+                Line(use.project, each, Money(each.amount.minor - line.left, account.currency))
+                for (use, each), line in zip(charged, rated, strict=True)
+            ]
         )
     else:
         lines = tuple([Line(use.project, each, nothing) for use, each in charged])
@@ -263,10 +268,6 @@ def _charged(uses: Sequence[Use], tariffs: Sequence[Tariff]) -> list[tuple[Use, 
         for use, tariff in zip(uses, tariffs, strict=True)
         for charge in tariff.charges(use.parts, use.project.free_until, use.project.free_as)
     ]
-
-
-def _rated(charged: Sequence[tuple[Use, Charge]]) -> list[Discounted]:
-    return [Discounted(use.project.code, each, _within(use.parts, each), each.amount) for use, each in charged]
 
 
 def _totals(
@@ -319,19 +320,37 @@ def _forecast(
 ) -> Money:
     """Return the total as if each use went on at its pace until the month's end."""
     ahead = Ahead(uses, promotions, frame, account)
-    if promotions:
-        continued = [use._replace(parts=(*use.parts, *ahead.parts(use))) for use in uses]
-        rated = _rated(_charged(continued, tariffs))
-        discount(rated, promotions, frame, account.currency)
-        return _total(account, sum([line.left.minor for line in rated]), adjustments)
-    minor = 0
+    minor, rated = 0, []
     for use, tariff in zip(uses, tariffs, strict=True):
-        free_until = use.project.free_until
-        if tariff.is_usual(use.parts, free_until):
-            minor += tariff.minor_of(*ahead.quantity(use))
+        project, product = use.project, use.product
+        if tariff.is_usual(use.parts, project.free_until):
+            comes_to = tariff.minor_of(*ahead.quantity(use))
+            minor += comes_to
+            if promotions:
+                rated.append(Discounted(project.code, product.code, comes_to, partial(_ahead, ahead, tariff, use)))
+            continue
+        parts = ahead.parts(use)
+        if promotions:
+            charges = tariff.charges(parts, project.free_until, project.free_as)
+            rated += [_rated(use._replace(parts=parts), each) for each in charges]
         else:
-            minor += tariff.minor((*use.parts, *ahead.parts(use)), free_until)
+            minor += tariff.minor(parts, project.free_until)
+    if promotions:
+        minor = net_of(rated, promotions, frame, account.currency)
     return _total(account, minor, adjustments)
+
+
+def _rated(use: Use, charge: Charge) -> Discounted:
+    return Discounted(
+        use.project.code, use.product.code, charge.amount.minor, lambda: (charge, _within(use.parts, charge))
+    )
+
+
+def _ahead(ahead: Ahead, tariff: Tariff, use: Use) -> tuple[Charge, Sequence[Part]]:
+    """Return the one charge of a usual use to the month's end, and its parts."""
+    parts = ahead.parts(use)
+    (charge,) = tariff.charges(parts, use.project.free_until, use.project.free_as)
+    return charge, parts
 
 
 def _total(account: AccountTerms, minor: int, adjustments: Sequence[Adjustment]) -> Money:

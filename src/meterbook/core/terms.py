@@ -10,9 +10,9 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
 
-from meterbook.core.discounts import Promotion, promotion_boundaries
 from meterbook.core.money import Currency
 from meterbook.core.pricing import Product
+from meterbook.core.promotion import Promotion, promotion_boundaries
 from meterbook.core.rating import Frame, Part, Waiver, price_boundaries
 
 

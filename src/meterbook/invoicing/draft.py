@@ -14,10 +14,10 @@ from meterbook.accounts.tables import Account, SeenProject
 from meterbook.catalog.queries import current_catalog
 from meterbook.core import invoice
 from meterbook.core.credits import Books
-from meterbook.core.discounts import Promotion
 from meterbook.core.invoice import Adjustment, InvoiceDraft
 from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import Product
+from meterbook.core.promotion import Promotion
 from meterbook.core.rating import Frame
 from meterbook.core.sentence import say
 from meterbook.core.terms import AccountTerms, ProjectTerms, TaxClass, Use

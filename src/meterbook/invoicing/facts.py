@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.queries import currency_of, zone_of
 from meterbook.accounts.tables import Account
 from meterbook.core.credits import Books, Credit, Owed, Prepayment
-from meterbook.core.discounts import AppliesTo, Promotion, PromotionKind
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import FreeUnit
+from meterbook.core.promotion import AppliesTo, Promotion, PromotionKind
 from meterbook.core.rating import Frame
 from meterbook.database import among
 from meterbook.invoicing.queries import invoices_by_id

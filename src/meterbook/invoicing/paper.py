@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from meterbook.accounts.tables import Account
-from meterbook.core.discounts import AppliesTo, Discount, PromotionKind
+from meterbook.core.discounts import Discount
 from meterbook.core.invoice import Adjustment, InvoiceDraft, Line
 from meterbook.core.money import Money, plain
 from meterbook.core.period import BillingZone
+from meterbook.core.promotion import AppliesTo, PromotionKind
 from meterbook.core.tax import TaxLine
 from meterbook.invoicing.document import Document, DocumentDiscount, DocumentLine, Party, render
 from meterbook.invoicing.queries import draft_of

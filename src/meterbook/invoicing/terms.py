@@ -11,10 +11,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from meterbook.core.discounts import AppliesTo, Promotion, PromotionKind
 from meterbook.core.metering import Hourly, Meter, MeterKind
 from meterbook.core.money import Currency
 from meterbook.core.pricing import FreeUnit, Per, Price, PriceModel, Product, Tier
+from meterbook.core.promotion import AppliesTo, Promotion, PromotionKind
 from meterbook.core.rating import Waiver
 from meterbook.core.terms import AccountTerms, ProjectTerms, TaxClass
 

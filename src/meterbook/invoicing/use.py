@@ -9,10 +9,10 @@ from fractions import Fraction
 from typing import Final
 
 from meterbook.accounts.tables import SeenProject
-from meterbook.core.discounts import Promotion
 from meterbook.core.metering import Meter
 from meterbook.core.period import HOUR, day_starts, hour_ceil, hour_count
 from meterbook.core.pricing import Product
+from meterbook.core.promotion import Promotion
 from meterbook.core.rating import Frame, Waiver
 from meterbook.core.terms import AccountTerms, ProjectTerms, Use, use_boundaries
 from meterbook.usage import queries

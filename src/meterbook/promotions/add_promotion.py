@@ -12,10 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from meterbook.core.discounts import AppliesTo, PromotionKind
 from meterbook.core.money import Money, UnknownCurrency
 from meterbook.core.money import currency as known_currency
 from meterbook.core.pricing import FreeUnit
+from meterbook.core.promotion import AppliesTo, PromotionKind
 from meterbook.core.sentence import say
 from meterbook.errors import Invalid, Refused
 from meterbook.promotions.tables import PromotionRow

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.check import comparable
 from meterbook.accounts.tables import Account
-from meterbook.core.discounts import PromotionKind
 from meterbook.core.period import BillingMonth, BillingZone
+from meterbook.core.promotion import PromotionKind
 from meterbook.database import among, asked_once
 from meterbook.errors import NotFound
 from meterbook.promotions.add_promotion import promotion_code

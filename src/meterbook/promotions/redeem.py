@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import all_projects, currency_of, locked, payment_information_of, zone_of
 from meterbook.accounts.tables import Account
-from meterbook.core.discounts import PromotionKind
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
+from meterbook.core.promotion import PromotionKind
 from meterbook.core.sentence import say
 from meterbook.errors import Refused
 from meterbook.ledger.queries import credits_left

@@ -25,8 +25,8 @@ from meterbook.console.my_usage.present_payment import (
 )
 from meterbook.console.my_usage.present_promotions import PromotionsView, last_day, promotions_view
 from meterbook.console.requests import Posted
-from meterbook.core.discounts import PromotionKind
 from meterbook.core.invoice import InvoiceDraft
+from meterbook.core.promotion import PromotionKind
 from meterbook.errors import Busy, Invalid, MeterbookError, NotFound, Refused
 from meterbook.idempotency import Answer, once
 from meterbook.invoicing.applied import AppliedPromotion, applied_promotions

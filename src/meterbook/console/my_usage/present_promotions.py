@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
-from meterbook.core.discounts import PromotionKind
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Currency, Money
 from meterbook.core.period import BillingZone
 from meterbook.core.pricing import Product
+from meterbook.core.promotion import PromotionKind
 from meterbook.invoicing.applied import AppliedPromotion, saved_in
 
 _INSTANT: Final = timedelta(microseconds=1)

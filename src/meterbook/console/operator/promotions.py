@@ -12,9 +12,9 @@ from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Asked, Fields, Form, Sent, fields_of
 from meterbook.console.operator.operator_page import HOME, UTC, AsOperator, OperatorPage, Problems, led_to, status_of
 from meterbook.console.requests import Posted, RowOrNone
-from meterbook.core.discounts import AppliesTo, PromotionKind
 from meterbook.core.money import Money, currency
 from meterbook.core.pricing import FreeUnit
+from meterbook.core.promotion import AppliesTo, PromotionKind
 from meterbook.errors import Invalid, NotFound
 from meterbook.invoicing.promotion_use import uses_of
 from meterbook.promotions.add_promotion import add_promotion
