@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meterbook.core.allocation import allocate
@@ -142,6 +142,25 @@ def test_allocated_parts_add_up_and_are_near_their_share(minor: int, weights: li
     if total := sum(weights):
         for part, weight in zip(parts, weights, strict=True):
             assert abs(part.minor - minor * weight / total) < 1
+
+
+@given(
+    st.integers(0, 10**9),
+    st.lists(st.fractions(0, 50, max_denominator=60), min_size=30, max_size=80)
+    | st.lists(st.fractions(0, 10**6, max_denominator=10**12), min_size=30, max_size=80),
+)
+@example(7, [Fraction(1, each) for each in range(2, 40)] + [Fraction(1, 3)] * 9)
+@example(10**6, [Fraction(1, 10**200 + each) for each in range(30)])
+def test_many_parts_are_allocated_by_largest_remainder_and_ties_to_the_earlier(
+    minor: int, weights: list[Fraction]
+) -> None:
+    total = sum(weights)
+    shares = [minor * weight / total for weight in weights] if total else [Fraction(minor, len(weights))] * len(weights)
+    expected = [int(share) for share in shares]
+    by_remainder = sorted(range(len(shares)), key=lambda i: (int(shares[i]) - shares[i], i))
+    for i in by_remainder[: minor - sum(expected)]:
+        expected[i] += 1
+    assert [part.minor for part in allocate(Money(minor, currency("USD")), weights)] == expected
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=9))
