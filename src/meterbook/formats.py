@@ -9,7 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from copy import copy
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final, Literal
@@ -24,6 +24,9 @@ from meterbook.core.period import BillingMonth, BillingZone
 
 NOTHING: Final = "\u2013"  # an en dash: nothing metered; 0.00 is metered and free
 TIMES: Final = " \u00d7 "
+# The whole part of a price in a formula, which writes all but prices with their thousands apart.
+_THOUSANDS: Final = re.compile(r"(?<![\d.,])\d{4,}(?![\d,])")
+_DIGITS: Final = 100  # of the largest number that is written
 
 
 class Formats:
@@ -115,8 +118,9 @@ class Formats:
         return f"UTC{zone.name}" if zone.name[0] in "+-" else zone.name
 
     def formula(self, text: str) -> str:
-        """Write a charge's formula: its numbers as they are, the times sign and the few words in the language."""
-        return self._formula_word.sub(lambda match: self._formula_words[match[0]], text)
+        """Write a charge's formula: prices with their thousands apart, the times sign and few words in the language."""
+        apart = _THOUSANDS.sub(lambda match: self.number(int(match[0])), text)
+        return self._formula_word.sub(lambda match: self._formula_words[match[0]], apart)
 
     def plural(self, unit: str, quantity: Decimal | None) -> str:
         """Write a catalog's unit for a quantity: English says "hosts", Korean and Japanese have no plural."""
@@ -138,7 +142,8 @@ def _pattern(text: str) -> NumberPattern:
 @lru_cache(maxsize=50_000)
 def _in_pattern(pattern: str, value: Decimal, locale: Locale) -> str:
     """Write a number by a pattern of Unicode's; a page has the same numbers many times."""
-    return str(_pattern(pattern).apply(value, locale))
+    with localcontext(prec=_DIGITS):
+        return str(_pattern(pattern).apply(value, locale))
 
 
 @lru_cache(maxsize=10_000)

@@ -187,6 +187,20 @@ def test_amounts_keep_their_decimals_and_nothing_is_a_dash() -> None:
     assert written.number(Fraction(19, 3)) == "6.33"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_formulas_write_prices_with_their_thousands_apart(language: str) -> None:
+    written = formats(language)
+    assert written.formula("14000 x 4,793 h / 720 h") == "14,000 × 4,793 h / 720 h"  # noqa: RUF001
+    assert written.formula("(14000.50 x 7,200.5 h + 0.00012 x 9 h) / 720 h").startswith("(14,000.50 × 7,200.5 h + 0.0")  # noqa: RUF001
+
+
+def test_the_largest_quantities_are_written() -> None:
+    assert formats("en").number(Fraction(10**29) + Fraction(1, 4)) == f"{10**29:,}.25"
+    assert (
+        formats("ko").fixed(Decimal("12345678901234567890123456789.10")) == "12,345,678,901,234,567,890,123,456,789.10"
+    )
+
+
 def test_formulas_are_translated_but_for_their_numbers() -> None:
     formula = "0.90 x 20 packages of 1,000 (19,500 - 500 free)"
     assert formats("en").formula(formula) == "0.90 × 20 packages of 1,000 (19,500 - 500 free)"  # noqa: RUF001

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from meterbook.core.metering import Hourly, Meter, MeterKind
-from meterbook.core.pricing import FreeUnit, Per, PriceInvalid, PriceModel
+from meterbook.core.pricing import FreeUnit, Per, Price, PriceInvalid, PriceModel
 from meterbook.core.rating import Waiver
-from tests.core.months import Spell, drafted, frame_of, price, product, utc
+from tests.core.months import Spell, drafted, frame_of, price, product, trial, utc
 
 FRAME = frame_of("2026-06")
 HALF = FRAME.starts_at + timedelta(hours=360)
@@ -53,6 +53,12 @@ def test_tiers_run_on_over_a_price_change() -> None:
     ]
 
 
+def test_the_smallest_prices_are_written_in_full() -> None:
+    item = product("requests", price("0.0000002", per=Per.quantity), kind=MeterKind.counter)
+    spells = ("web", "requests", FRAME.starts_at, FRAME.ends_at, Decimal(123_456_789))
+    assert lines(item, spells) == [("0.0000002 x 123,456,789", "24.69")]
+
+
 def test_a_package_once_begun_is_bought() -> None:
     item = product(
         "sessions",
@@ -67,6 +73,21 @@ def test_a_flat_fee_accrues_by_the_hour() -> None:
     assert lines(item, spell("1", "support")) == [("100.00", "100.00")]
     at = FRAME.starts_at + timedelta(hours=180)
     assert lines(item, spell("1", "support"), at=at) == [("100.00 x 180 h / 720 h", "25.00")]
+
+
+@pytest.mark.parametrize(
+    "charged",
+    [
+        price("100.00", model=PriceModel.flat),
+        price("12.00", minimum_amount=Decimal(5)),
+    ],
+)
+def test_what_was_used_in_a_trial_alone_brings_no_fee_and_no_minimum(charged: Price) -> None:
+    item = product("server", charged)
+    used = ("web", "server", FRAME.starts_at, FRAME.starts_at + timedelta(hours=5), Decimal(1))
+    assert lines(item, used, projects=[trial("web", HALF)]) == [("trial: not charged", "0.00")]
+    later = ("web", "server", HALF, HALF + timedelta(hours=5), Decimal(1))
+    assert len(lines(item, used, later, projects=[trial("web", HALF)])) == 2
 
 
 def test_a_flat_fee_by_the_hour_counts_hours_of_use() -> None:

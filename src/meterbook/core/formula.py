@@ -33,23 +33,25 @@ def used(price: Price, scale: Scale, before: Fraction, quantity: Fraction, month
             count = packages(price, scale, after) - packages(price, scale, before)
             assert price.package_size is not None, "only a package price has packages"
             size = grouped(price.package_size)
-            return f"{price.unit_price} x {count:,} packages of {size} ({_quantity(quantity, start, end, hours)}{over})"
+            return (
+                f"{price.unit_price:f} x {count:,} packages of {size} ({_quantity(quantity, start, end, hours)}{over})"
+            )
         case PriceModel.graduated:
             parts = graduated_parts(price, scale, start, end)
-            terms = " + ".join(f"{tier.unit_price} x {grouped(part)}{hours}" for tier, part in parts) or "0"
+            terms = " + ".join(f"{tier.unit_price:f} x {grouped(part)}{hours}" for tier, part in parts) or "0"
             return f"({terms}){over}" if over and len(parts) > 1 else f"{terms}{over}"
         case PriceModel.volume:
             unit_price = volume_tier(price, scale, month_quantity).unit_price
         case _:
             assert price.unit_price is not None, "a price without tiers has a unit price"
             unit_price = price.unit_price
-    return f"{unit_price} x {_quantity(quantity, start, end, hours)}{over}"
+    return f"{unit_price:f} x {_quantity(quantity, start, end, hours)}{over}"
 
 
 def of_one_price(price: Price, scale: Scale) -> str:
     """Return the pattern of formulas under a price that costs in proportion to the quantity, which is left open."""
     hours, over = _hours(price, scale)
-    return f"{price.unit_price} x {QUANTITY}{hours}{over}"
+    return f"{price.unit_price:f} x {QUANTITY}{hours}{over}"
 
 
 def written(pattern: str, quantity: Fraction) -> str:
@@ -60,17 +62,17 @@ def written(pattern: str, quantity: Fraction) -> str:
 def flat(price: Price, hours: int, month_hours: int, usage_hours: int) -> str:
     """Write a flat fee: by the month it accrues with the hours that passed, by the hour with the hours used."""
     if price.per is Per.hour:
-        return f"{price.unit_price} x {usage_hours:,} h"
+        return f"{price.unit_price:f} x {usage_hours:,} h"
     if hours == month_hours:
-        return f"{price.unit_price}"
-    return f"{price.unit_price} x {hours} h / {month_hours} h"
+        return f"{price.unit_price:f}"
+    return f"{price.unit_price:f} x {hours} h / {month_hours} h"
 
 
 def topped_up(usage: str, price: Price, hours: int, month_hours: int, first: bool) -> str:
     """Write a charge that the month's commitment decided; `usage` is the formula of what was used."""
     part = "" if hours == month_hours else f" x {hours} h / {month_hours} h"
     running = "" if first else ", less what was charged before in this month"
-    return f"minimum {price.minimum_amount or 0}{part}{running} (used: {usage})"
+    return f"minimum {price.minimum_amount or 0:f}{part}{running} (used: {usage})"
 
 
 def _hours(price: Price, scale: Scale) -> tuple[str, str]:

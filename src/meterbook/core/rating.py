@@ -147,7 +147,7 @@ class Tariff:
 
         `parts` lie in order of time without a gap from the month's start, cut at least at `price_boundaries` and at
         `free_until`, before which usage is shown and costs nothing for the reason `free_as`. A month with nothing
-        metered gives no charge, not even a flat fee or a minimum.
+        metered that costs anything gives no such charge, not even a flat fee or a minimum.
         """
         if self.is_usual(parts, free_until):
             return self._usual(_joined(parts))
@@ -203,8 +203,8 @@ class Tariff:
         ]
 
     def _segments(self, parts: Sequence[Part], free_until: datetime | None, free_as: Waiver) -> list[_Segment]:
-        """Put parts of one price and waiver together; without usage there are none."""
-        if not any(part.usage_hours or part.quantity for part in parts):
+        """Put parts of one price and waiver together; without usage in any that is charged, none is charged."""
+        if not any(map(_is_used, parts)):
             return []
         if not self._is_split and not _waits(parts, free_until):
             price = self._in_force(parts[0].starts_at)
@@ -216,7 +216,10 @@ class Tariff:
                 return price, free_as
             return price, Waiver.unpriced if price is None else None
 
-        return [(price, waiver, _joined(list(run))) for (price, waiver), run in groupby(parts, key=terms)]
+        segments = [(price, waiver, _joined(list(run))) for (price, waiver), run in groupby(parts, key=terms)]
+        if any(_is_used(part) for _, waiver, part in segments if waiver is None):
+            return segments
+        return [segment for segment in segments if segment[1] is not None]
 
     def _in_force(self, at: datetime) -> Price | None:
         return next((price for start, price in self._versions if start <= at), None)
@@ -327,6 +330,11 @@ class _Month:
         scale = self.tariff.scale_of(price)
         through = cost(price, scale, self.quantity, self.month_quantity)
         return through if before is _NOTHING else through - cost(price, scale, before, self.month_quantity)
+
+
+def _is_used(part: Part) -> bool:
+    """Return whether anything was metered in a part."""
+    return bool(part.usage_hours or part.quantity)
 
 
 def _waits(parts: Sequence[Part], free_until: datetime | None) -> bool:
