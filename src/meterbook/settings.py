@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import difflib
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -40,6 +43,8 @@ _NUMBER_PREFIX = r"^[A-Z0-9]{1,10}$"
 _DATABASE_SCHEMES = ("postgres://", "postgresql://", "postgresql+psycopg://")
 _WEB_SCHEMES = ("http", "https")
 _SMTP_SCHEMES = ("smtp", "smtp+starttls", "smtps")
+# What begins like a setting and is none: the browser of our own tests; what Kubernetes tells of a service of our name.
+_OF_OTHERS: Final = re.compile(r"chromium|service_host|service_port(_\w+)?|port(_\d+_(tcp|udp|sctp)(_\w+)?)?")
 _SIGNING_PREFIX: Final = "whsec_"
 _SECRET_BYTES: Final = range(24, 65)
 RETRIES_MAX: Final = 10
@@ -283,13 +288,30 @@ def _whole(address: SecretStr, schemes: tuple[str, ...]) -> SplitResult | None:
 def load_settings(**given: object) -> Settings:
     """Read the settings of the environment; what is `given` (not None) wins, as the options of a command do.
 
-    Raises `Invalid` naming each variable that is wrong, never repeating its value.
+    Raises `Invalid` naming each variable that is wrong or that no setting is read from, never repeating its value.
     """
+    wrong = list(_unknown())
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]  # pydantic checks each
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]  # pydantic checks each
     except ValidationError as error:
-        wrong = [
-            f"{ENV_PREFIX}{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
-        raise Invalid("Settings are wrong: " + "; ".join(wrong), "wrong-settings") from None
+        for problem in error.errors(include_url=False, include_input=False):
+            name, said = ".".join(map(str, problem["loc"])).upper(), problem["msg"].removeprefix("Value error, ")
+            # what is wrong of several together names them itself
+            wrong.append(f"{ENV_PREFIX}{name}: {said}" if name else said)
+    if wrong:
+        raise Invalid("Settings are wrong: " + "; ".join(wrong), "wrong-settings")
+    return settings
+
+
+def _unknown() -> Iterator[str]:
+    """Yield what is wrong about each variable that begins like a setting and is none."""
+    known = list(Settings.model_fields)
+    for variable, value in sorted(os.environ.items()):
+        name = variable.lower().removeprefix(ENV_PREFIX.lower())
+        if name == variable.lower() or name in known or not value:
+            continue
+        # the address that Kubernetes gives is no port of ours
+        if _OF_OTHERS.fullmatch(name) and (name != "port" or "://" in value):
+            continue
+        near = difflib.get_close_matches(name, known, 1)
+        yield f"{variable} is not known" + (f": did you mean {ENV_PREFIX}{near[0].upper()}?" if near else "")

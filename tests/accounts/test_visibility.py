@@ -11,6 +11,7 @@ from meterbook.accounts.add_project import add_project
 from meterbook.accounts.change_project import change_project
 from meterbook.accounts.queries import (
     account_by_code,
+    deleted_projects,
     project_by_code,
     projects_by_codes,
     sole_account,
@@ -134,6 +135,8 @@ def test_usage_goes_to_known_projects_that_are_not_deleted(world: World) -> None
         "p1": (world.projects["p1"].id, world.acme.id),
         "far": (world.projects["far"].id, world.other.id),
     }
+    deleted = deleted_projects(world.session, {"p1", "p2", "none", "p1\0", "\ud800", ""})
+    assert deleted == {"p2": (world.projects["p2"].id, world.acme.id)}
 
 
 @pytest.mark.parametrize("text", ["", "p1\0", "\ud800", "P1", "p1 ", "x" * 100_000, "'; drop table project; --"])

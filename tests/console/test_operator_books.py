@@ -38,6 +38,10 @@ def test_a_month_of_the_books_is_shown_and_saved(staff: Browser, office: Office)
     assert Decimal(closing[4]) == sum(Decimal(row[4]) for row in rows if row[1] == "Owed")
     for wrong in ("2027-13", "x"):
         assert staff.get(f"/operator/report?month={wrong}").status_code == 422
+    for form in ("", "&format=csv"):
+        ahead = staff.get(f"/operator/report?month=2027-08{form}")
+        assert ahead.status_code == 422
+        assert "August 2027 has not begun yet: ask for a month up to now." in words(ahead)
     assert "Nothing is booked yet" in words(staff.get("/operator/report?month=2020-01"))
 
 

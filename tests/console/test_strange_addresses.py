@@ -14,8 +14,9 @@ from meterbook.console.door import mount
 from tests.console.browser import Browser
 from tests.office import Office
 
-# What the store can neither compare nor hold: a null byte, a number of 65 bits.
-STRANGE = ("a\0", str(2**63))
+# What the store can neither compare nor hold: a null byte, a number of 65 bits; what looks empty or like digits, and
+# the first month there is, before which lies none.
+STRANGE = ("a\0", str(2**63), " ", "\uff15", "1970-01")
 
 
 def pages() -> Iterator[tuple[str, set[str]]]:

@@ -89,7 +89,31 @@ def test_currencies_have_their_digits_and_custom() -> None:
         currency(no_currency)
 
 
-@pytest.mark.parametrize("text", ["12.345", "abc", "", "NaN", "1e9999", "Infinity"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12.345",
+        "abc",
+        "",
+        "NaN",
+        "1e9999",
+        "Infinity",
+        "1e3",
+        "1E2",
+        "\uff15",
+        "\u0665",
+        "1_000",
+        "+5",
+        " 5",
+        "5 ",
+        "5\n",
+        "5.",
+        ".5",
+        "1,5",
+        "1" * 5_000,
+        f"1.{'0' * 35}1",
+    ],
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not an amount"):
         Money.parse(text, currency("USD"))
@@ -98,3 +122,7 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 def test_an_amount_reads_back() -> None:
     assert str(Money.parse("-12.04", currency("USD"))) == "-12.04"
     assert str(Money.parse("7", currency("KRW"))) == "7"
+    assert str(Money.parse(f"7.{'0' * 50}", currency("KRW"))) == "7"
+    assert Money.parse("10000000000000000.00", currency("USD")).minor == 10**18
+    with pytest.raises(ValueError, match="is not an amount"):
+        Money.parse("10000000000000000.01", currency("USD"))

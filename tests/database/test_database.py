@@ -161,5 +161,61 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_told(monkeypatch: pytest.
     assert invalid.value.slug == "wrong-settings"
 
 
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        (
+            "METERBOOK_CLOSE_GRACE_HOUR",
+            "METERBOOK_CLOSE_GRACE_HOUR is not known: did you mean METERBOOK_CLOSE_GRACE_HOURS?",
+        ),
+        ("meterbook_data_dirs", "meterbook_data_dirs is not known: did you mean METERBOOK_DATA_DIR?"),
+        ("METERBOOK_", "METERBOOK_ is not known"),
+        ("METERBOOK_PORT", "METERBOOK_PORT is not known"),
+        ("METERBOOK_COLOUR_OF_THE_SKY", "METERBOOK_COLOUR_OF_THE_SKY is not known"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, said: str) -> None:
+    monkeypatch.setenv(variable, "72")
+    with pytest.raises(Invalid) as invalid:
+        load_settings()
+    assert invalid.value.message.startswith(f"Settings are wrong: {said}")
+    assert "72" not in invalid.value.message
+    assert invalid.value.slug == "wrong-settings"
+
+
+def test_what_others_set_under_our_name_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("METERBOOK_CHROMIUM", "/usr/bin/chromium"),
+        ("METERBOOK_PORT", "tcp://10.0.0.1:8000"),
+        ("METERBOOK_PORT_8000_TCP_ADDR", "10.0.0.1"),
+        ("METERBOOK_SERVICE_HOST", "10.0.0.1"),
+        ("METERBOOK_SERVICE_PORT_HTTP", "8000"),
+        ("METERBOOK_GONE", ""),
+        ("MY_METERBOOK_THING", "x"),
+    ):
+        monkeypatch.setenv(name, value)
+    assert load_settings().due_day == 25
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"webhook_url": "https://example.com/b"},
+            "METERBOOK_WEBHOOK_URL and METERBOOK_WEBHOOK_SECRET need each other",
+        ),
+        (
+            {"clickhouse_cluster": "one"},
+            "METERBOOK_CLICKHOUSE_PASSWORD, _CA_FILE and _CLUSTER need METERBOOK_CLICKHOUSE_URL",
+        ),
+        ({"retry_days": "3,1"}, "METERBOOK_RETRY_DAYS: has to be rising days between 1 and 60, parted by commas"),
+    ],
+)
+def test_settings_that_need_each_other_are_told_in_a_sentence(given: dict[str, object], said: str) -> None:
+    with pytest.raises(Invalid) as invalid:
+        load_settings(**given)
+    assert invalid.value.message == f"Settings are wrong: {said}"
+
+
 def test_every_setting_is_described() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []

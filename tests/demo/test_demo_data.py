@@ -11,6 +11,7 @@ from meterbook.catalog.load import parse_catalog
 from meterbook.core.metering import Hourly, MeterKind
 from meterbook.core.pricing import Per, PriceModel
 from meterbook.demo.accounts import DEMO_USERS, demo_accounts
+from meterbook.demo.billing import demo_billing
 from meterbook.demo.catalog import demo_catalog, examples_folder
 from meterbook.demo.generate import SCHEMA, generated_usage
 from meterbook.demo.recorded import recorded_files
@@ -126,3 +127,12 @@ def test_users_see_what_their_memberships_say() -> None:
 
 def test_the_examples_are_where_the_package_looks() -> None:
     assert (examples_folder() / "cloudwatch" / "LICENSE").is_file()
+
+
+@pytest.mark.parametrize("now", [NOW, datetime(2026, 11, 30, 18, 50, tzinfo=UTC), datetime(2026, 12, 5, tzinfo=UTC)])
+def test_every_month_of_usage_that_is_over_is_closed_and_paid_by_now(now: datetime) -> None:
+    for account in demo_billing(now):
+        # in Seoul a month begins nine hours before it does in the usage
+        assert [month.month for month in account.months][:2] == [f"2026-{now.month - 3:02}", f"2026-{now.month - 2:02}"]
+        assert all(month.paid_on <= f"{now + timedelta(hours=9):%Y-%m-%d}" for month in account.months if month.paid_on)
+        assert all(datetime.fromisoformat(month.closed_at) <= now for month in account.months)

@@ -257,3 +257,42 @@ def test_mistakes_of_a_catalog_are_named_each(served: Served) -> None:
     not_text = served.api("POST", "/catalog/check", content=b"\xff", headers=TOML)
     check_problem(not_text, 400, "broken-body")
     assert served.get("/catalog") == before
+
+
+def test_usage_of_issued_months_is_final_until_more_comes_in(served: Served) -> None:
+    code = "api-final"
+    post(served, "/accounts", {"code": code, "currency": "USD"})
+    post(served, "/projects", {"account": code, "code": code})
+    served.send([event(code, f"2026-0{month}-10T10:10:00Z") for month in (5, 6, 7)])
+
+    def status(since: str, until: str) -> str:
+        told: str = served.get("/usage", project=code, from_=since, until=until)["status"]
+        return told
+
+    assert status("2026-05-01", "2026-06-01") == "estimated"
+    for month in ("2026-05", "2026-06"):
+        body = {"month": month, "account": code, "confirm": True}
+        assert len(served.api("POST", "/closes", json=body).json()["issued"]) == 1
+    assert (status("2026-05-01", "2026-07-01"), status("2026-05-10", "2026-05-11")) == ("final", "final")
+    assert status("2026-06-30", "2026-07-02") == "estimated"
+    assert status("2026-04-30", "2026-05-02") == "estimated"
+    assert status("2026-06-01", "2199-01-01") == "estimated"
+    served.send([event(code, "2026-05-20T10:10:00Z")])
+    assert (status("2026-05-01", "2026-06-01"), status("2026-06-01", "2026-07-01")) == ("estimated", "final")
+
+
+def test_a_page_of_usage_covers_as_many_windows_as_asked_for(served: Served) -> None:
+    code = "api-limit"
+    post(served, "/accounts", {"code": code, "currency": "USD"})
+    post(served, "/projects", {"account": code, "code": code})
+    served.send([event(code, f"2026-06-0{day}T10:10:00Z", resource=name) for day in (1, 2, 4, 5) for name in "ab"])
+    query = {"project": code, "from_": "2026-06-01", "until": "2026-06-08"}
+    pages, cursor = [], None
+    while not pages or cursor:
+        answer = served.get("/usage", **query, limit=2, **({"cursor": cursor} if cursor else {}))
+        pages.append([item["starts_at"][8:10] for item in answer["items"]])
+        cursor = answer["next_cursor"]
+    assert pages == [["01", "02"], ["04"], ["05"], []]
+    for limit in ("0", "-1", "1001", "many"):
+        answer = served.api("GET", "/usage", params={**query, "from": query["from_"], "limit": limit})
+        assert [error["field"] for error in check_problem(answer, 422, "invalid")["errors"]] == ["query.limit"]

@@ -129,7 +129,7 @@ def test_what_was_given_of_an_account_is_changed_and_taken_away(served: Served) 
 
 
 def test_an_account_is_closed_and_opened_again(served: Served) -> None:
-    served.account("cli-left", projects=["cli-left"])
+    served.account("cli-left", projects=["cli-left", "cli-left-idle"])
     secret = served.key("events", "cli-left")
     event_ = event("cli-left", "host.seen", "2026-06-01T00:30:00Z")
     assert served.api("POST", "/events", secret, json=[event_]).status_code == 200
@@ -137,11 +137,21 @@ def test_an_account_is_closed_and_opened_again(served: Served) -> None:
     assert closed["closed_at"] is not None
     assert served.read("account", "change", "cli-left", "--close") == closed
     assert served.api("POST", "/events", secret, json=[event_]).status_code == 401
-    (project,) = served.get("/projects", account="cli-left")["items"]
-    assert project["deleted_at"] == closed["closed_at"]
+    projects = served.get("/projects", account="cli-left")["items"]
+    assert [(each["deleted_at"], each["status"]) for each in projects] == [(closed["closed_at"], "deleted")] * 2
+    assert served.read("project", "list", "cli-left")["items"] == projects
     body = {"account": "cli-left", "code": "cli-later"}
     assert served.api("POST", "/projects", json=body).status_code == 409
     assert served.read("account", "change", "cli-left", "--reopen")["closed_at"] is None
+    # where usage went a moment ago is remembered for some seconds: nothing was sent to this one
+    fresh, late = served.key("events", "cli-left"), event("cli-left-idle", "host.seen", "2026-06-02T00:30:00Z")
+    (rejected,) = served.api("POST", "/events", fresh, json=[late]).json()["rejected"]
+    assert rejected["reason"] == "the project is closed and takes no more usage: cli-left-idle"
+    served.account("cli-foreign")
+    (foreign,) = served.api("POST", "/events", served.key("events", "cli-foreign"), json=[late]).json()["rejected"]
+    assert foreign["reason"] == "unknown project: cli-left-idle"
+    assert served.api("PATCH", "/projects/cli-left-idle", json={"deleted": False}).json()["status"] == "subscribed"
+    assert served.api("POST", "/events", fresh, json=[late]).json()["accepted"] == 1
     assert served.api("POST", "/projects", json=body).status_code == 201
 
 

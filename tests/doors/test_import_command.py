@@ -63,9 +63,12 @@ def test_a_bad_row_is_told_and_its_neighbours_kept(served: Served, say: Any, tmp
     write_csv(tmp_path / "lb.csv", rows)
     said = say("import", tmp_path / "lb.csv", "--project", "cli-rows", "--type", "request.count")
     assert (said.code, said.out) == (1, "lb.csv: 7 accepted, 0 duplicates, 3 rejected\n")
-    told = [line.strip() for line in said.err.splitlines() if "lb.csv:" in line]
-    assert told[0].startswith("lb.csv:4: time is not an instant such as 2026-11-20T10:00:00Z: 'yesterday'")
-    assert told[1:] == ["lb.csv:7: value is negative: -1", "lb.csv:9: value is not a decimal number: 'many'"]
+    told = [line.strip() for line in said.err.splitlines() if "lb.csv, data row" in line]
+    assert told[0].startswith("lb.csv, data row 4: time is not an instant such as 2026-11-20T10:00:00Z: 'yesterday'")
+    assert told[1:] == [
+        "lb.csv, data row 7: value is negative: -1",
+        "lb.csv, data row 9: value is not a decimal number: 'many'",
+    ]
     assert requests(served, "cli-rows") == "31.5"
 
 
@@ -74,13 +77,17 @@ def test_files_that_cannot_be_imported(served: Served, say: Any, tmp_path: Path)
     what = ["--project", "cli-none", "--type", "request.count"]
     write_csv(tmp_path / "lb.csv", hourly(10))
     write_csv(tmp_path / "other.csv", hourly(10), header=("when", "what"))
+    (tmp_path / "semicolons.csv").write_text("timestamp;value\n2026-06-01;1\n")
+    (tmp_path / "tabs.csv").write_text("timestamp\tvalue\n2026-06-01\t1\n")
     (tmp_path / "lb.txt").write_text("timestamp,value\n")
     (tmp_path / "lb.parquet").write_bytes(b"PAR1 and nothing else")
     (tmp_path / "lb.csv.gz").write_bytes(b"not packed at all")
     (tmp_path / "empty.csv").write_bytes(b"")
     refused = {
         "lb.txt": "lb.txt is none of .csv, .parquet, .ndjson and .jsonl",
-        "other.csv": "timestamp",
+        "other.csv": "no column 'timestamp': name the right one with --time-column; the columns are when, what",
+        "semicolons.csv": "The separator has to be a comma: the header 'timestamp;value' is one column",
+        "tabs.csv": "has to be a comma: the header 'timestamp\\tvalue' is one column, parted by tabs",
         "lb.parquet": "lb.parquet",
         "lb.csv.gz": "lb.csv.gz",
         "empty.csv": "empty.csv",
@@ -94,7 +101,7 @@ def test_files_that_cannot_be_imported(served: Served, say: Any, tmp_path: Path)
     assert "name both" in say("import", tmp_path / "lb.csv").err
     said = say("import", tmp_path / "lb.csv", "--project", "cli-none", "--type", "nothing.known")
     assert (said.code, said.out) == (1, "lb.csv: 0 accepted, 0 duplicates, 10 rejected\n")
-    assert "lb.csv:1: unknown type, no product is metered by it: nothing.known" in said.err
+    assert "lb.csv, data row 1: unknown type, no product is metered by it: nothing.known" in said.err
     missing = say("import", tmp_path / "lb.csv", tmp_path / "absent.csv", *what)
     assert (missing.code, missing.out) == (1, "")
     usage = served.read("usage", "--project", "cli-none", "--from", "2026-06-01", "--until", "2026-07-01")

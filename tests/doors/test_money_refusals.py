@@ -64,7 +64,7 @@ def test_each_reason_to_refuse_a_code_has_its_own_words(served: Served) -> None:
         ),
         (held, 409, "promotion-already-used", "registered already"),
         (code(served, kind="amount", currency="KRW", value="100"), 409, "promotion-wrong-currency", "KRW"),
-        (code(served, projects=["of-others"]), 409, "promotion-not-applicable", "none of your projects"),
+        (code(served, projects=[hosts(served)]), 409, "promotion-not-applicable", "none of your projects"),
         (code(served, stackable=False), 409, "promotion-not-combinable", held),
     ]
     used_up = code(served, redemptions_max=1)
@@ -77,6 +77,32 @@ def test_each_reason_to_refuse_a_code_has_its_own_words(served: Served) -> None:
         with unchanged(served, account):
             said.add(check_problem(redeem(served, account, f" {text.lower()} "), status, slug, words)["detail"])
     assert len(said) == len(cases)
+
+
+@pytest.mark.parametrize(
+    ("names", "slug", "field"),
+    [
+        ({"products": ["hosst"]}, "unknown-product", "products"),
+        ({"products": ["server", "Server"]}, "unknown-product", "products"),
+        ({"products": ["server"], "projects": ["nowhere"]}, "unknown-project", "projects"),
+    ],
+)
+def test_a_code_names_products_and_projects_that_are_there(
+    served: Served, names: dict[str, list[str]], slug: str, field: str
+) -> None:
+    body = {"code": code_of("UNTHERE"), "kind": "percent", "value": "10", **names}
+    answer = served.api("POST", "/promotion-codes", json=body)
+    assert check_problem(answer, 422, slug, f" {names[field][-1]}:")["field"] == field
+    changed = served.api("PATCH", f"/promotion-codes/{body['code']}", json={"name": "there"})
+    check_problem(changed, 404, "promotion-unknown")
+
+
+def test_a_code_for_what_is_there_is_the_same_when_it_comes_again(served: Served) -> None:
+    account = hosts(served)
+    body = {"code": code_of("THERE"), "kind": "percent", "value": "10", "products": ["server"], "projects": [account]}
+    made = post(served, "/promotion-codes", body)
+    assert (made["products"], made["projects"]) == (["server"], [account])
+    assert post(served, "/promotion-codes", body) == made
 
 
 def test_guessing_codes_is_slowed_down(served: Served) -> None:
@@ -97,6 +123,44 @@ def test_a_running_month_is_not_closed(served: Served) -> None:
     replayed = {"month": "2026-06", "account": account, "at": "2026-06-30T23:59:59Z", "confirm": True}
     check_problem(served.api("POST", "/closes", json=replayed), 409, "month-running")
     assert served.get("/invoices", account=account)["items"] == []
+
+
+def test_only_true_confirms(served: Served) -> None:
+    account = hosts(served)
+    for given in ("yes", "true", "on", 1, "1", None):
+        body = {"month": "2026-06", "account": account, "confirm": given}
+        problem = check_problem(served.api("POST", "/closes", json=body), 422, "invalid")
+        assert [error["field"] for error in problem["errors"]] == ["confirm"]
+    assert served.get("/invoices", account=account)["items"] == []
+
+
+def test_a_payment_is_dated_when_it_may_have_come_in(served: Served) -> None:
+    account = hosts(served)
+    today = datetime.now(UTC).date()
+    body = {"account": account, "amount": "5.00"}
+    with unchanged(served, account):
+        for day, said in (
+            (today + timedelta(days=1), "still to come"),
+            ("2199-01-01", "still to come"),
+            ("1999-12-31", "check the year"),
+            ("1970-01-01", "check the year"),
+            (today - timedelta(days=450), "check the year"),
+        ):
+            answer = served.api("POST", "/payments/record", json={**body, "received_on": str(day)})
+            assert check_problem(answer, 422, "wrong-day", said)["field"] == "received_on"
+    for day in (today, today - timedelta(days=360)):
+        assert post(served, "/payments/record", {**body, "received_on": str(day)})["received_on"] == str(day)
+
+
+def test_what_paid_imported_history_is_recorded_by_its_own_day(served: Served) -> None:
+    account = payer(served, "USD", hourly("host.seen", ["a"], "2014-03-01T00:00Z", "2014-03-02T00:00Z"), prefix="old")
+    body = {"account": account, "amount": "0.10", "received_on": "2014-04-20"}
+    check_problem(served.api("POST", "/payments/record", json=body), 422, "wrong-day", "once that month is closed")
+    issued(served, account, "2014-03", "2014-04-03T00:00:00Z")
+    assert post(served, "/payments/record", body)["paid"]
+    ahead = {**body, "received_on": "2013-02-01"}
+    assert post(served, "/payments/record", ahead)["received_on"] == "2013-02-01"
+    check_problem(served.api("POST", "/payments/record", json={**body, "received_on": "2013-01-31"}), 422, "wrong-day")
 
 
 def test_months_are_closed_in_order(served: Served) -> None:
@@ -167,7 +231,21 @@ def test_amounts_are_of_the_accounts_currency(served: Served, path: str) -> None
     with unchanged(served, account):
         answer = served.api("POST", path, json={**body, "amount": "5", "currency": "KRW"})
         check_problem(answer, 409, "wrong-currency", "USD")
-        for amount in ("1.234", "-1", "0", "NaN", "Infinity", "1e400", "1" * 40, "", "1,00", "one"):
+        for amount in (
+            "1.234",
+            "-1",
+            "0",
+            "NaN",
+            "Infinity",
+            "1e400",
+            "1" * 40,
+            "",
+            "1,00",
+            "one",
+            "1e3",
+            "\uff15",
+            "1_0",
+        ):
             check_problem(served.api("POST", path, json={**body, "amount": amount}), 422, "wrong-amount")
         for number in ("1e400", "NaN", "-Infinity", "5", "5.00", "null", "[]", f'"{"1" * 41}"'):
             raw = f'{{"account": "{account}", "amount": {number}}}'.encode()

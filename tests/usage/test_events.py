@@ -73,6 +73,9 @@ REASONS: list[tuple[str, Any, str]] = [
     ("1e400", with_data(value="1e400"), "value is too large"),
     ("an endless exponent", with_data(value="1e99999999999999999999"), "value has an exponent beyond all bounds"),
     ("10^18", with_data(value=10**18), "value is too large"),
+    ("10^18 when rounded", with_data(value="999999999999999999.9999999995"), "value is too large, the limit is below"),
+    ("10^18 when rounded, long", with_data(value=f"{'9' * 18}.{'9' * 40}"), "value is too large, the limit is below"),
+    ("a hundred characters and more", with_data(value="1" * 101), "value is longer than 100 characters: '1111"),
     ("a thousand digits", with_data(value=10**1000), "value is too large"),
     ("words", with_data(value="many"), "value is not a decimal number: 'many'"),
     ("grouped digits", with_data(value="1_000"), "value is not a decimal number"),
@@ -121,6 +124,39 @@ def test_1e400_as_a_json_number_is_too_large(sender: Sender) -> None:
     body = json.dumps(event("a", NOW)).replace('"value": "1"', '"value": 1e400')
     [rejection] = sender.post(body.encode(), "application/json").rejected
     assert rejection.reason == "value is too large, the limit is below 10^18: 1E+400"
+
+
+def test_values_just_below_the_limit_are_kept_rounded(sender: Sender) -> None:
+    texts = ["999999999999999999.9999999994", "99999999999999999.99999999995", f"{'9' * 18}.{'9' * 9}4{'9' * 30}"]
+    events = [event(f"e{n}", NOW) | {"data": {"value": text}} for n, text in enumerate(texts)]
+    assert sender.post(json.dumps(events).encode(), "application/json").accepted == 3
+    assert [str(value) for value in sender.rows("value")] == [
+        "999999999999999999.999999999",
+        "100000000000000000.000000000",
+        "999999999999999999.999999999",
+    ]
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "0e99999999999999999999", "-1e-99999999999999999999"])
+def test_a_json_number_with_an_endless_exponent_is_wrong_alone(sender: Sender, number: str) -> None:
+    events = [event("a", NOW), with_data(value="N"), with_data(note="N"), event("b", NOW)]
+    receipt = sender.post(json.dumps(events).replace('"N"', number).encode(), "application/json")
+    assert receipt.accepted == 2
+    assert [(each.index, each.reason) for each in receipt.rejected] == [
+        (1, f"value has an exponent beyond all bounds: {number}"),
+        (2, "data holds a member that is too large or nested too deeply"),
+    ]
+
+
+@pytest.mark.parametrize("media", ["application/json", BATCH, LINES])
+def test_a_json_number_of_very_many_digits_is_wrong_alone(sender: Sender, media: str) -> None:
+    texts = [json.dumps(each) for each in (event("a", NOW), with_data(value="N"), event("b", NOW))]
+    body = "\n".join(texts) if media == LINES else f"[{','.join(texts)}]"
+    receipt = sender.post(body.replace('"N"', "1" * 5_000).encode(), media)
+    assert receipt.accepted == 2
+    assert [(each.index, each.id, each.reason) for each in receipt.rejected] == [
+        (1, "bad", "it holds a whole number with too many digits")
+    ]
 
 
 @given(st.lists(st.one_of(st.decimals(allow_nan=False, allow_infinity=False), st.integers(0, 10**19)), min_size=1))
@@ -203,6 +239,7 @@ def test_a_broken_line_is_rejected_by_its_number(sender: Sender) -> None:
         (b"", BATCH, None),
         (b'{"id": "a\x00"}', ONE, 9),
         (b"[1] 2", "application/json", None),
+        (b"[" + b"1" * 5000 + b", x]", "application/json", 5003),
         (b'"\xff"', "application/json", None),
         (b'[{"id": "a", "x": \xff}]', BATCH, 18),
         (b'[{"id": "a", "x": "\xff"}]', BATCH, None),

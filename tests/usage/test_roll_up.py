@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from meterbook.core.metering import Meter
 from meterbook.core.period import BillingZone, billing_zone, day_starts, hour_floor
 from meterbook.usage import roll_up
+from meterbook.usage.first_use import first_use
 from meterbook.usage.queries import by_window, metered
 from meterbook.usage.store import UsageStore
 from tests.usage.sending import COUNTER, HOUR, MAXIMUM, METERS, PRESENCE, Event, Sender, event
@@ -240,3 +241,23 @@ def test_a_step_may_be_repeated(sender: Sender) -> None:
     assert use(sender, COUNTER, [START, END], UTC_ZONE, END) == [(Decimal(2), 1)]
     assert use(sender, MAXIMUM, [START, END], UTC_ZONE, END, moment) == [(Decimal(3), 1)]
     assert sender.store.faults() == []
+
+
+@pytest.mark.parametrize("zone_name", ZONES)
+def test_since_when_anything_is_used_is_told_wherever_the_roll_up_stands(store: UsageStore, zone_name: str) -> None:
+    sender, zone = Sender(store, 95_000_000 + next(_runs)), billing_zone(zone_name, allow_dst=True)
+
+    def first() -> datetime | None:
+        return first_use(store, [sender.account_id, 1_000_000_000], zone).get(sender.account_id)
+
+    assert first() is None
+    for step, is_rolled_up in enumerate((False, True, False, True)):
+        at = START - step * 50 * HOUR
+        sender.send([event(f"{step}", at), event(f"{step}-later", at + HOUR)], now=LATER)
+        for _ in range(2):
+            found = first()
+            assert found is not None
+            assert timedelta(0) <= at - found < timedelta(days=1)
+            if is_rolled_up:
+                begin(sender, zone)
+                store._roll_up.go_on()

@@ -195,6 +195,23 @@ def projects_by_codes(session: Session, codes: Collection[str]) -> dict[str, Pla
     return {code: Place(project_id, account_id) for code, project_id, account_id in rows}
 
 
+def deleted_projects(session: Session, codes: Collection[str]) -> dict[str, Place]:
+    """Return where those of the codes belong whose projects are deleted, alone or with their account."""
+    known = {code for code in codes if check.comparable(code) == code}
+    rows = session.execute(
+        select(Project.code, Project.id, Project.account_id).where(
+            Project.code.in_(known), Project.deleted_at.is_not(None)
+        )
+    )
+    return {code: Place(project_id, account_id) for code, project_id, account_id in rows}
+
+
+def projects_there(session: Session, codes: Collection[str]) -> set[str]:
+    """Return which of some codes are projects', of whatever account, deleted ones too; for the operator's acts."""
+    known = {code for code in codes if check.comparable(code) == code}
+    return set(session.scalars(select(Project.code).where(Project.code.in_(known))))
+
+
 def user_by_email(session: Session, email: str) -> User:
     """Return a user; for the operator's acts, not for sign-in. Raises `NotFound`."""
     user = session.scalars(select(User).where(User.email == check.comparable(check.address(email)))).one_or_none()

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from meterbook.accounts.add_account import add_account
 from meterbook.accounts.change_account import change_account
@@ -49,7 +49,7 @@ class AccountChange(BaseModel):
     tax_percent: Decimal | None = Field(None, description='Percent, such as "10".')
     tax_class: TaxClass | None = None
     billing_email: str | None = Field(None, description="null takes it away.")
-    closed: bool | None = Field(None, description="Closed, it takes no more usage; what it used is still billed.")
+    closed: StrictBool | None = Field(None, description="Closed, it takes no more usage; what it used is still billed.")
 
 
 @router.post("/accounts", status_code=201, summary="Add an account")

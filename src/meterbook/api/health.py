@@ -73,12 +73,14 @@ def _pattern(scope: Scope) -> str:
     return API + pattern if scope["path"].startswith(f"{API}/") and not pattern.startswith(API) else pattern
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Is the process alive?")
 def healthz() -> Response:
     """Answer 200 as long as the process answers at all."""
     return answer({"status": "alive"})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Can it serve?")
 def readyz(session: Transaction, usage: Usage) -> Response:
     """Answer 200 when both stores answer; a store that is away answers 429 or 503."""

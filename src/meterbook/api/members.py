@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.access import Access
@@ -44,7 +44,7 @@ class NewUser(BaseModel):
     name: str | None = None
     password: SecretStr | None = Field(None, description="8 to 1,000 characters; without one nobody signs in.")
     language: str | None = None
-    operator: bool = Field(False, description="Of the operator's staff, who may do everything.")
+    operator: StrictBool = Field(False, description="Of the operator's staff, who may do everything.")
 
 
 class NewMember(BaseModel):
@@ -56,7 +56,13 @@ class NewMember(BaseModel):
     project: str | None = None
     account: str | None = None
     role: Role
-    billing: bool = Field(False, description="The billing permission, separate from the role.")
+    billing: StrictBool = Field(False, description="The billing permission, separate from the role.")
+
+
+def _off(given: bool) -> bool:
+    if given:
+        raise ValueError("false turns it off; people turn it on themselves")
+    return given
 
 
 class UserChange(BaseModel):
@@ -65,8 +71,8 @@ class UserChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     email: str | None = Field(None, description="What they sign in with from now on.")
-    operator: bool | None = Field(None, description="Of the operator's staff, who may do everything.")
-    two_factor: Literal[False] | None = Field(
+    operator: StrictBool | None = Field(None, description="Of the operator's staff, who may do everything.")
+    two_factor: Annotated[StrictBool, AfterValidator(_off)] | None = Field(
         None, description="false turns two-factor authentication off, for somebody who lost their app."
     )
 
@@ -80,8 +86,8 @@ class Invitation(BaseModel):
     project: str | None = None
     account: str | None = None
     role: Role | None = None
-    billing: bool = Field(False, description="The billing permission, separate from the role.")
-    operator: bool = Field(False, description="To the staff, in place of a project or an account.")
+    billing: StrictBool = Field(False, description="The billing permission, separate from the role.")
+    operator: StrictBool = Field(False, description="To the staff, in place of a project or an account.")
 
 
 class MemberChange(BaseModel):
@@ -90,7 +96,7 @@ class MemberChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Role | None = None
-    billing: bool | None = None
+    billing: StrictBool | None = None
 
 
 @router.post("/users", status_code=201, summary="Add a user")

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from meterbook.accounts.access import Access
-from meterbook.accounts.queries import Place, projects_by_codes
+from meterbook.accounts.queries import Place, deleted_projects, projects_by_codes
 from meterbook.catalog.queries import current_catalog
 from meterbook.core.metering import MeterKind
 from meterbook.database import Database
-from meterbook.usage.ingest import Destination
+from meterbook.usage.ingest import CLOSED, Destination
 
 # A project deleted, or a product taken away, in another process is still sent to for this long.
 KEPT_FOR: Final = timedelta(seconds=5)
@@ -35,15 +35,17 @@ class Places:
         self._since: datetime | None = None
 
     def destinations(self, codes: Collection[str], access: Access, now: datetime) -> dict[str, Destination]:
-        """Return where usage of these projects belongs, those the caller may send to alone."""
+        """Return where usage of these projects belongs, of those the caller may send to; `CLOSED` for deleted ones."""
         self._age(now)
+        closed: dict[str, Place] = {}
         if missing := [code for code in codes if code not in self._projects]:
             with self._database.transaction() as session:
                 self._projects |= projects_by_codes(session, missing)
+                closed = deleted_projects(session, [code for code in missing if code not in self._projects])
         found = {code: self._projects[code] for code in codes if code in self._projects}
         return {
-            code: Destination(place.project_id, place.account_id)
-            for code, place in found.items()
+            code: CLOSED if code in closed else Destination(place.project_id, place.account_id)
+            for code, place in (found | closed).items()
             if access.may_send_to(place.project_id, place.account_id)
         }
 

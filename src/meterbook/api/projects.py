@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from meterbook.accounts.add_project import add_project
 from meterbook.accounts.change_project import change_project
@@ -46,8 +46,8 @@ class ProjectChange(BaseModel):
     labels: dict[str, str] | None = None
     plan: Plan | None = None
     trial_until: Instant | Literal["none"] | None = Field(None, description='"none" takes the trial away.')
-    limited: bool | None = None
-    deleted: bool | None = None
+    limited: StrictBool | None = None
+    deleted: StrictBool | None = None
 
 
 @router.post("/projects", status_code=201, summary="Add a project")
@@ -110,7 +110,9 @@ def _shape(project: Project | SeenProject, account: str, now: datetime) -> Json:
         "name": project.name,
         "labels": project.labels,
         "plan": project.plan,
-        "status": project_status(project.plan, project.trial_until, project.limited_at, now),
+        "status": "deleted"
+        if project.deleted_at
+        else project_status(project.plan, project.trial_until, project.limited_at, now),
         "trial_until": instant(project.trial_until) if project.trial_until else None,
         "created_at": instant(project.created_at),
         "deleted_at": instant(project.deleted_at) if project.deleted_at else None,

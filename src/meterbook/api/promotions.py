@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from meterbook.accounts.queries import account_by_code
 from meterbook.accounts.tables import Account
@@ -31,6 +32,12 @@ from meterbook.promotions.withdraw import withdraw
 router = APIRouter(tags=["promotions"])
 
 
+def _plain(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
+        raise ValueError("write digits with an optional point, such as 12.04")
+    return value
+
+
 class NewPromotion(BaseModel):
     """A promotion under a code."""
 
@@ -39,7 +46,9 @@ class NewPromotion(BaseModel):
     code: str = Field(max_length=100)
     name: str | None = Field(None, max_length=400)
     kind: Literal["percent", "amount", "fixed_price", "free_quantity", "credit"]
-    value: Decimal = Field(description="A percent, an amount, a unit price or a quantity, by kind.")
+    value: Annotated[Decimal, BeforeValidator(_plain)] = Field(
+        description="A percent, an amount, a unit price or a quantity, by kind."
+    )
     currency: str | None = Field(None, max_length=10, description="Needed but for percents and free quantities.")
     applies_to: Literal["line", "invoice"] | None = None
     products: list[str] = Field(default=[], max_length=1_000, description="Codes; empty for all.")
@@ -47,10 +56,10 @@ class NewPromotion(BaseModel):
     starts_at: Instant | None = Field(None, alias="from")
     ends_at: Instant | None = Field(None, alias="until")
     redemptions_max: int | None = None
-    stackable: bool = True
+    stackable: StrictBool = True
     priority: int = Field(0, ge=-1_000, le=1_000, description="Lower comes first among those of a kind.")
     months: int | None = Field(None, description="Billing months from the redemption on; all if left out.")
-    carry_over: bool = Field(False, description="Whether what a month leaves over adds to the next.")
+    carry_over: StrictBool = Field(False, description="Whether what a month leaves over adds to the next.")
     free_unit: Literal["unit-hours", "quantity"] = "unit-hours"
 
 

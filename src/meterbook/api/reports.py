@@ -10,17 +10,19 @@ from meterbook.api.shapes import Json, answer, instant
 from meterbook.api.times import month_of
 from meterbook.core.money import plain
 from meterbook.core.period import billing_zone
-from meterbook.exports.month_report import MonthReport, month_reports
+from meterbook.exports.month_report import MonthReport, begun, month_reports
 
 router = APIRouter(tags=["reports"])
 
 
 @router.get("/reports/month", summary="A month of the books")
 def get_month(session: Transaction, _access: Operator, now: Now, month: Month = None) -> Response:
-    """Return by currency how each ledger account moved in a month (UTC), revenue, tax, and what is owed at its end."""
-    utc = billing_zone("UTC")
-    of = month_of(month, utc, now)
-    starts_at, ends_at = of.starts_at(utc), of.ends_at(utc)
+    """Return by currency how each ledger account moved in a month (UTC), revenue, tax, and what is owed at its end.
+
+    Refuses a month that has not begun.
+    """
+    of = month_of(month, billing_zone("UTC"), now)
+    starts_at, ends_at = begun(of, now)
     return answer(
         {
             "month": str(of),

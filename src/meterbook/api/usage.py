@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -13,25 +13,30 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query, Response
 from msgspec import Raw
 from msgspec.json import encode
+from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import project_by_code, zone_of
+from meterbook.accounts.tables import Project
 from meterbook.api.paging import Cursor, after, cursor_at, wrong_cursor
 from meterbook.api.permission import Now, Reader, Transaction, Usage
 from meterbook.api.shapes import Json, answer, instant
 from meterbook.api.times import day_or_instant_of, instant_of
 from meterbook.catalog.queries import current_catalog
 from meterbook.core.invoice import shown
+from meterbook.core.metering import Meter
 from meterbook.core.money import plain
-from meterbook.core.period import BillingZone, hour_ceil
+from meterbook.core.period import BillingMonth, BillingZone, hour_ceil
 from meterbook.core.pricing import Product
 from meterbook.core.windows import Window, window_starts
 from meterbook.errors import Invalid
+from meterbook.invoicing.usage_shown import issued_among, late_months, months_between
 from meterbook.usage.queries import data_through, in_windows, latest_hour_end
 from meterbook.usage.question import Counted, Question, seconds
+from meterbook.usage.store import UsageStore
 
 router = APIRouter(tags=["usage"])
 
-# How many hours, days or months a page covers; the cursor goes on from there.
+# How many hours, days or months a page covers at most; the cursor goes on from there.
 WINDOWS_A_PAGE: Final = 1_000
 # How many items are kept but for their times: the hours of a project have few different ones.
 RESTS_KEPT: Final = 4_096
@@ -41,6 +46,9 @@ _ONE: Final = 10**9
 
 ProjectCode = Annotated[str, Query(max_length=64, description="The project's code.")]
 From = Annotated[str, Query(alias="from", max_length=40, description="The first day (2014-02-14), or an instant.")]
+Windows = Annotated[
+    int, Query(ge=1, le=WINDOWS_A_PAGE, description="How many windows, with usage or without, a page covers at most.")
+]
 Until = Annotated[str, Query(max_length=40, description="The day or instant before which it ends.")]
 
 
@@ -55,11 +63,13 @@ def get_usage(
     until: Until,
     window: Window = Window.day,
     group_by: Literal["product", "resource"] = "product",
+    limit: Windows = WINDOWS_A_PAGE,
     cursor: Cursor = None,
 ) -> Response:
     """Return metered usage in windows of the account's billing zone, those with usage alone.
 
-    Time-based products have `unit_hours` and `usage_hours`; counters have `quantity`, their sum.
+    Time-based products have `unit_hours` and `usage_hours`; counters have `quantity`, their sum. It is "final" when
+    every month asked for is issued and nothing of the project came in since: then it is what was billed.
     """
     metered_project = project_by_code(session, project, access)
     account = metered_project.account
@@ -69,7 +79,7 @@ def get_usage(
         raise Invalid("`from` has to lie before `until`.", "wrong-range")
     begun = after(cursor)
     page_from = starts_at if begun is None else _place(begun, starts_at, ends_at)
-    bounds, windows, further = _page(window, page_from, ends_at, zone)
+    bounds, windows, further = _page(window, page_from, ends_at, zone, limit)
     products = current_catalog(session)
     meters = frozenset(product.meter for product in products)
     reading = None
@@ -89,6 +99,7 @@ def get_usage(
     )
     counted = in_windows(usage, question)
     items = _items(counted, products, windows)
+    is_final = _is_final(session, usage, metered_project, meters, starts_at, ends_at, now)
     through = latest_hour_end(counted) if reading is None else reading.result()
     return answer(
         {
@@ -98,12 +109,31 @@ def get_usage(
             "until": instant(ends_at, zone),
             "window": window,
             "time_zone": zone.name,
-            "status": "estimated",
+            "status": "final" if is_final else "estimated",
             "data_through": instant(through, zone) if through else None,
             "items": items,
             "next_cursor": cursor_at(instant(further)) if further else None,
         }
     )
+
+
+def _is_final(
+    session: Session,
+    usage: UsageStore,
+    project: Project,
+    meters: Collection[Meter],
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+) -> bool:
+    """Whether what is shown is what was billed: each month is issued, and nothing of the project came in since."""
+    zone = zone_of(project.account)
+    # a month that is not over has no invoice, and no other store has to be asked
+    if ends_at > BillingMonth.of(now, zone).starts_at(zone):
+        return False
+    months = months_between(starts_at, ends_at, zone)
+    issued = issued_among(session, project.account, months, now)
+    return len(issued) == len(months) and not late_months(usage, project.account, project, meters, issued.values())
 
 
 def _place(begun: str, starts_at: datetime, ends_at: datetime) -> datetime:
@@ -119,14 +149,14 @@ def _place(begun: str, starts_at: datetime, ends_at: datetime) -> datetime:
 
 @lru_cache(maxsize=PAGES_KEPT)
 def _page(
-    window: Window, starts_at: datetime, ends_at: datetime, zone: BillingZone
+    window: Window, starts_at: datetime, ends_at: datetime, zone: BillingZone, limit: int
 ) -> tuple[Sequence[datetime], Mapping[int, bytes], datetime | None]:
     """Return the boundaries of a page's windows, how the items of each begin, and where the next page begins.
 
     Windows are known by the seconds of their start since 1970.
     """
-    bounds = list(islice(window_starts(window, starts_at, ends_at, zone), WINDOWS_A_PAGE + 1))
-    further = bounds.pop() if len(bounds) > WINDOWS_A_PAGE else None
+    bounds = list(islice(window_starts(window, starts_at, ends_at, zone), limit + 1))
+    further = bounds.pop() if len(bounds) > limit else None
     bounds.append(further or hour_ceil(ends_at, zone))
     begun = [
         encode({"starts_at": instant(begins, zone), "ends_at": instant(ends, zone)}).replace(b"}", b",")

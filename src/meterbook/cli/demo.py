@@ -140,7 +140,8 @@ def _bill(client: Client, now: datetime) -> None:
         for promotion in account.promotions:
             client.post("/promotion-codes", promotion)
             if promotion["code"] not in {known["code"] for known in _registered(client, account.code)}:
-                client.post("/promotions/redeem", {"account": account.code, "code": promotion["code"]})
+                body = {"account": account.code, "code": promotion["code"], "at": account.since}
+                client.post("/promotions/redeem", body)
     closes = [(month.closed_at, account.code, month) for account in accounts for month in account.months]
     for closed_at, code, month in sorted(closes, key=lambda close: datetime.fromisoformat(close[0])):
         body = {"month": month.month, "account": code, "at": closed_at, "confirm": True}
@@ -150,7 +151,7 @@ def _bill(client: Client, now: datetime) -> None:
             client.post("/payments/record", {**paid, "reference": invoice["number"]})
     for account in accounts:
         for top_up in account.top_ups:
-            body = {"account": account.code, "amount": top_up, "reference": "paid ahead"}
+            body = {"account": account.code, "amount": top_up, "reference": f"DEPOSIT-{account.code}"}
             client.post("/balance/top-ups", body, {"Idempotency-Key": f"demo-{account.code}-{top_up}"})
 
 

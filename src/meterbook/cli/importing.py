@@ -46,6 +46,11 @@ class Imported:
         if len(self.rejections) < REJECTIONS_TOLD:
             self.rejections.append({"row": row, "reason": reason})
 
+    def place(self, row: int) -> str:
+        """Return how people find a row: by its line in a file of lines, else by its number among the data."""
+        is_lines = {".ndjson", ".jsonl"}.intersection(map(str.lower, Path(self.name).suffixes))
+        return f"{self.name}:{row}" if is_lines else f"{self.name}, data row {row}"
+
 
 def import_files(
     files: Annotated[
@@ -156,7 +161,7 @@ class Sending(AbstractContextManager["Sending"]):
                 f"{each.name}: {each.accepted:,} accepted, {each.duplicates:,} duplicates, {each.rejected:,} rejected"
             )
             for rejection in each.rejections:
-                typer.echo(f"  {each.name}:{rejection['row']}: {rejection['reason']}", err=True)
+                typer.echo(f"  {each.place(rejection['row'])}: {rejection['reason']}", err=True)
             if each.rejected > len(each.rejections):
                 typer.echo(f"  and {each.rejected - len(each.rejections):,} more", err=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -50,6 +51,7 @@ _DIGITS: Final[dict[int, str]] = {
 _DIGITS_OF: Final = {code: digits for digits, codes in _DIGITS.items() for code in codes.split()}
 _MOST_PLACES: Final = 60
 _LARGEST: Final = 10**18  # minor units; what a 64-bit integer holds
+_AMOUNT: Final = re.compile(r"-?[0-9]+(\.(?P<decimals>[0-9]+))?")
 _DOWN_BY_CUSTOM: Final = frozenset({"KRW", "JPY"})
 
 
@@ -80,14 +82,17 @@ class Money:
 
     @classmethod
     def parse(cls, text: str, currency: Currency) -> Money:
-        """Read a plain amount such as "12.04"; raises `ValueError` for more decimals than the currency has."""
-        try:
-            scaled = Decimal(text).scaleb(currency.digits)
-        except ArithmeticError:
+        """Read a plain amount such as "12.04": ASCII digits with an optional point, no exponent.
+
+        Raises `ValueError` for anything else, and for more decimals than the currency has.
+        """
+        written = _AMOUNT.fullmatch(text)
+        if written is None:
             raise ValueError(
                 say("%(text)s is not an amount such as %(example)s", text=repr(text), example=Money(1204, currency))
-            ) from None
-        if not scaled.is_finite() or abs(scaled) > _LARGEST or scaled != scaled.to_integral_value():
+            )
+        decimals, exact = (written["decimals"] or "").rstrip("0"), Decimal(text)
+        if len(decimals) > currency.digits or exact.copy_abs() > Decimal(_LARGEST).scaleb(-currency.digits):
             raise ValueError(
                 say(
                     "%(text)s is not an amount of %(currency)s, which has %(digits)s decimals",
@@ -96,7 +101,7 @@ class Money:
                     digits=currency.digits,
                 )
             )
-        return cls(int(scaled), currency)
+        return cls(int(exact.scaleb(currency.digits)), currency)
 
     def __add__(self, other: Money) -> Money:
         self._same_currency(other)

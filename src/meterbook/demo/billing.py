@@ -34,6 +34,11 @@ class DemoBilling:
     top_ups: tuple[str, ...] = ()
     budget: str | None = None
 
+    @property
+    def since(self) -> str | None:
+        """When its codes are registered: as the first month is closed, None for now."""
+        return self.months[0].closed_at if self.months else None
+
 
 def demo_billing(now: datetime) -> tuple[DemoBilling, ...]:
     """Return the billing of the generated accounts; months whose grace period is over at `now` are closed."""
@@ -101,9 +106,10 @@ def demo_billing(now: datetime) -> tuple[DemoBilling, ...]:
 
 
 def _months(now: datetime, zone_name: str, paid: int) -> tuple[DemoMonth, ...]:
-    """Return the last months before the running one, oldest first; the first `paid` of them are paid on the 20th."""
+    """Return the last months before the running one, oldest first; the first `paid` of them are paid, by the 20th."""
     zone = billing_zone(zone_name)
-    month = BillingMonth.of(now, zone)
+    # usage is generated for months of UTC, whatever month it is at the account's
+    month = BillingMonth.of(now, billing_zone("UTC"))
     for _ in range(MONTHS_CLOSED):
         month = month.previous()
     months = []
@@ -111,7 +117,7 @@ def _months(now: datetime, zone_name: str, paid: int) -> tuple[DemoMonth, ...]:
         closed_at = month.ends_at(zone) + _GRACE
         if closed_at <= now:
             next_month = month.next()
-            paid_on = f"{next_month}-20" if number < paid else None
+            paid_on = min(f"{next_month}-20", f"{zone.local(now):%Y-%m-%d}") if number < paid else None
             months.append(DemoMonth(str(month), closed_at.isoformat(), paid_on))
         month = month.next()
     return tuple(months)

@@ -17,6 +17,9 @@ from sqlalchemy.orm import Session
 
 from meterbook.core.journal import LedgerAccount, Reason
 from meterbook.core.money import Currency, Money, currency
+from meterbook.core.period import BillingMonth, billing_zone
+from meterbook.core.sentence import say
+from meterbook.errors import Invalid
 from meterbook.invoicing.tables import CreditNote, CreditNoteTax, Invoice, InvoiceTax
 from meterbook.ledger.tables import JournalEntry, PostingRow
 
@@ -28,6 +31,7 @@ AGES: Final[Mapping[str, int | None]] = {
     "to_90_days": 90,
     "over_90_days": None,
 }
+_MONTHS_ZONE: Final = billing_zone("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,14 @@ class _Sum:
     reason: str | None
     product: str | None
     minor: int
+
+
+def begun(month: BillingMonth, now: datetime) -> tuple[datetime, datetime]:
+    """Return when a month (UTC) begins and ends; raises `Invalid` ("month-not-begun") for one still to come."""
+    if now < month.starts_at(_MONTHS_ZONE):
+        what = say("%(month)s has not begun yet: ask for a month up to now.", month=month)
+        raise Invalid(what, "month-not-begun", field="month")
+    return month.starts_at(_MONTHS_ZONE), month.ends_at(_MONTHS_ZONE)
 
 
 def month_reports(session: Session, starts_at: datetime, ends_at: datetime, now: datetime) -> list[MonthReport]:

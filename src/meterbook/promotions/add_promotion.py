@@ -12,6 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from meterbook.accounts.queries import projects_there
+from meterbook.catalog.queries import current_catalog
 from meterbook.core.money import Money, UnknownCurrency
 from meterbook.core.money import currency as known_currency
 from meterbook.core.pricing import FreeUnit
@@ -23,6 +25,7 @@ from meterbook.promotions.tables import PromotionRow
 LONGEST_NAME: Final = 200
 MOST_NAMED: Final = 1_000  # products or projects of one promotion
 MOST_MONTHS: Final = 120
+_MOST_SHOWN: Final = 5
 LARGEST: Final = Decimal(10) ** 15
 _CODE: Final = re.compile(r"[A-Z0-9][A-Z0-9._-]{1,39}")
 _NEEDS_CURRENCY: Final = (PromotionKind.amount, PromotionKind.fixed_price, PromotionKind.credit)
@@ -57,17 +60,18 @@ def add_promotion(
     """Add a promotion and return it; the very same one again is the one that is there.
 
     Without `starts_at` it holds from `now`; without `applies_to`, on the invoice, or on lines when it names products
-    or projects. Raises `Invalid` naming the field, `Refused` ("exists") when the code is there and differs.
+    or projects, which have to be there. Raises `Invalid` naming the field ("unknown-product", "unknown-project"),
+    `Refused` ("exists") when the code is there and differs.
     """
-    chosen = _kind(kind)
+    chosen, of_products, of_projects = _kind(kind), _named("products", products), _named("projects", projects)
     wanted = {
         "name": checked_name(name or code.strip()),
         "kind": chosen.value,
         "value": _value(chosen, value, currency),
         "currency": _currency(chosen, currency),
         "applies_to": _applies_to(chosen, applies_to, bool(products or projects)).value,
-        "products": _named("products", products),
-        "projects": _named("projects", projects),
+        "products": of_products,
+        "projects": of_projects,
         "ends_at": ends_at,
         "redemptions_max": checked_count(redemptions_max),
         "stackable": stackable,
@@ -78,6 +82,8 @@ def add_promotion(
     }
     checked_period(starts_at or now, ends_at)
     row = {"code": _code(code), "starts_at": starts_at or now, "created_at": now, **wanted}
+    if session.scalar(select(PromotionRow.id).where(PromotionRow.code == row["code"])) is None:
+        _check_there(session, of_products, of_projects)
     session.execute(insert(PromotionRow).values(**row).on_conflict_do_nothing(index_elements=["code"]))
     stored = session.scalars(select(PromotionRow).where(PromotionRow.code == row["code"])).one()
     compared = wanted if starts_at is None else {**wanted, "starts_at": starts_at}
@@ -159,6 +165,29 @@ def _named(field: str, codes: Sequence[str]) -> list[str]:
     if len(named) > MOST_NAMED or any(not 0 < len(code) <= 64 or not code.isprintable() for code in named):
         raise _wrong(field, say("Name products and projects by their codes, %(most)s at most.", most=f"{MOST_NAMED:,}"))
     return named
+
+
+def _check_there(session: Session, products: Sequence[str], projects: Sequence[str]) -> None:
+    sold = {product.code for product in current_catalog(session)}
+    if unknown := [code for code in products if code not in sold]:
+        raise Invalid(
+            say(
+                "The catalog has no product %(codes)s: name products by their codes, or none for all.",
+                codes=", ".join(unknown[:_MOST_SHOWN]),
+            ),
+            "unknown-product",
+            field="products",
+        )
+    there = projects_there(session, projects)
+    if unknown := [code for code in projects if code not in there]:
+        raise Invalid(
+            say(
+                "There is no project %(codes)s: name projects by their codes, or none for all.",
+                codes=", ".join(unknown[:_MOST_SHOWN]),
+            ),
+            "unknown-project",
+            field="projects",
+        )
 
 
 def checked_period(starts_at: datetime, ends_at: datetime | None) -> None:

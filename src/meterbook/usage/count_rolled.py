@@ -62,7 +62,9 @@ class RolledReading:
     received_through: datetime
 
     def counted(self) -> list[Counted]:
-        """Return what was used."""
+        """Return what was used; before 1970 nothing was."""
+        if self._end_hour <= 0:
+            return []
         rules = {rule_of(meter) for meter in self.asked.meters}
         found: list[Counted] = []
         for name, some in (("rolled_by_window", rules - {STOCK}), ("rolled_stock_by_window", rules & {STOCK})):
@@ -236,7 +238,7 @@ class RolledReading:
             "newest_from": self._instant(end_hour),
             "first_hour": self._first_hour,
             "end_hour": end_hour,
-            "cut_days": span.cut_days if span else [],
+            "cut_days": [day for day in span.cut_days if day >= 0] if span else [],
             "windows": [seconds(boundary) + shift for boundary in asked.boundaries[:-1]],
             "days": [seconds(day) + shift for day in days],
             "recent_from": seconds(asked.recent_from or asked.boundaries[0]) + shift,
@@ -251,7 +253,7 @@ class RolledReading:
             "accounts": sorted(asked.account_ids),
             "types": sorted(by_type(asked.meters, rules)),
             "utc_offset": self.days.utc_offset,
-            "first_day": self._first_hour // 24,
+            "first_day": max(self._first_hour // 24, 0),
             "last_day": (end_hour - 1) // 24,
             **only_projects(asked.project_ids),
         }

@@ -22,7 +22,7 @@ from meterbook.usage.arrow_events import ARROW_STREAM, read_arrow
 from meterbook.usage.columns import EventColumns, Rejection, check
 from meterbook.usage.times import read_time, read_times
 from meterbook.usage.unpack import unpack
-from meterbook.usage.values import read_values
+from meterbook.usage.values import Boundless, exact, read_values
 
 EVENTS_MAX: Final = 10_000
 # Every member and element costs memory when unpacked: ten thousand events with two hundred members each.
@@ -61,6 +61,12 @@ class _PlainEvent(msgspec.Struct, gc=False):
     specversion: str = ""
 
 
+class _Named(msgspec.Struct):
+    """What names an event of which the rest cannot be read."""
+
+    id: Any = None
+
+
 class _Wrong(Exception):
     """One event cannot be read; the text says why."""
 
@@ -77,11 +83,13 @@ class Decoded:
     count: int
 
 
-_typed: Final = msgspec.json.Decoder(_Event, float_hook=Decimal)
-_plain_list: Final = msgspec.json.Decoder(list[_PlainEvent], float_hook=Decimal)
-_typed_list: Final = msgspec.json.Decoder(list[_Event], float_hook=Decimal)
+_typed: Final = msgspec.json.Decoder(_Event, float_hook=exact)
+_plain_list: Final = msgspec.json.Decoder(list[_PlainEvent], float_hook=exact)
+_typed_list: Final = msgspec.json.Decoder(list[_Event], float_hook=exact)
+_raw: Final = msgspec.json.Decoder(msgspec.Raw)
 _raw_list: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_any: Final = msgspec.json.Decoder(float_hook=Decimal)
+_any: Final = msgspec.json.Decoder(float_hook=exact)
+_named: Final = msgspec.json.Decoder(_Named)
 _data: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -191,7 +199,7 @@ def _read_one_by_one(raws: Sequence[Any], positions: Sequence[int], versions: se
             event = _read_event(loose, versions)
             _split(dict(event.data or {}))
         except _Wrong as wrong:
-            name = loose.get("id") if isinstance(loose, dict) else None
+            name = loose.get("id") if isinstance(loose, dict) else _id_of(raw)
             rejections.append(Rejection(position, name[:200] if isinstance(name, str) and name else None, str(wrong)))
             continue
         events.append(event)
@@ -204,10 +212,20 @@ def _loosely(raw: Any) -> Any:
         return _any.decode(raw)
     except RecursionError:
         raise _Wrong("nested too deeply") from None
+    except msgspec.ValidationError:
+        raise _Wrong("it holds a whole number with too many digits") from None
     except msgspec.DecodeError as error:
         raise _Wrong(f"broken JSON: {_said(error)}") from None
     except UnicodeDecodeError:
         raise _Wrong("broken JSON: the text is not UTF-8") from None
+
+
+def _id_of(raw: Any) -> Any:
+    """Return the id of an event that cannot be read, if at least that can be."""
+    try:
+        return _named.decode(raw).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _read_event(event: Any, versions: set[str]) -> _Event:
@@ -260,7 +278,7 @@ def _split(data: dict[str, Any]) -> tuple[str | None, str | None, str]:
         value = _number_text(value)
     try:
         return value, resource, _data.encode(data).decode() if data else ""
-    except (OverflowError, RecursionError):
+    except (OverflowError, RecursionError, TypeError):
         raise _Wrong("data holds a member that is too large or nested too deeply") from None
 
 
@@ -270,7 +288,13 @@ def _number_text(value: object) -> str:
         return str(value) if value.bit_length() < 256 else ("1e99" if value > 0 else "-1e99")
     if type(value) is Decimal:
         return str(value)
-    raise _Wrong(f"value is not a number: {_data.encode(value)[:40].decode(errors='replace')}")
+    if type(value) is Boundless:
+        return value.text
+    try:
+        shown = _data.encode(value)[:40].decode(errors="replace")
+    except (OverflowError, RecursionError, TypeError):
+        shown = type(value).__name__
+    raise _Wrong(f"value is not a number: {shown}")
 
 
 def _to_decoded(
@@ -341,8 +365,16 @@ def _parse(decode: Callable[[bytes], Any], body: bytes) -> Any:
 
 
 def _check_json(body: bytes) -> None:
-    """Refuse a body that is not JSON from end to end, before any of its events is looked at."""
-    _parse(_any.decode, body)
+    """Refuse a body that is not JSON from end to end, before any of its events is looked at.
+
+    A whole number too long to be read is wrong in its event alone.
+    """
+    try:
+        _any.decode(body)
+    except msgspec.ValidationError:
+        _parse(_raw.decode, body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        _parse(_any.decode, body)
 
 
 def _broken_json(error: msgspec.DecodeError) -> Invalid:

@@ -33,6 +33,10 @@ class Destination:
     account_id: int
 
 
+# Stands for a project of the sender's that takes no more usage.
+CLOSED: Final = Destination(_NOWHERE, _NOWHERE)
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The answer to one request: events newly stored, events known before, and what was not taken and why."""
@@ -43,7 +47,7 @@ class Receipt:
 
 
 # Given the project codes of a request, returns the destinations of those the sender may send to. What it leaves out is
-# "unknown", be it another account's or nobody's.
+# "unknown", be it another account's or nobody's; what it gives as `CLOSED` is closed.
 Resolve = Callable[[AbstractSet[str]], Mapping[str, Destination]]
 
 
@@ -112,8 +116,12 @@ def _destinations(columns: EventColumns, resolve: Resolve) -> tuple[Ids, Ids, di
     places = [found.get(code, nowhere) for code in codes]
     projects = np.array([place.project_id for place in places], dtype=np.uint64)[which]
     accounts = np.array([place.account_id for place in places], dtype=np.uint64)[which]
-    unknown = np.flatnonzero(projects == _NOWHERE).tolist()
-    return projects, accounts, {row: f"unknown project: {columns.subjects[row].as_py()[:80]}" for row in unknown}
+    reasons = {}
+    for row in np.flatnonzero(projects == _NOWHERE).tolist():
+        code = columns.subjects[row].as_py()
+        why = "the project is closed and takes no more usage" if code in found else "unknown project"
+        reasons[row] = f"{why}: {code[:80]}"
+    return projects, accounts, reasons
 
 
 def _wrong_types(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from meterbook.usage.columns import TIME_TYPE
 _BLOCK_BYTES: Final = 3 * 1024 * 1024
 # A file with more rows of another number of fields is not the CSV file it is taken for.
 _SKIPPED_MAX: Final = 100_000
+_HEADER_BYTES_MAX: Final = 64 * 1024
+_COLUMNS_SHOWN: Final = 20
 _NAIVE: Final = pa.timestamp("us")
 
 
@@ -35,6 +38,19 @@ class TableColumns:
     def names(self) -> list[str]:
         """Return the columns to read."""
         return [self.time, self.value] + ([self.id] if self.id else [])
+
+    def missing(self, found: Sequence[str]) -> str | None:
+        """Return what to do about the first column that is not among those of a file, None when all are."""
+        options = ((self.time, "--time-column"), (self.value, "--value-column"), (self.id, "--id-column"))
+        for name, option in options:
+            if name is None or name in found:
+                continue
+            if len(found) == 1 and (";" in found[0] or "\t" in found[0]):
+                mark = "semicolons" if ";" in found[0] else "tabs"
+                return f"The separator has to be a comma: the header {found[0]!r} is one column, parted by {mark}"
+            shown = ", ".join(found[:_COLUMNS_SHOWN]) + (", ..." if len(found) > _COLUMNS_SHOWN else "")
+            return f"There is no column {name!r}: name the right one with {option}; the columns are {shown}"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,8 @@ def read_csv(
             done += batch.num_rows
             yield from _rows(batch, numbers, columns, rows_max)
     except (pa.ArrowException, KeyError, UnicodeDecodeError) as error:
+        if isinstance(error, KeyError) and (what := columns.missing(_header(file))):
+            raise Invalid(what, "broken-file") from None
         raise Invalid(f"The CSV file cannot be read: {error}", "broken-file") from None
 
 
@@ -96,10 +114,16 @@ def read_parquet(file: BinaryIO, columns: TableColumns, rows_max: int) -> Iterat
         raise Invalid(f"The Parquet file cannot be read: {error}", "broken-file") from None
 
 
+def _header(file: BinaryIO) -> list[str]:
+    """Return the names in the first line of a CSV file that holds anything."""
+    file.seek(0)
+    lines = file.read(_HEADER_BYTES_MAX).decode("utf-8-sig", "replace").splitlines()
+    return next(csv.reader(line for line in lines if line.strip()), [])
+
+
 def _check_types(schema: pa.Schema, columns: TableColumns) -> None:
-    for name in columns.names():
-        if name not in schema.names:
-            raise Invalid(f"The file has no column {name!r}; it has {', '.join(schema.names)}", "broken-file")
+    if what := columns.missing(schema.names):
+        raise Invalid(what, "broken-file")
     time = schema.field(columns.time).type
     if not (pa.types.is_timestamp(time) or _is_text(time)):
         raise Invalid(f"The column {columns.time!r} holds {time}, neither timestamps nor text", "broken-file")

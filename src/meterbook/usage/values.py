@@ -15,8 +15,9 @@ DECIMALS: Final = 9
 VALUE_LIMIT: Final = Decimal(10) ** 18
 VALUE_TYPE: Final = pa.decimal128(38, DECIMALS)
 _TEXT_LENGTH_MAX: Final = 100
-# Texts of this form have 38 digits at most, so Arrow reads them without overflow, of which it does not always tell.
-_PLAIN: Final = r"^[0-9]{1,18}(\.[0-9]{1,20})?$"
+# Texts of this form have 37 digits at most, so Arrow reads and rounds them without overflow, of which it does not
+# always tell; one of 18 digits before the point that is rounded may reach the limit, and is read by itself.
+_PLAIN: Final = r"^([0-9]{1,18}(\.[0-9]{1,9})?|[0-9]{1,17}\.[0-9]{10,20})$"
 _LONG: Final = r"\.[0-9]{10}"
 _LONG_TYPE: Final = pa.decimal128(38, 20)
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -25,11 +26,28 @@ _EXACT: Final = Context(prec=200)
 _NINTH: Final = Decimal(1).scaleb(-DECIMALS)
 
 
+class Boundless:
+    """A number whose exponent no decimal can have, as it was written: right JSON that cannot be written again."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def exact(text: str) -> Decimal | Boundless:
+    """Return a number of JSON exactly as it is written, which is right JSON whatever its exponent."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Boundless(text)
+
+
 def read_values(texts: pa.StringArray) -> tuple[pa.Decimal128Array, dict[int, str]]:
     """Return the values, and for each row that holds none the reason; null stays null.
 
-    A value is a decimal number from 0 up to, not including, 10^18; what it has beyond nine decimals is rounded half up.
-    Never goes through a binary float.
+    A value is a decimal number from 0 up to, not including, 10^18; what it has beyond nine decimals is rounded half up,
+    which may not bring it to 10^18 either. Never goes through a binary float.
     """
     encoded = texts.dictionary_encode()
     distinct, reasons = _read_distinct(encoded.dictionary)
@@ -74,7 +92,9 @@ def _read(text: str) -> Decimal | str:
     shown = text if len(text) <= 40 else f"{text[:40]}..."
     if _NOT_FINITE.fullmatch(text):
         return f"value is not finite: {shown}"
-    if len(text) > _TEXT_LENGTH_MAX or not _NUMBER.fullmatch(text):
+    if len(text) > _TEXT_LENGTH_MAX:
+        return f"value is longer than {_TEXT_LENGTH_MAX} characters: {shown!r}"
+    if not _NUMBER.fullmatch(text):
         return f"value is not a decimal number: {shown!r}"
     try:
         value = Decimal(text)
@@ -86,4 +106,7 @@ def _read(text: str) -> Decimal | str:
         return f"value is too large, the limit is below 10^18: {shown}"
     if value.adjusted() < -2 * DECIMALS:
         return Decimal(0)
-    return value.quantize(_NINTH, ROUND_HALF_UP, _EXACT)
+    rounded = value.quantize(_NINTH, ROUND_HALF_UP, _EXACT)
+    if rounded >= VALUE_LIMIT:
+        return f"value is too large, the limit is below 10^18, and it is rounded to nine decimals: {shown}"
+    return rounded

@@ -90,6 +90,11 @@ class UsageState:
             open=self.opened_text,
         )
 
+    def of_month(self, month: BillingMonth) -> UsageState:
+        """Return the state with the days of a month, none of them open."""
+        typed = (f"{month}-01", f"{month}-{month.days}")
+        return replace(self, kind="custom", typed=typed, opened=frozenset())
+
     @property
     def opened_text(self) -> str:
         """The open days as the address carries them."""
@@ -200,7 +205,7 @@ def _typed(typed: tuple[str, str], today: date) -> tuple[Period, tuple[str, str]
 
 def _day(text: str, field: str) -> date | None:
     try:
-        return day_in(text.strip(), field)
+        return day_in(text.strip() or text, field)
     except Invalid as error:
         raise Invalid(error.message, f"wrong-{field}", field=field) from None
 

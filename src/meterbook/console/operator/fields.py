@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -15,6 +16,8 @@ from meterbook.core.sentence import say
 from meterbook.errors import Invalid, MeterbookError
 
 LONGEST: Final = 2_000  # characters of any field but one that says otherwise
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_WHOLE: Final = re.compile(r"-?[0-9]+")
 # What of a form says nothing about what was typed.
 _TOKENS: Final = frozenset({"form_token", "key", "seen", "lang", "theme"})
 
@@ -42,21 +45,19 @@ class Fields:
 
     def decimal(self, name: str) -> Decimal:
         """Read a number; nothing is zero. Raises `Invalid` naming the field."""
-        text = self.text(name, 40)
-        try:
-            return Decimal(text or "0")
-        except InvalidOperation:
-            raise Invalid("Write a number such as 10 or 8.25.", field=name) from None
+        text = self.text(name, 40) or "0"
+        if not _NUMBER.fullmatch(text):
+            raise Invalid("Write a number such as 10 or 8.25.", field=name)
+        return Decimal(text)
 
     def whole(self, name: str) -> int | None:
         """Read a whole number, None where it was left out. Raises `Invalid` naming the field."""
         text = self.text(name, 20)
         if not text:
             return None
-        try:
-            return int(text)
-        except ValueError:
-            raise Invalid("Write a whole number such as 12.", field=name) from None
+        if not _WHOLE.fullmatch(text):
+            raise Invalid("Write a whole number such as 12.", field=name)
+        return int(text)
 
     def day(self, name: str) -> date | None:
         """Read a day, None where it was left out. Raises `Invalid` naming the field."""

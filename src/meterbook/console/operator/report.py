@@ -16,7 +16,7 @@ from meterbook.console.sheet import Cell, sheet
 from meterbook.core.journal import LedgerAccount, Reason
 from meterbook.core.money import Money, plain
 from meterbook.core.period import BillingMonth
-from meterbook.exports.month_report import AGES, MonthReport, month_reports
+from meterbook.exports.month_report import AGES, MonthReport, begun, month_reports
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,7 +29,8 @@ def show_report(
 ) -> Response:
     """Show a month of the books by currency, the last one that is over if none is named; format=csv: as a sheet."""
     of = at.month(month)
-    reports = month_reports(at.session, of.starts_at(UTC), of.ends_at(UTC), at.now)
+    starts_at, ends_at = begun(of, at.now)
+    reports = month_reports(at.session, starts_at, ends_at, at.now)
     products = {product.code: product.name_in(at.language) for product in current_catalog(at.session)}
     if form == "csv":
         return _sheet(at, of, reports, products)
@@ -42,7 +43,7 @@ def show_report(
         previous=previous,
         next=next_,
         months={each: address_of(PATH, month=each) for each in (previous, next_) if each},
-        is_over=of.ends_at(UTC) <= at.now,
+        is_over=ends_at <= at.now,
         reports=reports,
         products=products,
         colours={code: colour_of(code, positions) for report in reports for code in _products(report)},
