@@ -42,6 +42,7 @@ class Kind(StrEnum):
     promotion = auto()
     redemption = auto()
     budget = auto()
+    unbilled_month = auto()
 
 
 class Action(StrEnum):

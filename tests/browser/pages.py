@@ -104,6 +104,7 @@ OPERATOR: Final[Pages] = {
     "closes of a month": (STAFF, "/operator/closes?month=2026-10"),
     "closes, to confirm": (STAFF, "/operator/closes/confirm?month=2026-10&account={draft}"),
     "draft": (STAFF, "/operator/closes/2026-10/{draft}"),
+    "month to leave unbilled": (STAFF, "/operator/closes/2026-10/{draft}/unbilled"),
     "promotions": (STAFF, "/operator/promotions"),
     "new promotion": (STAFF, "/operator/new-promotion"),
     "promotion": (STAFF, "/operator/promotions/LAUNCH15"),

@@ -126,6 +126,12 @@ class Shop:
             number: str = row["number"]
             return number
 
+    def leave_unbilled(self, month: str, at: datetime) -> None:
+        """Leave a month before the first one that is closed unbilled."""
+        with browsing(self.house, at) as browser:
+            asked = {"month": month, "account": "acme", "reason": "Before we began to bill"}
+            assert call(browser, "POST", "/closes/unbilled", asked).is_success
+
     def furnish(self, database: Database) -> None:
         with database.transaction() as session:
             apply_catalog(session, parse_catalog(CATALOG), BEGIN, lambda *_: False)

@@ -17,7 +17,7 @@ from meterbook.invoicing.queries import invoices_of_month
 from meterbook.invoicing.tables import Delivery
 from tests.conftest import emptied
 from tests.console.browser import Browser
-from tests.console.staff import done, form_of, send, staffed, words
+from tests.console.staff import confirmed, done, form_of, send, staffed, words
 from tests.office import Office
 
 JUNE = BillingMonth.parse("2027-06")
@@ -102,7 +102,7 @@ def test_who_is_passed_over_is_told_with_what_to_do(staff: Browser, office: Offi
     office.issued(behind, "7", month="2027-04")
     office.use(behind, "3", "2027-05-10T00:00:00Z")
     told = words(staff.get(CLOSES))
-    assert "not its turn May 2027 has usage and is not issued: close it first." in told
+    assert "not its turn May 2027 has usage and is not issued: close it first, or leave it unbilled." in told
     draft_all(staff, office)
     told = words(staff.get(CLOSES))
     assert "Done: 2 accounts were looked at. 1 was passed over." in told
@@ -175,3 +175,55 @@ def test_a_draft_of_nobody_is_not_shown(staff: Browser, office: Office) -> None:
     assert staff.get(f"/operator/closes/2027-06/{code}").status_code == 404
     invoice = office.issued(code)
     assert staff.get(f"/operator/closes/2027-06/{code}").headers["location"] == f"/invoices/{invoice.number}"
+
+
+def test_a_draft_is_discarded_and_drafted_after_all(staff: Browser, office: Office) -> None:
+    code, other = used(office, "10", "20")
+    draft_all(staff, office)
+    page = staff.get(f"/operator/closes/2027-06/{code}")
+    path = f"/operator/closes/2027-06/{code}/unbilled"
+    assert f'href="{path}"' in page.text
+    assert "Drafted $10.00" in words(staff.get(path))
+    refused = staff.get(path, params={"look": "1", "reason": ""})
+    assert refused.status_code == 422
+    assert "The reason has to have 1 to 500 characters." in words(refused)
+    looked = staff.get(path, params={"look": "1", "reason": "A trial"})
+    assert "Left unbilled June 2027 Draft that is discarded $10.00 Reason A trial" in words(looked)
+    assert staff.get(f"/operator/closes/2027-06/{code}").status_code == 200, "nothing is done yet"
+    to = confirmed(staff, path, reason="A trial")
+    assert "It is left unbilled; later months can be closed." in words(staff.get(to))
+    assert staff.get(f"/operator/closes/2027-06/{code}").status_code == 404
+    draft_all(staff, office)
+    told = words(staff.get(CLOSES))
+    assert "left unbilled A trial" in told
+    assert f"{code} : June 2027 was left unbilled: draft it for this account alone to bill it after all." in told
+    assert "Month left unbilled" in words(staff.get(f"/operator/audit-log?account={code}&kind=unbilled_month"))
+    page = staff.get(path)
+    assert "June 2027 is left unbilled. Reason A trial Who staff@operator.example" in words(page)
+    done(send(staff, page, "/operator/closes/draft"))
+    office.work()
+    assert "Drafted 2" in words(staff.get(CLOSES))
+    assert issued(office, code, other) == [False, False]
+
+
+def test_months_before_the_first_are_left_unbilled_from_the_one_that_waits(staff: Browser, office: Office) -> None:
+    (code,) = used(office, "10")
+    for month in ("2027-03", "2027-05"):
+        office.use(code, "3", f"{month}-10T00:00:00Z")
+    page = staff.get(CLOSES)
+    path = f"/operator/closes/2027-03/{code}/unbilled"
+    assert "not its turn March 2027 has usage and is not issued: close it first, or leave it unbilled." in words(page)
+    assert f'href="{path}"' in page.text
+    path = f"/operator/closes/2027-05/{code}/unbilled"
+    looked = staff.get(path, params={"look": "1", "reason": "History", "earlier": "1"})
+    assert "Left unbilled March 2027, May 2027 Reason History" in words(looked)
+    confirmed(staff, path, reason="History", earlier="1")
+    assert office.issued(code).total_minor == 1_000
+    told = words(staff.get(path))
+    assert "A later month is issued: this one is not billed any more." in told
+    assert "Draft it after all" not in told
+    told = words(staff.get(f"/operator/closes/2027-06/{code}/unbilled?look=1&reason=Free"))
+    assert "June 2027 is issued: give it back by a credit note." in told
+    assert "June 2027 is issued already: usage of this month is not billed any more" in words(
+        staff.get("/operator/closes?month=2027-04")
+    )

@@ -107,6 +107,7 @@ def test_the_usage_of_a_project_costs_what_the_preview_says(shop: Shop) -> None:
 
 
 def test_an_issued_month_is_shown_as_it_was_billed_whatever_came_late(shop: Shop) -> None:
+    shop.leave_unbilled("2026-05", JULY)
     number = shop.close("2026-06", JULY)
     billed = shop.told(f"/invoices/{number}", JULY)
     shop.send(LATE, LATER)

@@ -114,6 +114,9 @@ SAMPLES = {
     ("GET", "/exports/focus"): Sample("/exports/focus", JUNE),
     ("GET", "/exports/journal"): Sample("/exports/journal", {"from": "2026-06-01", "until": "2026-07-01"}),
     ("POST", "/closes"): Sample("/closes", body={"month": "2026-05", "account": "access"}),
+    ("POST", "/closes/unbilled"): Sample(
+        "/closes/unbilled", body={"month": "2026-06", **ACCOUNT, "reason": "walked"}, only_once=True
+    ),
     ("POST", "/verifications"): Sample("/verifications", body={}),
     ("POST", "/archives"): Sample("/archives", body={"name": "walked"}, only_once=True),
     ("POST", "/promotion-codes"): Sample("/promotion-codes", body={"code": "ACCESS", "kind": "percent", "value": "1"}),

@@ -67,6 +67,45 @@ def test_what_does_not_fit_is_named(served: Served, method: str, path: str, body
     assert all(error["message"] for error in problem["errors"])
 
 
+@pytest.mark.parametrize("given", ["yes", "true", "off", 1, 0, "1", 1.0, [], {}])
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("PATCH", "/accounts/api-cursor", "closed"),
+        ("PATCH", "/projects/api-windows", "limited"),
+        ("PATCH", "/projects/api-windows", "deleted"),
+        ("PATCH", "/users/nobody@api.example", "operator"),
+        ("PATCH", "/users/nobody@api.example", "two_factor"),
+        ("PUT", "/members/nobody@api.example?project=api-windows", "billing"),
+        ("POST", "/closes", "confirm"),
+        ("POST", "/users", "operator"),
+        ("POST", "/members", "billing"),
+        ("POST", "/invitations", "billing"),
+        ("POST", "/invitations", "operator"),
+        ("POST", "/promotion-codes", "stackable"),
+        ("POST", "/promotion-codes", "carry_over"),
+    ],
+)
+def test_what_is_true_or_false_is_nothing_else(
+    served: Served, method: str, path: str, field: str, given: object
+) -> None:
+    needed = {
+        "/closes": {"month": "2026-06"},
+        "/users": {"email": "nobody@api.example"},
+        "/members": {"email": "nobody@api.example", "role": "viewer"},
+        "/invitations": {"email": "nobody@api.example"},
+        "/promotion-codes": {"code": "FLAGS", "kind": "percent", "value": "1"},
+    }
+    answer = served.api(method, path, json={**needed.get(path, {}), field: given})
+    assert [error["field"] for error in check_problem(answer, 422, "invalid")["errors"]] == [field]
+
+
+@pytest.mark.parametrize("value", ["1e1", "\uff15", "1_0", " 5", "+5", "NaN", "Infinity", "5."])
+def test_the_value_of_a_promotion_is_written_plainly(served: Served, value: str) -> None:
+    answer = served.api("POST", "/promotion-codes", json={"code": "PLAIN", "kind": "percent", "value": value})
+    assert check_problem(answer, 422, "invalid")["errors"][0]["field"] == "value"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
@@ -206,7 +245,8 @@ def test_the_openapi_document_names_every_route(served: Served) -> None:
         *("/invoices", "/invoices/{number}", "/invoices/{number}/pdf", "/invoices/{number}/lines/{line}/usage"),
         *("/invoices/{number}/credit-notes", "/invoices/{number}/write-off", "/invoices/{number}/reinstatement"),
         *("/invoices/{number}/payments",),
-        *("/credit-notes/{number}", "/credit-notes/{number}/pdf", "/closes", "/verifications", "/promotion-codes"),
+        *("/credit-notes/{number}", "/credit-notes/{number}/pdf", "/closes", "/closes/unbilled"),
+        *("/verifications", "/promotion-codes"),
         *(
             "/promotion-codes/{code}",
             "/promotions",
@@ -257,6 +297,9 @@ def test_health_and_metrics_need_no_key_and_name_no_account(served: Served) -> N
     answers = {path: httpx.get(served.url + path, verify=False) for path in ("/healthz", "/readyz", "/metrics")}
     assert {answer.status_code for answer in answers.values()} == {200}
     assert answers["/readyz"].json() == {"status": "ready"}
+    for path in ("/healthz", "/readyz"):
+        asked = httpx.head(served.url + path, verify=False)
+        assert (asked.status_code, asked.content) == (200, b"")
     assert 'meterbook_events_total{outcome="accepted"}' in answers["/metrics"].text
     assert 'route="/api/v1/accounts/{code}"' in answers["/metrics"].text
     assert not any("api-unmeasured" in answer.text for answer in answers.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -52,14 +53,17 @@ class Bills:
         wanted[str(invoice.number)] = Money(invoice.total_minor - invoice.credit_used_minor, self.money).decimal
         assert costs == wanted
 
-    def bill_all_once(self, session: Session, counted: int) -> None:
-        """All invoices together billed for each month what it costs by all that the last of them counted."""
+    def bill_all_once(self, session: Session, counted: int, left: Collection[BillingMonth]) -> None:
+        """All invoices together billed for each month what it costs by all that the last of them counted.
+
+        For what was `left` unbilled they billed nothing.
+        """
         history = issued_history(session, [self.account.id], NEVER)[self.account.id]
         month, last = (BillingMonth.parse(each.month) for each in (history[0], history[-1]))
         while month <= last:
             own = next((each for each in history if each.month == str(month)), history[0])
             costs: dict[tuple[str, str], int] = {}
-            for line in self._drafted(session, own, month, None, counted).lines:
+            for line in () if month in left else self._drafted(session, own, month, None, counted).lines:
                 key = (line.project.code, line.charge.product.code)
                 costs[key] = costs.get(key, 0) + line.net.minor
             billed = billed_before(session, self.account.id, month, last.next()).net

@@ -109,7 +109,7 @@ MOVES = st.builds(
     which=st.integers(0, 5),
     part=st.integers(1, 110),
 )
-HOW = st.sampled_from(["close", "close", "close", "draft", "again", "earlier", "out of order"])
+HOW = st.sampled_from(["close", "close", "close", "draft", "again", "earlier", "out of order", "leave"])
 
 
 def catalog() -> str:

@@ -41,8 +41,10 @@ from meterbook.core.journal import Reason
 from meterbook.core.period import HOUR, BillingMonth, hour_floor
 from meterbook.database import Database
 from meterbook.errors import Refused
+from meterbook.invoicing.close import close_month
 from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.facts import open_items
+from meterbook.invoicing.leave_unbilled import leave_unbilled
 from meterbook.invoicing.queries import (
     draft_of,
     invoices_of_month,
@@ -51,6 +53,7 @@ from meterbook.invoicing.queries import (
 from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.show import show_month
 from meterbook.invoicing.tables import Invoice
+from meterbook.invoicing.turn import Obstacle
 from meterbook.ledger import check
 from meterbook.ledger.queries import balance_through, credits_left, unpaid_by_invoice
 from meterbook.ledger.tables import JournalEntry, PostingRow
@@ -89,8 +92,8 @@ _numbers = count(1)
 class Life(RuleBasedStateMachine):
     """One account's life in an installation of its own; the stores are given by the test.
 
-    `open` is the month to close next; `kept` the draft that is kept of it, as it was previewed; `counted` how many of
-    the readings the newest draft has counted, `billed` how many the newest invoice has.
+    `open` is the month to close next; `kept` the draft that is kept of it, as it was previewed; `left` what was left
+    unbilled; `counted` how many of the readings the newest draft has counted, `billed` how many the newest invoice has.
     """
 
     database: ClassVar[Database]
@@ -122,6 +125,7 @@ class Life(RuleBasedStateMachine):
         self.tally = Tally(self.zone)
         self.open, self.closed = FIRST, FIRST.previous()
         self.kept: dict[str, Any] | None = None
+        self.left: set[BillingMonth] = set()
         self.purse, self.bills = Purse(office, self.account), Bills(office, self.account, self.tally)
         self.counted = self.billed = 0
 
@@ -151,6 +155,8 @@ class Life(RuleBasedStateMachine):
             self.close_out_of_order()
         elif how == "draft":
             self.draft()
+        elif how == "leave" and (self.kept is not None or self.open in self.tally.months()):
+            self.leave_open()
         elif not (how == "again" and self.close_again()) and not (how == "earlier" and self.close_passed_over()):
             self.close()
 
@@ -201,6 +207,8 @@ class Life(RuleBasedStateMachine):
         if readings:
             self.send(readings)
             self.reopen(month)
+            if month < FIRST and self.last_issued() is None:
+                self.leave_history(month)
 
     def send_again(self, which: int) -> None:
         """Send an event again, with another time and value: the first one stays."""
@@ -257,8 +265,43 @@ class Life(RuleBasedStateMachine):
     def reopen(self, month: BillingMonth) -> None:
         """A month that was passed over as empty, and has usage now, is closed before the next one."""
         last = self.last_issued()
-        if FIRST <= month < self.open and (last is None or last < month) and self.kept is None:
+        if FIRST <= month < self.open and (last is None or last < month) and not self.left & {month} and not self.kept:
             self.open = month
+
+    def leave_history(self, month: BillingMonth) -> None:
+        """Leave a month before the first one unbilled, which stands in the way of the others until then."""
+        if month not in self.left and self.kept is None:
+            self.go_to_the_end()
+            with pytest.raises(Refused, match="or leave it unbilled"):
+                self.office.close(self.code, str(self.open))
+        self.leave(month)
+
+    def leave_open(self) -> None:
+        """Leave the month unbilled: its draft goes, and a close of every account's passes it over."""
+        self.go_to_the_end()
+        month, office = self.open, self.office
+        self.leave(month)
+        for confirm in (False, True):
+            closed = close_month(
+                office.database.transaction, office.usage, office.settings, month, office.now, confirm=confirm
+            )
+            assert [each.why.obstacle for each in closed.skipped] == [Obstacle.left_unbilled]
+        with office.database.transaction() as session:
+            assert self.invoice(session, month) is None
+        self.open, self.kept = month.next(), None
+
+    def leave(self, month: BillingMonth) -> None:
+        with self.office.database.transaction() as session:
+            leave_unbilled(
+                session,
+                self.office.usage,
+                self.office.now,
+                month=month,
+                account_ids=[self.account.id],
+                reason="A trial",
+                by="life",
+            )
+        self.left.add(month)
 
     def draft(self) -> None:
         """Draft the month, and draft it anew: what is kept is what is previewed."""
@@ -267,6 +310,7 @@ class Life(RuleBasedStateMachine):
             with pytest.raises(Refused, match="close it first"):
                 self.office.close(self.code, str(self.open), confirm=False)
             return
+        self.left.discard(self.open)
         for _ in range(2):
             self.office.close(self.code, str(self.open), confirm=False)
         before = self.shown(self.open)
@@ -282,6 +326,7 @@ class Life(RuleBasedStateMachine):
         month, kept, before = self.open, self.kept, self.shown(self.open)
         if kept is None:
             self.counted = len(self.tally.readings)
+        self.left.discard(month)
         for _ in range(2):
             self.office.close(self.code, str(month))
         self.open, self.kept, self.closed = month.next(), None, month
@@ -300,7 +345,7 @@ class Life(RuleBasedStateMachine):
             self.billed = self.counted
             self.bills.follow_from_what_was_sent(session, invoice, self.billed)
             self.bills.add_up_in_their_export(session, invoice)
-            self.bills.bill_all_once(session, self.billed)
+            self.bills.bill_all_once(session, self.billed, self.left)
 
     def close_again(self) -> bool:
         """Close a month again: nothing changes, but one that had nothing to bill may have something now."""
@@ -344,10 +389,10 @@ class Life(RuleBasedStateMachine):
 
     def passed_over(self) -> list[BillingMonth]:
         """Months that were passed over as empty and have usage now, while a draft of a later one is kept."""
-        last = self.last_issued()
-        if self.kept is None or last is None:
+        if self.kept is None:
             return []
-        return sorted(month for month in self.tally.months() if last < month < self.open)
+        last = self.last_issued() or FIRST.previous()
+        return sorted(month for month in self.tally.months() if last < month < self.open and month not in self.left)
 
     def go_to_the_end(self) -> None:
         end = self.open.ends_at(self.zone)

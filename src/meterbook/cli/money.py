@@ -49,6 +49,23 @@ def close(
         typer.echo("Drafts are seen by nobody else. Run it again with --confirm to issue them.")
 
 
+def leave_unbilled(
+    month: Annotated[str, typer.Option(help="Such as 2014-02.")],
+    reason: Annotated[str, typer.Option(help="Why, for your own staff.")],
+    account: SomeAccount = None,
+    earlier: Annotated[bool, typer.Option("--earlier", help="The open months before it too.")] = False,
+    at: Annotated[str | None, typer.Option(help="Replays a moment: 2014-03-03T00:00:00Z.")] = None,
+    key: Key = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Discard a month's drafts and leave its usage unbilled, so that later months may be closed."""
+    body = {"month": month, "account": account, "reason": reason, "earlier": earlier, "at": at}
+    made = post("/closes/unbilled", body, data_dir, key)
+    lines = [f"{each['month']} of {each['account']} is left unbilled: {each['reason']}" for each in made["months"]]
+    told(made, as_json, "\n".join(lines) or f"Nobody has a draft or usage of {month} that is not issued.")
+
+
 @invoice.command("list")
 def list_invoices(account: SomeAccount = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List issued invoices, newest first."""

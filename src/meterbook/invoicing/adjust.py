@@ -22,6 +22,7 @@ from meterbook.invoicing.facts import Billed, billed_before
 from meterbook.invoicing.queries import currency_of_invoice, frame_of_invoice, issued_history
 from meterbook.invoicing.tables import Invoice
 from meterbook.invoicing.terms import thawed_account, thawed_product, thawed_project, thawed_promotions
+from meterbook.invoicing.unbilled import left_unbilled
 from meterbook.invoicing.use import Terms, Used, read_use
 from meterbook.usage.queries import late_windows
 from meterbook.usage.store import UsageStore
@@ -39,13 +40,15 @@ def adjustments_of(
     """Return by account what late usage adds to months issued before that of `frame` (DOMAIN 6).
 
     Looked at are the months from an account's first invoice to its last before this one, `MONTHS_BACK` at most, in
-    which something was received since that last one was drafted, or of which that one had to leave a rest.
+    which something was received since that last one was drafted, or of which that one had to leave a rest. What was
+    left unbilled stays so.
     """
     history = issued_history(session, [account.id for account in accounts], frame.month)
     late = _late_months(usage, history, frame, received_through)
+    left = left_unbilled(session, list(late))
     found: dict[int, tuple[Adjustment, ...]] = {}
     for account in accounts:
-        months = late.get(account.id)
+        months = {month for month in late.get(account.id, ()) if str(month) not in left.get(account.id, {})}
         if months:
             made = [
                 each

@@ -26,7 +26,8 @@ from meterbook.invoicing.keep import keep
 from meterbook.invoicing.queries import invoices_of_month, kept_months
 from meterbook.invoicing.settle import expire_credits
 from meterbook.invoicing.tables import Invoice
-from meterbook.invoicing.turn import OutOfTurn, out_of_turn
+from meterbook.invoicing.turn import OutOfTurn, out_of_turn, unbilled_before_first
+from meterbook.invoicing.unbilled import bill_after_all
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore
 
@@ -67,6 +68,7 @@ def close_month(
     account_ids: Sequence[int] | None = None,
     confirm: bool = False,
     pass_over: bool = False,
+    by_schedule: bool = False,
     progress: Progress = lambda _: None,
 ) -> Closed:
     """Draft a month for accounts (None: all) and keep the drafts; with `confirm`, issue them.
@@ -75,18 +77,20 @@ def close_month(
     missing one is made. What is issued stays. `progress` is told how many accounts each group had. Raises `Refused`
     ("month-running") when the month has not ended at `at` for an account that was asked for, ("month-out-of-order") for
     a single account whose months are out of order; of many accounts, or with `pass_over`, such ones are passed over.
+    What was left unbilled is drafted after all for accounts that were asked for, and not of all or `by_schedule`.
     """
     closed = Closed()
+    named = account_ids is not None and not by_schedule
     alone = account_ids is not None and len(account_ids) == 1 and not pass_over
     with transactions() as session:
         groups = list(groups_of_accounts(session, account_ids))
         refuse_running(session, account_ids, month, at)
     for ids in groups:
         with transactions() as session:
-            _draft_group(session, usage, ids, month, at, closed, remake=not confirm, alone=alone)
+            ready = _draft_group(session, usage, ids, month, at, closed, confirm=confirm, alone=alone, named=named)
         if confirm:
             with transactions() as session:
-                issue(session, at, settings, locked(session, ids), month)
+                issue(session, at, settings, locked(session, ready), month)
         progress(len(ids))
     with transactions() as session:
         found = [account_id for group in groups for account_id in group]
@@ -133,15 +137,22 @@ def _draft_group(
     at: datetime,
     closed: Closed,
     *,
-    remake: bool,
+    confirm: bool,
     alone: bool,
-) -> None:
-    """Make and keep the drafts that are missing, or with `remake` all that are not issued."""
+    named: bool,
+) -> list[int]:
+    """Make and keep the drafts that are missing, or without `confirm` all that are not issued.
+
+    Returns the accounts that are not passed over.
+    """
     accounts = locked(session, ids)
     kept = invoices_of_month(session, ids, month)
-    wanted = [account for account in accounts if _is_open(kept.get(account.id), remake)]
-    obstacles = out_of_turn(session, usage, wanted, month, at)
-    for account in wanted:
+    wanted = [account for account in accounts if _is_open(kept.get(account.id), remake=not confirm)]
+    obstacles = out_of_turn(session, usage, wanted, month, at, after_all=named)
+    if confirm:
+        waiting = [account for account in accounts if account.id in kept and kept[account.id].number is None]
+        obstacles |= unbilled_before_first(session, usage, waiting, month)
+    for account in accounts:
         if account.id in obstacles:
             if alone:
                 reason = str(obstacles[account.id])
@@ -149,9 +160,17 @@ def _draft_group(
                 raise Refused(told, "month-out-of-order")
             closed.skipped.append(Skipped(account.code, obstacles[account.id]))
     ready = [account for account in wanted if account.id not in obstacles]
-    if not ready:
-        return
+    if ready:
+        _keep_drafts(session, usage, ready, month, at, confirm=confirm)
+    return [id_ for id_ in ids if id_ not in obstacles]
+
+
+def _keep_drafts(
+    session: Session, usage: UsageStore, ready: Sequence[Account], month: BillingMonth, at: datetime, *, confirm: bool
+) -> None:
+    """Draft the month of accounts whose turn it is and keep the drafts; drafts of later months go."""
     drafts = kept_months(session, [account.id for account in ready])
+    bill_after_all(session, [account.id for account in ready], month)
     usage_through = usage.received_through()
     projects = all_projects(session, [account.id for account in ready])
     payers = [Payer(account, projects[account.id], True) for account in ready]
@@ -160,10 +179,10 @@ def _draft_group(
     for account_id in made:
         if any(other > str(month) for other in drafts.get(account_id, ())):
             discard_later(session, account_id, month)
-    if not remake:  # closed, with nothing to bill
+    if confirm:  # closed, with nothing to bill
         nothing = [each for each in drafted if each.payer.account.id not in made]
         expire_credits(session, at, [(each.payer.account, each.draft.frame.ends_at) for each in nothing])
 
 
-def _is_open(kept: Invoice | None, remake: bool) -> bool:
+def _is_open(kept: Invoice | None, *, remake: bool) -> bool:
     return kept is None or (remake and kept.number is None)

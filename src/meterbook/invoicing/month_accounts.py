@@ -15,8 +15,9 @@ from meterbook.accounts import check
 from meterbook.accounts.tables import Account, PaymentInformation
 from meterbook.core.period import BillingMonth, billing_zone
 from meterbook.database import among
-from meterbook.invoicing.tables import Delivery, Invoice
+from meterbook.invoicing.tables import Delivery, Invoice, UnbilledMonth
 from meterbook.invoicing.turn import OutOfTurn, out_of_turn
+from meterbook.invoicing.unbilled import left_unbilled
 from meterbook.usage.store import UsageStore
 
 PAGE: Final = 100
@@ -25,12 +26,16 @@ State = Literal["", "none", "drafted", "issued"]
 
 @dataclass(frozen=True, slots=True)
 class MonthAccount:
-    """An account's month: its draft or invoice, the letter of the invoice, or what stands in the way of a draft."""
+    """An account's month: its draft or invoice, the letter of the invoice, or what stands in the way of a draft.
+
+    `left` says that it was left unbilled.
+    """
 
     account: Account
     invoice: Invoice | None
     letter: Delivery | None
     obstacle: OutOfTurn | None
+    left: UnbilledMonth | None
 
 
 def month_accounts(
@@ -52,6 +57,7 @@ def month_accounts(
     rows = session.execute(query.where(Account.code > check.comparable(after)) if after else query).all()
     bare = [account for account, invoice in rows if invoice is None]
     obstacles = out_of_turn(session, usage, bare, month, at)
+    left = left_unbilled(session, [account.id for account in bare])
     letters = _letters(session, [invoice.id for _, invoice in rows if invoice is not None])
     return [
         MonthAccount(
@@ -59,6 +65,7 @@ def month_accounts(
             invoice,
             None if invoice is None else letters.get(invoice.id),
             obstacles.get(account.id) if invoice is None else None,
+            left.get(account.id, {}).get(str(month)),
         )
         for account, invoice in rows
     ]

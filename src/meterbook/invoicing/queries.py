@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from meterbook.accounts import check
@@ -140,6 +140,12 @@ def kept_months(session: Session, account_ids: Collection[int]) -> dict[int, lis
     for account_id, month in rows:
         found.setdefault(account_id, []).append(month)
     return found
+
+
+def oldest_month(session: Session, account_id: int) -> BillingMonth | None:
+    """Return the first month that an account has an invoice or a kept draft of, None while it has none."""
+    month = session.scalar(select(func.min(Invoice.month)).where(Invoice.account_id == account_id))
+    return None if month is None else BillingMonth.parse(month)
 
 
 def issued_until(session: Session, currency: str) -> datetime | None:

@@ -175,6 +175,18 @@ class CreditNoteTax(Base):
     amount_minor: Mapped[int] = mapped_column(BigInteger)
 
 
+class UnbilledMonth(Base):
+    """A month of an account that is not billed, by whose decision and why. Its draft, if one was kept, is gone."""
+
+    __tablename__ = "unbilled_month"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    month: Mapped[str] = mapped_column(Text, primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    decided_at: Mapped[datetime]
+    decided_by: Mapped[str] = mapped_column(Text)
+
+
 class CloseRun(Base):
     """A close of a month that somebody asked for and a job does: for accounts (ids, None: all), how far it came.
 

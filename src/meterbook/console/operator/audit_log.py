@@ -66,6 +66,7 @@ def _kinds(at: OperatorPage) -> Mapping[Kind, str]:
         Kind.promotion: _("Promotion code"),
         Kind.redemption: _("Registered code"),
         Kind.budget: _("Budget"),
+        Kind.unbilled_month: _("Month left unbilled"),
     }
 
 

@@ -106,6 +106,7 @@ def show_draft(at: AsOperator, month: str, code: str, first: int = 1) -> Respons
         drafted_at=zone_of(account).local(invoice.drafted_at),
         back=address_of(PATH, month=chosen),
         confirm=address_of(f"{PATH}/confirm", month=chosen, account=account.code),
+        unbilled=f"{path}/unbilled",
     )
 
 

@@ -32,7 +32,8 @@ class ShownObstacle:
 class CloseRow:
     """An account's month as a row; amounts are of its draft or invoice, None without one.
 
-    `mail` says what became of the invoice's letter, `letter_id` names it where it failed.
+    `mail` says what became of the invoice's letter, `letter_id` names it where it failed; `left` is why the month was
+    left unbilled.
     """
 
     code: str
@@ -48,6 +49,7 @@ class CloseRow:
     mail_error: str
     letter_id: int | None
     obstacle: ShownObstacle | None
+    left: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def present_row(found: MonthAccount) -> CloseRow:
         mail_error=(found.letter.error or "") if found.letter else "",
         letter_id=found.letter.id if failed and found.letter else None,
         obstacle=None if found.obstacle is None else _obstacle(found.obstacle.obstacle, found.obstacle.other),
+        left=None if found.left is None else found.left.reason,
     )
 
 

@@ -18,6 +18,7 @@ from meterbook.console.operator import (
     report,
     simulation,
     start,
+    unbilled,
     users,
     verification,
 )
@@ -39,6 +40,7 @@ ROUTERS: Final = tuple(
         catalog,
         simulation,
         closes,
+        unbilled,
         report,
         journal,
         verification,
