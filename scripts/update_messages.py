@@ -68,10 +68,10 @@ def update(language: str, texts: Catalog) -> None:
     catalog = Catalog(language, project="Meterbook", version="1", fuzzy=False, header_comment="# The console's words.")
     for text in texts:
         if text.id:
-            before = known.get(text.id)
+            before = known.get(text.id, text.context)
             empty = ("",) * catalog.num_plurals if text.pluralizable else ""
             string = text.id if language == "en" else before.string if before else empty
-            catalog.add(text.id, string)
+            catalog.add(text.id, string, context=text.context)
     path_of(language).parent.mkdir(parents=True, exist_ok=True)
     written = BytesIO()
     write_po(written, catalog, width=100, no_location=True, sort_output=True)
@@ -82,12 +82,12 @@ def update(language: str, texts: Catalog) -> None:
 def faults(language: str, texts: Catalog) -> Iterator[str]:
     """Yield what is wrong with a language's catalog."""
     catalog = stored(language)
-    known = {message.id: message for message in catalog if message.id}
+    known = {(message.id, message.context): message for message in catalog if message.id}
     for text in texts:
-        if text.id and text.id not in known:
+        if text.id and (text.id, text.context) not in known:
             yield f"{language}: missing {text.id!r}"
     for message in known.values():
-        if texts.get(message.id) is None:
+        if texts.get(message.id, message.context) is None:
             yield f"{language}: left over {message.id!r}"
         elif message.fuzzy or not all(strings(message)):
             yield f"{language}: untranslated {message.id!r}"

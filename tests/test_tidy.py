@@ -49,6 +49,8 @@ MONEY = (
 )
 # Rooms whose refusals a page shows in the reader's language, and where their sentence stands among the arguments.
 SPEAKING = {"core", "accounts", "budgets", "catalog", "invoicing", "promotions", "payments", "console"}
+# What translates a text: `_` stands for gettext.
+TRANSLATES = {"_", "gettext", "ngettext", "say"}
 REFUSALS = {"Invalid": 0, "Refused": 0, "NotFound": 0, "ZoneRefused": 0, "_wrong": 1}
 CLOCKS = {
     ("datetime", "now"),
@@ -200,6 +202,17 @@ def unsaid_refusals(tree: ast.Module) -> list[int]:
     return found
 
 
+def texts_in_f_strings(tree: ast.Module) -> list[int]:
+    """Return the lines of f-strings with a text to translate inside, which is not found there before Python 3.12."""
+    return [
+        call.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in TRANSLATES
+    ]
+
+
 def of_all(rule: Callable[[ast.Module], object], paths: list[Path]) -> dict[str, object]:
     """Return the faults of every module that has some."""
     faults = {name_of(path): rule(ast.parse(path.read_text(encoding="utf-8"))) for path in paths}
@@ -266,6 +279,10 @@ def test_refusals_can_be_translated() -> None:
     assert of_all(unsaid_refusals, [path for path in speaking if not str(path).startswith(str(gateways))]) == {}
 
 
+def test_texts_to_translate_stand_by_themselves() -> None:
+    assert of_all(texts_in_f_strings, MODULES) == {}
+
+
 def test_only_the_command_line_prints() -> None:
     outside = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] != "cli"]
     assert of_all(prints, outside) == {}
@@ -311,6 +328,7 @@ def test_no_test_is_skipped_or_mocked() -> None:
         (prints, "print(1)", "console.print(1)"),
         (unsaid_refusals, 'Refused(f"{x} is there")', 'Refused(say("%(x)s is there", x=x))'),
         (unsaid_refusals, '_wrong("code", "a" + x)', '_wrong("code", "It is not allowed.")'),
+        (texts_in_f_strings, "f\"{_('Charge')} ({currency})\"", "in_currency(_('Charge'), f'{currency}')"),
         (strangers_of_core, "from sqlalchemy import text", "from meterbook.core.money import Money\nimport re"),
         (strangers_of_core, "from meterbook.usage import store", "from decimal import Decimal"),
         (loud_sql, 'text("SELECT 1")', 'text("select 1")'),

@@ -123,7 +123,7 @@ class Formats:
         return self._formula_word.sub(lambda match: self._formula_words[match[0]], apart)
 
     def plural(self, unit: str, quantity: Decimal | None) -> str:
-        """Write a catalog's unit for a quantity: English says "hosts", Korean and Japanese have no plural."""
+        """Write a catalog's unit for a quantity: English says "hosts"."""
         if self.language != "en" or quantity == 1 or not re.fullmatch(r"[a-z][a-z ]*[a-z]", unit):
             return unit
         if unit.endswith(("s", "x", "z", "ch", "sh")):

@@ -116,6 +116,7 @@ def test_credit_is_told_apart_with_its_end(payer: Payer) -> None:
     assert "Dec 31, 2026" in table
     shown = [row[1:] for row in cells(page, "moved")]
     assert shown[0] == [f"Promotional credit used {june}", NOTHING, "0", "-700", "0"]
+    assert f"Promotional credit used,{june},0,0,-700,0" in client.get("/balance/movements.csv").text
     assert shown[1] == ["Credit granted Late", NOTHING, "0", "+700", "700"]
     assert shown[2] == [f"Charge from balance {june}", "-10,000", "0", "-25,000", "0"]
     assert shown[3:] == [

@@ -87,7 +87,9 @@ def test_days_and_hours_add_up_to_what_the_preview_counts(client: Browser, produ
     column = "Quantity" if product == "requests" else "Total time"
     address = f"{WEB}&product={product}&month=2026-07"
     for path in (address, f"{address}&open=*", f"{address}&open=2026-07-03,2026-07-09"):
-        rows = rows_of(client.get(path.replace("/metering?", "/metering/days.csv?")))
+        sheet = client.get(path.replace("/metering?", "/metering/days.csv?"))
+        assert ".000" not in sheet.text, "quantities are written without trailing zeros"
+        rows = rows_of(sheet)
         assert sum(Decimal(row[column]) for row in rows) == counted > 0
     every = rows_of(client.get(address.replace("/metering?", "/metering/hours.csv?")))
     assert sum(Decimal(row[column]) for row in every) == counted

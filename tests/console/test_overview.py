@@ -128,6 +128,19 @@ def test_what_is_owed_and_issued_is_named(shop: Shop) -> None:
     assert "Pay what is overdue" in late.text
 
 
+def test_a_month_that_is_over_comes_before_the_running_one(shop: Shop) -> None:
+    told = "June 2026 is not issued yet: credit and balance pay it first."
+    july = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    with shop.open("all@acme.example", july) as browser:
+        for path in ("/overview", "/invoice-preview"):
+            assert told in plain(browser.get(path).text), path
+            assert told not in plain(browser.get(f"{path}?month=2026-06").text), path
+    with shop.open("two@acme.example", july) as browser:
+        assert told not in plain(browser.get("/overview").text), "the books are the account's"
+    with shop.open("all@acme.example", NOW) as browser:
+        assert "is not issued yet" not in browser.get("/overview").text
+
+
 def test_wrong_addresses_are_refused(client: Browser) -> None:
     for wrong in ("month=2026-13", "month=x", "month=2026-07"):
         assert 400 <= client.get(f"/overview?{wrong}").status_code < 500
@@ -139,3 +152,13 @@ def test_names_are_written_never_run(client: Browser) -> None:
         page = client.get(path).text
         assert html.escape(SCRIPT, quote=False).replace("'", "&#39;") in page
         assert SCRIPT not in page
+
+
+def test_an_empty_month_leads_to_the_newest_with_usage(shop: Shop) -> None:
+    with shop.open("all@acme.example", datetime(2026, 10, 5, 12, tzinfo=UTC)) as browser:
+        browser.get("/overview?month=2026-06")  # what is read for the first time is rolled up from then on
+        shop.house.usage.settle()
+        for path in ("/overview", "/invoice-preview", "/project-usage", "/usage?project=web"):
+            page = plain(browser.get(path).text)
+            assert "The newest usage is of June 2026." in page, path
+            assert "See June 2026" in page, path

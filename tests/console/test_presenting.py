@@ -222,7 +222,16 @@ def test_formulas_are_translated_but_for_their_numbers() -> None:
 )
 def test_english_says_more_than_one(unit: str, quantity: str, written: str) -> None:
     assert formats("en").plural(unit, Decimal(quantity)) == written
-    assert formats("ko").plural(unit, Decimal(quantity)) == unit
+
+
+def test_common_units_are_written_in_the_language() -> None:
+    assert [formats(language).plural("host", Decimal(2)) for language in LANGUAGES] == ["hosts", "호스트", "ホスト"]
+    assert [formats(language).unit("million lines") for language in LANGUAGES] == [
+        "million lines",
+        "백만 줄",
+        "100万行",
+    ]
+    assert {formats(language).plural("parsec", Decimal(1)) for language in LANGUAGES} == {"parsec"}
 
 
 def test_the_address_carries_what_is_open() -> None:

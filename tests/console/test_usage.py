@@ -22,7 +22,7 @@ from meterbook.invoicing.show import show_month
 from meterbook.invoicing.show_project import costs_of_days, show_project
 from meterbook.invoicing.usage_shown import issued_among, usage_shown
 from tests.console.browser import Browser, browsing, sign_in
-from tests.console.metered import NOW, RESOURCE, SCRIPT, metered_house
+from tests.console.metered import NOW, RESOURCE, SCRIPT, hourly, metered_house, send
 
 IN_PART = {"hx-request": "true"}
 WEB = "/usage?account=acme&project=web"
@@ -339,3 +339,19 @@ def test_many_projects_come_in_pages(house: House) -> None:
         assert seen == [f"Many {number:03}" for number in range(60)]
         assert "60 of 64 projects" in words(page)
         assert browser.get("/usage?account=acme&page=9999").status_code == 200
+
+
+def test_first_seen_is_told_of_the_month_whichever_days_are_open(client: Browser) -> None:
+    for day in ("2026-07-06", "2026-07-08"):
+        send(client, hourly("shop", "host.seen", "shop-2", f"{day}T10:00Z", f"{day}T12:00Z"))
+    page = "/usage?account=acme&project=shop&open="
+    assert shown(client, f"{page}2026-07-06").count("first seen 10:05") == 1
+    assert "first seen" not in shown(client, f"{page}2026-07-08")
+
+
+@pytest.mark.parametrize("field", ["from", "until"])
+@pytest.mark.parametrize("blank", [" ", "\u3000", "\t "])
+def test_a_blank_day_is_refused_like_any_other_that_is_none(client: Browser, field: str, blank: str) -> None:
+    page = client.get("/usage", params={"account": "acme", field: blank})
+    assert page.status_code == 422
+    assert re.search(r"is not a date such as 2026-06-\d\d. Shown is July 2026.", words(page))

@@ -146,3 +146,20 @@ def test_while_a_month_is_awaited_it_is_the_next_to_pay(office: Office) -> None:
     for at, due in (("2027-08-02T23:00Z", date(2027, 8, 25)), ("2027-08-03T00:00Z", date(2027, 9, 25))):
         office.now = utc(at)
         assert coming(office, code).on == due
+
+
+def test_a_month_of_imported_history_is_awaited_until_it_is_issued(office: Office) -> None:
+    office.now = utc("2027-08-02T01:00Z")
+    code = office.account()
+    for month, due in (("2027-06", date(2027, 8, 25)), ("2027-07", date(2027, 9, 25))):
+        office.issued(code, "5.00", month)
+        with office.database.transaction() as session:
+            record(
+                session,
+                office.now,
+                account=office.row(code),
+                amount=usd("5.00"),
+                received_on=office.now.date(),
+                reference="",
+            )
+        assert coming(office, code) == NextPayment(due, None, usd("0.00"))

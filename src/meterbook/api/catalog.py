@@ -95,10 +95,10 @@ def _price(price: Price) -> Json:
         "from": instant(price.effective_from),
         "model": price.model,
         "per": price.per,
-        **{name: None if getattr(price, name) is None else str(getattr(price, name)) for name in numbers},
+        **{name: None if getattr(price, name) is None else f"{getattr(price, name):f}" for name in numbers},
         "free_unit": price.free_unit,
         "tiers": [
-            {"up_to": None if tier.up_to is None else str(tier.up_to), "unit_price": str(tier.unit_price)}
+            {"up_to": None if tier.up_to is None else f"{tier.up_to:f}", "unit_price": f"{tier.unit_price:f}"}
             for tier in price.tiers
         ],
     }

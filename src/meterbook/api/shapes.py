@@ -121,7 +121,7 @@ def cost_of(line: Line) -> Json:
     """Return what a line costs, with the price and the formula behind it."""
     charge = line.charge
     return {
-        "unit_price": None if charge.unit_price is None else str(charge.unit_price),
+        "unit_price": None if charge.unit_price is None else f"{charge.unit_price:f}",
         "per": charge.price.per if charge.price else None,
         "model": charge.price.model if charge.price else None,
         "tiers": _tiers(charge.price),
@@ -170,6 +170,6 @@ def _tiers(price: Price | None) -> list[Json] | None:
     if price is None or not price.tiers:
         return None
     return [
-        {"up_to": None if tier.up_to is None else str(tier.up_to), "unit_price": str(tier.unit_price)}
+        {"up_to": None if tier.up_to is None else f"{tier.up_to:f}", "unit_price": f"{tier.unit_price:f}"}
         for tier in price.tiers
     ]

@@ -30,6 +30,7 @@ from meterbook.core.money import Currency
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.core.sentence import say
 from meterbook.errors import Invalid, NotFound
+from meterbook.payments.next_payment import awaited_month
 
 ACCOUNTS_IN_SWITCHER_MAX: Final = 100
 # The menu, in order, with what a page shows nothing without: some project, the billing of one, that of the account.
@@ -110,6 +111,12 @@ class AccountPage:
     def this_month(self) -> BillingMonth:
         """Return the running month on the account's clocks."""
         return BillingMonth.of(self.now, self.zone)
+
+    def awaited_before(self, month: BillingMonth) -> BillingMonth | None:
+        """Return the month that is issued before the running one is; None for another, and for who sees no books."""
+        if month != self.this_month() or not self.sees_account:
+            return None
+        return awaited_month(self.session, self.now, self.request.app.state.settings, self.account)
 
     def month(self, text: str) -> BillingMonth:
         """Read a month of an address ("2026-11"), the running one for none. Raises `Invalid`."""

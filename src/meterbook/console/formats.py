@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
@@ -21,6 +22,23 @@ class Formats(written.Formats):
     def __init__(self, language: str) -> None:
         _ = translations(language).gettext
         self._hours = _("%(hours)s h")
+        # what many catalogs count in; other units are written as the catalog has them
+        self._units = {
+            "container": _("container"),
+            "core": _("core"),
+            "database": _("database"),
+            "device": _("device"),
+            "event": _("event"),
+            "host": _("host"),
+            "instance": _("instance"),
+            "line": _("line"),
+            "million lines": _("million lines"),
+            "query": _("query"),
+            "request": _("request"),
+            "seat": _("seat"),
+            "session": _("session"),
+            "user": _("user"),
+        }
         super().__init__(
             language,
             {
@@ -31,6 +49,14 @@ class Formats(written.Formats):
                 "free": _("free"),
             },
         )
+
+    def plural(self, unit: str, quantity: Decimal | None) -> str:
+        """Write a catalog's unit for a quantity, those that are common in the language."""
+        return super().plural(unit, quantity) if self.language == "en" else self.unit(unit)
+
+    def unit(self, unit: str) -> str:
+        """Write a catalog's unit by itself."""
+        return self._units.get(unit, unit)
 
     def hours(self, quantity: Fraction | None) -> str:
         """Write unit-hours: "2,232 h"."""

@@ -31,6 +31,11 @@ def sheet(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> 
     return StreamingResponse(_parts(columns, rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
+def in_currency(column: str, currency: str) -> str:
+    """Return the name of a column of amounts, which are written without their currency: "Discount (USD)"."""
+    return f"{column} ({currency})"
+
+
 def _parts(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
     part = StringIO()
     part.write(_MARK)

@@ -85,6 +85,12 @@ class Moved:
     credit_note: CreditNote | None
     corrected: str | None
 
+    @property
+    def why(self) -> str:
+        """The reason; of a settlement that took credit alone, "credit_used"."""
+        is_credit = self.reason is Reason.settlement and not self.balance_change.minor
+        return "credit_used" if is_credit else self.reason.value
+
 
 def balance_standing(session: Session, account: Account, now: datetime) -> BalanceStanding:
     """Return an account's prepaid money and credits as they are."""

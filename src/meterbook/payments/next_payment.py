@@ -13,7 +13,7 @@ from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
 from meterbook.invoicing.debt import Debt
 from meterbook.invoicing.issue import due_after
-from meterbook.invoicing.queries import kept_months
+from meterbook.invoicing.queries import issued_invoices, kept_months
 from meterbook.settings import Settings
 
 
@@ -39,18 +39,35 @@ def next_payment(session: Session, now: datetime, settings: Settings, account: A
 
 
 def _due_date_ahead(session: Session, now: datetime, settings: Settings, account: Account) -> date | None:
-    """Return the due date of the next invoice: of a month that is over and not issued yet, else of the running one.
+    """Return the due date of the next invoice: of a month that is over and not issued yet, else of the running one."""
+    zone = zone_of(account)
+    month, closed_at = BillingMonth.of(now, zone), account.closed_at
+    if awaited_month(session, now, settings, account) is not None:
+        return due_after(zone.local(now).date(), settings.due_day)
+    if closed_at is not None and closed_at < month.starts_at(zone):
+        return None
+    return due_after(zone.local(month.ends_at(zone)).date(), settings.due_day)
+
+
+def awaited_month(session: Session, now: datetime, settings: Settings, account: Account) -> BillingMonth | None:
+    """Return the month that is over and will be issued next: one that is drafted, or the last one in its grace period.
 
     Of an account that was closed before a month began, that month has none.
     """
-    zone = zone_of(account)
-    month, today = BillingMonth.of(now, zone), zone.local(now).date()
-    starts_at, closed_at = month.starts_at(zone), account.closed_at
-    in_grace = now < starts_at + timedelta(hours=settings.close_grace_hours)
-    is_awaited = in_grace and account.created_at < starts_at and settings.close_schedule != "off"
-    has_ended = closed_at is not None and closed_at < month.previous().starts_at(zone)
-    if (is_awaited and not has_ended) or kept_months(session, [account.id]).get(account.id):
-        return due_after(today, settings.due_day)
-    if closed_at is not None and closed_at < starts_at:
-        return None
-    return due_after(zone.local(month.ends_at(zone)).date(), settings.due_day)
+    kept = kept_months(session, [account.id]).get(account.id)
+    if kept:
+        return BillingMonth.parse(kept[0])
+    zone, closed_at = zone_of(account), account.closed_at
+    month = BillingMonth.of(now, zone).previous()
+    in_grace = now < month.ends_at(zone) + timedelta(hours=settings.close_grace_hours)
+    has_ended = closed_at is not None and closed_at < month.starts_at(zone)
+    is_awaited = in_grace and settings.close_schedule != "off" and not has_ended
+    return month if is_awaited and _is_unissued(session, account, month) else None
+
+
+def _is_unissued(session: Session, account: Account, month: BillingMonth) -> bool:
+    """Whether an account was there in a month, or was billed for one before, and has no invoice of it."""
+    newest = next(iter(issued_invoices(session, [account.id], limit=1)), None)
+    if newest is None:
+        return account.created_at < month.ends_at(zone_of(account))
+    return BillingMonth.parse(newest[0].month) < month

@@ -17,7 +17,7 @@ from meterbook.console.my_usage.balance_chart import BalanceChart, present_balan
 from meterbook.console.my_usage.money_words import money_words, reason_words
 from meterbook.console.my_usage.present_billing import HowToPay, how_to_pay
 from meterbook.console.requests import RowOrNone
-from meterbook.console.sheet import Cell, sheet
+from meterbook.console.sheet import Cell, in_currency, sheet
 from meterbook.core.period import BillingZone
 from meterbook.payments.balance import BalanceStanding, Moved, balance_standing, moved_balance
 
@@ -82,10 +82,10 @@ def movements_sheet(at: OfBilledAccount) -> Response:
         _("Date"),
         _("What"),
         _("Reference"),
-        f"{_('Balance change')} ({currency})",
-        f"{_('Balance')} ({currency})",
-        f"{_('Credit change')} ({currency})",
-        f"{_('Credit')} ({currency})",
+        in_currency(_("Balance change"), currency),
+        in_currency(_("Balance"), currency),
+        in_currency(_("Credit change"), currency),
+        in_currency(_("Credit"), currency),
     ]
     found = moved_balance(at.session, at.account, limit=SHEET_ROWS_MAX)
     return sheet(f"balance-{at.account.code}.csv", columns, _cells(found, at.zone, reason_words(at.language)))
@@ -102,4 +102,4 @@ def _cells(found: Sequence[Moved], zone: BillingZone, words: Mapping[str, str]) 
         ]
         names = [text for text in told if text]
         amounts = (each.balance_change, each.balance_after, each.credit_change, each.credit_after)
-        yield [zone.local(each.at), words[each.reason], ", ".join(names), *amounts]
+        yield [zone.local(each.at), words[each.why], ", ".join(names), *amounts]

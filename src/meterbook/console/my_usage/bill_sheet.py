@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from meterbook.console.formats import formats
 from meterbook.console.my_usage.present_bill import BillTable, average_cost_of
-from meterbook.console.sheet import Cell
+from meterbook.console.sheet import Cell, in_currency
 from meterbook.core.invoice import Adjustment, Line
 from meterbook.core.money import Money, plain
 
@@ -23,12 +24,12 @@ def bill_columns(currency: str, _: Say) -> list[str]:
         _("Until"),
         _("Metered units"),
         _("Unit"),
-        f"{_('Total time')} (h)",
-        f"{_('Unit price')} ({currency})",
-        f"{_('Average cost')} ({currency})",
-        f"{_('Total cost')} ({currency})",
-        f"{_('Discount')} ({currency})",
-        f"{_('Cost after discount')} ({currency})",
+        _("Total time (h)"),
+        in_currency(_("Unit price"), currency),
+        in_currency(_("Average cost"), currency),
+        in_currency(_("Total cost"), currency),
+        in_currency(_("Discount"), currency),
+        in_currency(_("Cost after discount"), currency),
         _("Formula"),
     ]
 
@@ -55,7 +56,7 @@ def _line(table: BillTable, line: Line, is_shown: bool) -> list[Cell]:
         zone.local(charge.starts_at),
         zone.local(charge.ends_at),
         line.metered_units,
-        charge.product.unit,
+        formats(table.language).unit(charge.product.unit),
         plain(charge.quantity) if timed else None,
         *(costs if is_shown else [None] * len(costs)),
     ]
@@ -71,12 +72,12 @@ def _adjustment(table: BillTable, late: Adjustment, _: Say) -> list[Cell]:
         zone.local(late.month.starts_at(zone)),
         zone.local(late.month.ends_at(zone)),
         None,
-        late.product.unit,
+        formats(table.language).unit(late.product.unit),
         None,
         None,
         None,
         late.amount,
         Money.zero(late.amount.currency),
         late.amount,
-        f"{_('late usage')}: {late.formula}",
+        ": ".join([_("late usage"), late.formula]),
     ]

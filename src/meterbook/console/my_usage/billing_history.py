@@ -28,11 +28,12 @@ from meterbook.console.my_usage.present_billing import (
     payment_rows,
 )
 from meterbook.console.requests import RowOrNone
-from meterbook.console.sheet import Cell, sheet
+from meterbook.console.sheet import Cell, in_currency, sheet
 from meterbook.core.period import BillingMonth
 from meterbook.invoicing.debt import debt_of
 from meterbook.invoicing.queries import credit_notes_of_account, issued_invoices, standings
 from meterbook.payments.history import payment_stories, years_of
+from meterbook.payments.next_payment import next_payment
 from meterbook.payments.queries import payments_of
 
 router = APIRouter(include_in_schema=False)
@@ -59,6 +60,7 @@ def billing_history(
     time = _time(at, year)
     invoices, ids = _invoices(at, time, before, ROWS + 1)
     settings = at.request.app.state.settings
+    debt = debt_of(at.session, at.account, at.now)
     notes = credit_notes_of_account(at.session, at.account.id, within=time.moments if time else None)
     page = BillingHistory(
         state=state,
@@ -66,7 +68,8 @@ def billing_history(
         zone=at.zone,
         as_of=at.zone.local(at.now),
         years=tuple(years_of(at.session, at.account, at.now)),
-        debt=debt_of(at.session, at.account, at.now),
+        debt=debt,
+        payment=next_payment(at.session, at.now, settings, at.account, debt),
         how_to_pay=how_to_pay(payment_information_of(at.session, at.account.id), settings.payment_instruction),
         invoices=invoice_rows(invoices, ids, ROWS, state),
         payments=payment_rows(_payments(at, time, payments_before, ROWS + 1), ROWS, state),
@@ -85,11 +88,11 @@ def invoices_sheet(at: OfBilledAccount, year: Year = None) -> Response:
         _("Invoice ID"),
         _("Invoice date"),
         _("Payment due"),
-        f"{_('Invoice amount')} ({currency})",
-        f"{_('Paid')} ({currency})",
-        f"{_('Credited')} ({currency})",
-        f"{_('Written off')} ({currency})",
-        f"{_('Unpaid')} ({currency})",
+        in_currency(_("Invoice amount"), currency),
+        in_currency(_("Paid"), currency),
+        in_currency(_("Credited"), currency),
+        in_currency(_("Written off"), currency),
+        in_currency(_("Unpaid"), currency),
         _("Status"),
     ]
     found, _ids = _invoices(at, _time(at, year), 0, SHEET_ROWS_MAX)
@@ -105,9 +108,9 @@ def payments_sheet(at: OfBilledAccount, year: Year = None) -> Response:
         _("Payment date"),
         _("Payment method"),
         _("Reference"),
-        f"{_('Payment amount')} ({currency})",
+        in_currency(_("Payment amount"), currency),
         _("For"),
-        f"{_('Of it')} ({currency})",
+        in_currency(_("Of it"), currency),
     ]
     words = {
         "balance": _("Balance"),

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from meterbook.accounts.queries import payment_information_of
 from meterbook.catalog.queries import product_positions
 from meterbook.console.address import grouping_in, opened_in
+from meterbook.console.formats import formats
 from meterbook.console.languages import translations
 from meterbook.console.my_usage.money_words import money_words
 from meterbook.console.my_usage.of_invoice import InvoicePage, Number, OfInvoice
@@ -28,7 +29,7 @@ from meterbook.console.my_usage.present_invoice import (
 )
 from meterbook.console.my_usage.present_preview import waterfall
 from meterbook.console.requests import Books, SignedIn
-from meterbook.console.sheet import Cell, sheet
+from meterbook.console.sheet import Cell, in_currency, sheet
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
 from meterbook.errors import NotFound
@@ -96,11 +97,11 @@ def lines_sheet(of: OfInvoice) -> Response:
         _("Total time (h)"),
         _("Quantity"),
         _("Usage hours"),
-        f"{_('Unit price')} ({currency})",
+        in_currency(_("Unit price"), currency),
         _("Formula"),
-        f"{_('Charge')} ({currency})",
-        f"{_('Discount')} ({currency})",
-        f"{_('Charge after discount')} ({currency})",
+        in_currency(_("Charge"), currency),
+        in_currency(_("Discount"), currency),
+        in_currency(_("Charge after discount"), currency),
         _("Tax (%)"),
     ]
     # rows are written after the transaction is over: they are read before
@@ -192,7 +193,7 @@ def _line_cells(lines: Sequence[InvoiceLine], invoice: Invoice, language: str) -
             row.adjusts_month or invoice.month,
             zone.local(row.starts_at) if row.starts_at else None,
             zone.local(row.ends_at) if row.ends_at else None,
-            row.product["unit"],
+            formats(language).unit(row.product["unit"]),
             None if is_counter else row.quantity,
             row.quantity if is_counter else None,
             row.usage_hours,

@@ -16,6 +16,7 @@ from meterbook.console.chart import chart_data
 from meterbook.console.formats import formats
 from meterbook.console.languages import translations
 from meterbook.console.my_usage.bill_sheet import bill_columns, bill_rows
+from meterbook.console.my_usage.newest_month import newest_month
 from meterbook.console.my_usage.present_bill import BillTable, Scope, labels_of
 from meterbook.console.my_usage.present_preview import present_preview
 from meterbook.console.sheet import sheet
@@ -54,7 +55,11 @@ def invoice_preview(
     )
     not_over = translations(at.language).gettext("not over yet")
     data = chart_data(preview.chart, formats(at.language), not_over) if preview.chart else None
-    return at.show("invoice_preview.html", "invoice-preview", page=preview, chart_data=data)
+    newest = None if shown.draft.lines else newest_month(at, [project.id for project in projects])
+    awaited = at.awaited_before(state.month)
+    return at.show(
+        "invoice_preview.html", "invoice-preview", page=preview, chart_data=data, awaited=awaited, newest=newest
+    )
 
 
 @router.get(f"{PREVIEW}.csv")

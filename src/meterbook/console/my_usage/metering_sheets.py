@@ -91,5 +91,5 @@ def _hour_row(figure: Figure, day: ShownDay, hour: ShownHour) -> list[Cell]:
     names = "; ".join([each.name for each in hour.resources] + ([f"+{hour.more}"] if hour.more else []))
     if not meter.is_time_based:
         return [day.day, hour.label, total, figure.unit, names]
-    units = None if meter.retention_days else hour.units
+    units = None if meter.retention_days or hour.units is None else plain_decimal(Fraction(hour.units))
     return [day.day, hour.label, *stock_cells(meter, hour.total), units, figure.unit, total, names]

@@ -57,12 +57,13 @@ def way_words(language: str) -> Mapping[str, str]:
 
 @lru_cache
 def reason_words(language: str) -> Mapping[str, str]:
-    """Return the words for why prepaid money or credit moved (`core.journal.Reason`)."""
+    """Return the words for why prepaid money or credit moved (`core.journal.Reason`, and "credit_used")."""
     _ = translations(language).gettext
     return {
         "payment": _("Overpaid"),
         "top_up": _("Paid ahead"),
         "settlement": _("Charge from balance"),
+        "credit_used": _("Promotional credit used"),
         "refund": _("Refund"),
         "payment_return": _("Payment returned"),
         "credit_note": _("Credit note"),

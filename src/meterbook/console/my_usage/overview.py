@@ -16,6 +16,7 @@ from meterbook.console.account_page import AccountPage, OfAccount, pages_open_to
 from meterbook.console.chart import chart_data
 from meterbook.console.formats import formats
 from meterbook.console.languages import translations
+from meterbook.console.my_usage.newest_month import newest_month
 from meterbook.console.my_usage.present_overview import (
     AccountFigures,
     Dues,
@@ -71,7 +72,9 @@ def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> 
     )
     not_over = translations(at.language).gettext("not over yet")
     data = chart_data(page.chart, formats(at.language), not_over) if page.chart else None
-    return at.show("overview.html", "overview", page=page, chart_data=data)
+    newest = None if page.has_usage else newest_month(at, [project.id for project in payer.projects])
+    awaited = at.awaited_before(page.month)
+    return at.show("overview.html", "overview", page=page, chart_data=data, awaited=awaited, newest=newest)
 
 
 def _dues(at: AccountPage) -> Dues:

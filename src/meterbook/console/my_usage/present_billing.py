@@ -15,6 +15,7 @@ from meterbook.invoicing.debt import Debt
 from meterbook.invoicing.queries import Standing, currency_of_invoice
 from meterbook.invoicing.tables import CreditNote, Invoice
 from meterbook.payments.history import PaidInvoice, PaymentStory
+from meterbook.payments.next_payment import NextPayment
 
 HISTORY = "/billing-history"
 Row = TypeVar("Row")
@@ -141,6 +142,7 @@ class BillingHistory:
     as_of: datetime
     years: tuple[int, ...]
     debt: Debt
+    payment: NextPayment
     how_to_pay: HowToPay
     invoices: Rows[InvoiceRow]
     payments: Rows[PaymentRow]

@@ -65,6 +65,7 @@ class Preview:
     net: Money
     tax: tuple[TaxLine, ...]
     total: Money
+    unpaid: Money
     due: Money
     forecast: Money
     deferred_months: tuple[BillingMonth, ...]
@@ -117,6 +118,7 @@ def present_preview(
         net=draft.net,
         tax=draft.tax,
         total=draft.total,
+        unpaid=draft.unpaid,
         due=draft.due,
         forecast=draft.forecast,
         deferred_months=draft.deferred_months,

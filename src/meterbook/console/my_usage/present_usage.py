@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from meterbook.accounts.tables import Project
 from meterbook.console.chart import colour_of
+from meterbook.console.formats import formats
 from meterbook.console.my_usage.metering_state import metering_href
 from meterbook.console.my_usage.present_metering import (
     Quantity,
@@ -192,7 +193,7 @@ def _product(looked: Looked, read: OfProject, product: Product) -> ProductUse:
         code=product.code,
         name=product.name_in(looked.at.language),
         colour=colour_of(product.code, looked.positions),
-        unit=product.unit,
+        unit=formats(looked.at.language).unit(product.unit),
         product=product,
         used=quantity_of(product.meter, [window for window in read.windows if window.meter == product.meter]),
         cost=cost.amount if cost else None,

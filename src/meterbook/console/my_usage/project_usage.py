@@ -21,6 +21,7 @@ from meterbook.console.my_usage.invoice_preview import (
     bill_sheet,
     state_of,
 )
+from meterbook.console.my_usage.newest_month import newest_month
 from meterbook.console.my_usage.present_bill import BillTable, labels_of
 from meterbook.console.my_usage.present_project_usage import present_project_usage
 from meterbook.core.period import BillingMonth
@@ -49,7 +50,8 @@ def project_usage(
     projects = at.projects("member")
     use = _use(at, projects, state.month)
     shown = present_project_usage(use, state, len(projects), at, product_positions(at.session), labels_of(projects))
-    return at.show("project_usage.html", "project-usage", page=shown)
+    newest = None if shown.bill.paging.of_all else newest_month(at, [project.id for project in projects])
+    return at.show("project_usage.html", "project-usage", page=shown, newest=newest)
 
 
 @router.get(f"{PROJECT_USAGE}.csv")

@@ -15,6 +15,7 @@ from meterbook.accounts.queries import project_by_code
 from meterbook.accounts.tables import Project
 from meterbook.catalog.queries import current_catalog
 from meterbook.console.account_page import AccountPage, OfAccount
+from meterbook.console.formats import formats
 from meterbook.console.my_usage.metering_state import (
     METERING,
     MeteringAsked,
@@ -198,7 +199,7 @@ def _figure(
     return Figure(
         project=project,
         product=product.name_in(at.language),
-        unit=product.unit,
+        unit=formats(at.language).unit(product.unit),
         meter=product.meter,
         zone=at.zone,
         month=month,

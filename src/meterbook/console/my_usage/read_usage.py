@@ -229,7 +229,10 @@ def _windows(
 
 
 def _hours(looked: Looked, project: Project, product: Product, opened: Sequence[datetime]) -> dict[datetime, UsageHour]:
-    """Read the open days month by month, as each month is known by its invoice or by all there is."""
+    """Read the open days month by month, as each month is known by its invoice or by all there is.
+
+    What was seen for the first time is told of the month, as the Metering window does, whichever days are open.
+    """
     zone, by_month = looked.at.zone, dict[BillingMonth, list[datetime]]()
     for start in opened:
         by_month.setdefault(BillingMonth.of(start, zone), []).append(start)
@@ -242,7 +245,7 @@ def _hours(looked: Looked, project: Project, product: Product, opened: Sequence[
             looked.at.account.id,
             project.id,
             product.meter,
-            [*day_starts(starts[0], ends_at, zone), ends_at],
+            [*day_starts(month.starts_at(zone), ends_at, zone), ends_at],
             starts,
             zone,
             looked.at.now,

@@ -11,6 +11,7 @@ from meterbook.console.account_page import AccountPage, OfAccount
 from meterbook.console.chart import chart_data
 from meterbook.console.formats import formats
 from meterbook.console.languages import translations
+from meterbook.console.my_usage.newest_month import newest_month
 from meterbook.console.my_usage.present_usage import ProjectUse, present_kinds, present_list, present_project
 from meterbook.console.my_usage.present_usage_bars import Bars, present_bars
 from meterbook.console.my_usage.read_usage import Looked, chosen, days_of, listed, look, of_project
@@ -31,13 +32,14 @@ def usage(at: OfAccount, asked: Asked) -> Response:
     looked = look(at, asked)
     projects = listed(looked)
     project = chosen(looked, projects)
-    values: dict[str, object] = {"project": None, "bars": None, "late": (), "data": None}
+    values: dict[str, object] = {"project": None, "bars": None, "late": (), "data": None, "newest": None}
     if project is not None:
         looked = looked.of_project(project.code)
         read = of_project(looked, project)
         use = present_project(looked, read)
         bars = present_bars(looked, read, use, translations(at.language).gettext("Cost"))
-        values = {"project": use, "bars": bars, "late": read.late, "data": _data(at, bars)}
+        newest = None if use.products else newest_month(at, [project.id])
+        values = {"project": use, "bars": bars, "late": read.late, "data": _data(at, bars), "newest": newest}
     return at.show(
         "usage.html",
         "usage",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from fractions import Fraction
 
+from meterbook.console.formats import formats
 from meterbook.console.my_usage.metering_sheets import Word, plain_decimal, stock_cells
 from meterbook.console.my_usage.present_metering import Quantity, ShownHour
 from meterbook.console.my_usage.present_usage import ProductUse, ProjectUse
@@ -91,14 +92,16 @@ def _of_day(day: date, product: ProductUse, used: Quantity) -> list[Cell]:
 
 def _of_hour(day: date, product: ProductUse, hour: ShownHour) -> list[Cell]:
     meter = product.product.meter
-    units = hour.units if meter.is_time_based and meter.retention_days is None else None
+    is_averaged = meter.is_time_based and meter.retention_days is None
+    units = plain_decimal(Fraction(hour.units)) if is_averaged and hour.units is not None else None
     names = "; ".join([each.name for each in hour.resources] + ([f"+{hour.more}"] if hour.more else []))
     return [day, hour.label, product.name, units, product.unit, *_amounts(meter, hour.total), names]
 
 
 def _of_resource(local: datetime, product: Product, language: str, window: UsageWindow) -> list[Cell]:
     time, counted, lines, _ = _amounts(product.meter, Fraction(window.quantity))
-    return [local.replace(tzinfo=None), product.name_in(language), window.resource, product.unit, time, counted, lines]
+    unit = formats(language).unit(product.unit)
+    return [local.replace(tzinfo=None), product.name_in(language), window.resource, unit, time, counted, lines]
 
 
 def _amounts(meter: Meter, total: Fraction | None) -> list[Cell]:
