@@ -10,8 +10,10 @@ import pytest
 from meterbook.accounts.close_account import close_account
 from meterbook.accounts.prove import prove_local
 from meterbook.accounts.queries import account_by_code
+from meterbook.core.period import BillingMonth
 from meterbook.database import Database
 from meterbook.invoicing.debt import debt_of
+from meterbook.invoicing.leave_unbilled import leave_unbilled
 from meterbook.payments.gateways.open import open_card_gateway
 from meterbook.payments.missing_steps import missing_steps
 from meterbook.payments.next_payment import NextPayment, next_payment
@@ -163,3 +165,26 @@ def test_a_month_of_imported_history_is_awaited_until_it_is_issued(office: Offic
                 reference="",
             )
         assert coming(office, code) == NextPayment(due, None, usd("0.00"))
+
+
+def test_a_month_that_is_left_unbilled_is_not_awaited(office: Office) -> None:
+    office.now = utc("2027-08-02T01:00Z")
+    code = office.account()
+    office.use(code, "5.00")
+    office.issued(code)
+    office.use(code, "5.00", "2027-07-10T10:00:00Z")
+    with office.database.transaction() as session:
+        leave_unbilled(
+            session,
+            office.usage,
+            office.now,
+            month=BillingMonth.parse("2027-07"),
+            account_ids=[office.row(code).id],
+            reason="a test",
+            by="staff",
+        )
+    assert coming(office, code) == NextPayment(date(2027, 8, 25), usd("5.00"), usd("0.00"))
+    with office.database.transaction() as session:
+        paid = usd("5.00")
+        record(session, office.now, account=office.row(code), amount=paid, received_on=date(2027, 8, 2), reference="")
+    assert coming(office, code).on == date(2027, 9, 25)

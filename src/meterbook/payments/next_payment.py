@@ -14,6 +14,7 @@ from meterbook.core.period import BillingMonth
 from meterbook.invoicing.debt import Debt
 from meterbook.invoicing.issue import due_after
 from meterbook.invoicing.queries import issued_invoices, kept_months
+from meterbook.invoicing.unbilled import left_unbilled
 from meterbook.settings import Settings
 
 
@@ -66,7 +67,9 @@ def awaited_month(session: Session, now: datetime, settings: Settings, account: 
 
 
 def _is_unissued(session: Session, account: Account, month: BillingMonth) -> bool:
-    """Whether an account was there in a month, or was billed for one before, and has no invoice of it."""
+    """Whether an account was there in a month, or was billed for one before, and has no invoice of it yet."""
+    if str(month) in left_unbilled(session, [account.id]).get(account.id, {}):
+        return False
     newest = next(iter(issued_invoices(session, [account.id], limit=1)), None)
     if newest is None:
         return account.created_at < month.ends_at(zone_of(account))
