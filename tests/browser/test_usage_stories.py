@@ -143,3 +143,5 @@ def test_a_shared_address_opens_the_window(desk: Desk) -> None:
         page.go_back()
         page.go_forward()
         expect(page.locator("dialog tr.hour").first).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("main h1")).to_be_focused()

@@ -65,6 +65,12 @@ function follow() {
   else if (frame.open) frame.close();
 }
 
+function focusTitle() {
+  const title = document.querySelector("main h1");
+  title?.setAttribute("tabindex", "-1");
+  title?.focus();
+}
+
 const isPlain = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
 
 document.addEventListener("click", (event) => {
@@ -91,6 +97,7 @@ frame.addEventListener("close", () => {
   asked += 1;
   remember(null, false);
   if (opener?.isConnected) opener.focus();
+  else focusTitle(); // of the page beneath a shared address
   opener = null;
 });
 
