@@ -39,7 +39,8 @@ _TEXTS = """
         const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
         while (walker.nextNode()) {
             const parent = walker.currentNode.parentElement;
-            if (!parent.closest("script, style, [lang]:not(html), .sr-only[lang]")) texts.push(walker.currentNode.data);
+            // a code is a name, in whatever language
+            if (!parent.closest("script, style, .code, [lang]:not(html)")) texts.push(walker.currentNode.data);
         }
         for (const name of ["aria-label", "title", "placeholder", "alt", "aria-roledescription"])
             for (const element of document.querySelectorAll(`[${name}]`)) texts.push(element.getAttribute(name));
