@@ -8,10 +8,6 @@ everything is verified.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import chain, count, zip_longest
@@ -32,13 +28,13 @@ from sqlalchemy.orm import Session
 
 from meterbook.accounts.add_account import add_account
 from meterbook.accounts.add_project import add_project
-from meterbook.accounts.queries import all_projects, currency_of, projects_by_codes, zone_of
+from meterbook.accounts.queries import all_projects, currency_of, zone_of
 from meterbook.api.shapes import preview
 from meterbook.catalog.apply import apply_catalog
 from meterbook.catalog.load import parse_catalog
 from meterbook.core.credits import settle
 from meterbook.core.journal import Reason
-from meterbook.core.period import HOUR, BillingMonth, hour_floor
+from meterbook.core.period import BillingMonth, hour_floor
 from meterbook.database import Database
 from meterbook.errors import Refused
 from meterbook.invoicing.close import close_month
@@ -61,27 +57,24 @@ from meterbook.promotions.add_promotion import add_promotion
 from meterbook.promotions.redeem import redeem
 from meterbook.promotions.tables import CreditRow, Withdrawal
 from meterbook.settings import Settings
-from meterbook.usage.events import read_events
-from meterbook.usage.ingest import Destination, ingest
 from meterbook.usage.store import UsageStore
 from tests.conftest import emptied
 from tests.invoicing.bills import Bills
 from tests.invoicing.lives import (
     CATALOG,
     HOW,
-    KINDS,
     MOVES,
     NEVER,
     PER_DOLLAR,
     PROMOTIONS,
-    TYPES,
     USES,
     Move,
     Promote,
     Use,
 )
+from tests.invoicing.meters import Meters
 from tests.invoicing.purse import Purse
-from tests.invoicing.tally import Reading, Tally
+from tests.invoicing.tally import Tally
 from tests.office import Office, utc
 
 FIRST = BillingMonth(2027, 1)
@@ -109,20 +102,21 @@ class Life(RuleBasedStateMachine):
     def begin(self, tax: str, money: str, zone: str, on_trial: bool) -> None:
         self.office = office = Office(emptied(self.database), self.usage, self.settings, utc("2027-01-15T00:00Z"))
         self.code = f"life-{next(_numbers)}"
-        self.projects = [f"{self.code}-a", f"{self.code}-b"]
+        projects = [f"{self.code}-a", f"{self.code}-b"]
         with office.database.transaction() as session:
             apply_catalog(session, parse_catalog(CATALOG), office.now, lambda *_: False)
             account = add_account(
                 session, office.now, code=self.code, currency=money, time_zone=zone, tax_percent=Decimal(tax)
             )
             trial = hour_floor(utc("2027-02-05T00:00Z"), zone_of(account)) if on_trial else None
-            add_project(session, office.now, account=account, code=self.projects[0])
-            add_project(session, office.now, account=account, code=self.projects[1], trial_until=trial)
+            add_project(session, office.now, account=account, code=projects[0])
+            add_project(session, office.now, account=account, code=projects[1], trial_until=trial)
         office.register(self.code)
         self.account = office.row(self.code)
         self.zone = zone_of(self.account)
         self.money = currency_of(self.account)
         self.tally = Tally(self.zone)
+        self.meters = Meters(office, self.zone, projects, self.tally)
         self.open, self.closed = FIRST, FIRST.previous()
         self.kept: dict[str, Any] | None = None
         self.left: set[BillingMonth] = set()
@@ -150,7 +144,7 @@ class Life(RuleBasedStateMachine):
                     self.purse.make(each)
             self.the_books_hold()
         if again and self.tally.readings:
-            self.send_again(days)
+            self.meters.send_again(days)
         if how == "out of order":
             self.close_out_of_order()
         elif how == "draft":
@@ -183,37 +177,11 @@ class Life(RuleBasedStateMachine):
 
     def meter(self, spell: Use) -> None:
         """Meter something in the running month, or late in one before it."""
-        month = BillingMonth.of(self.office.now, self.zone)
-        for _ in range(spell.back):
-            month = month.previous()
-        start = month.starts_at(self.zone)
-        end = min(month.ends_at(self.zone), hour_floor(self.office.now, self.zone))
-        first = start + HOUR * ((end - start) // HOUR * spell.place // 100)
-        last = first + HOUR * (1 if KINDS[spell.product] == "counter" else spell.hours)
-        readings = []
-        while first < min(last, end):
-            number = len(self.tally.readings) + len(readings)
-            readings.append(
-                Reading(
-                    f"{self.code}/{number}",
-                    self.projects[spell.project],
-                    f"lives.{spell.product}",
-                    spell.resource,
-                    first + timedelta(minutes=number % 60),
-                    Decimal({"presence": 1, "gauge": spell.units % 4 + 1}.get(KINDS[spell.product], spell.units)),
-                )
-            )
-            first += HOUR
-        if readings:
-            self.send(readings)
+        month = self.meters.use(spell)
+        if month is not None:
             self.reopen(month)
             if month < FIRST and self.last_issued() is None:
                 self.leave_history(month)
-
-    def send_again(self, which: int) -> None:
-        """Send an event again, with another time and value: the first one stays."""
-        first = self.tally.readings[which % len(self.tally.readings)]
-        self.send([replace(first, at=first.at - HOUR * which, value=first.value + 1)])
 
     def promote(self, made: Promote) -> None:
         """Register a promotion code; a credit pays what is unpaid at once."""
@@ -238,29 +206,6 @@ class Life(RuleBasedStateMachine):
             )
             redemption, _ = redeem(session, now, account=self.account, code=promotion.code, by="life")
             settle_account(session, now, self.account, f"redemption:{redemption.id}")
-
-    def send(self, readings: Sequence[Reading]) -> None:
-        body = [
-            {
-                "specversion": "1.0",
-                "id": reading.id,
-                "source": "life",
-                "type": reading.type,
-                "subject": reading.project,
-                "time": reading.at.isoformat(),
-                "data": {"value": str(reading.value), "resource": reading.resource},
-            }
-            for reading in readings
-        ]
-        decoded = read_events(json.dumps(body).encode(), "application/json", None)
-
-        def resolve(codes: AbstractSet[str]) -> Mapping[str, Destination]:
-            with self.office.database.transaction() as session:
-                return {code: Destination(*place) for code, place in projects_by_codes(session, codes).items()}
-
-        receipt = ingest(self.office.usage, decoded, resolve, TYPES, self.office.now).result()
-        new = self.tally.take(readings)
-        assert (receipt.accepted, receipt.duplicates, receipt.rejected) == (new, len(readings) - new, ())
 
     def reopen(self, month: BillingMonth) -> None:
         """A month that was passed over as empty, and has usage now, is closed before the next one."""
@@ -385,7 +330,8 @@ class Life(RuleBasedStateMachine):
         if passed_over:
             with pytest.raises(Refused, match="is issued already"):
                 self.office.close(self.code, str(last.previous()))
-        if self.kept is not None or self.open in self.tally.months():
+        # what was left unbilled stands in no month's way
+        if self.kept is not None or self.open in self.tally.months() - self.left:
             later, now = self.open.next(), self.office.now
             self.office.now = max(now, later.ends_at(self.zone))
             with pytest.raises(Refused, match="not issued"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -168,26 +168,19 @@ def _named(field: str, codes: Sequence[str]) -> list[str]:
 
 
 def _check_there(session: Session, products: Sequence[str], projects: Sequence[str]) -> None:
-    sold = {product.code for product in current_catalog(session)}
-    if unknown := [code for code in products if code not in sold]:
-        raise Invalid(
-            say(
-                "The catalog has no product %(codes)s: name products by their codes, or none for all.",
-                codes=", ".join(unknown[:_MOST_SHOWN]),
-            ),
-            "unknown-product",
-            field="products",
+    if unknown := _without(products, {product.code for product in current_catalog(session)}):
+        told = say(
+            "The catalog has no product %(codes)s: name products by their codes, or none for all.", codes=unknown
         )
-    there = projects_there(session, projects)
-    if unknown := [code for code in projects if code not in there]:
-        raise Invalid(
-            say(
-                "There is no project %(codes)s: name projects by their codes, or none for all.",
-                codes=", ".join(unknown[:_MOST_SHOWN]),
-            ),
-            "unknown-project",
-            field="projects",
-        )
+        raise Invalid(told, "unknown-product", field="products")
+    if unknown := _without(projects, projects_there(session, projects)):
+        told = say("There is no project %(codes)s: name projects by their codes, or none for all.", codes=unknown)
+        raise Invalid(told, "unknown-project", field="projects")
+
+
+def _without(codes: Sequence[str], there: Collection[str]) -> str:
+    """Return the first codes of which there is nothing, to be told."""
+    return ", ".join([code for code in codes if code not in there][:_MOST_SHOWN])
 
 
 def checked_period(starts_at: datetime, ends_at: datetime | None) -> None:
