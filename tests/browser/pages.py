@@ -36,6 +36,11 @@ MY_USAGE: Final[Pages] = {
         FINANCE,
         "/metering?account=acme&project=api&product=apm&month=2026-11&part=2026-11-16T00:00Z",
     ),
+    "metering of days across months": (
+        FINANCE,
+        "/metering?account=acme&project=shop&product=server&from=2026-10-20&until=2026-11-12&open=2026-11-10",
+    ),
+    "usage across months": (FINANCE, "/usage?account=acme&project=shop&period=custom&from=2026-10-20&until=2026-11-12"),
     "metering, the events of an hour": (
         FINANCE,
         "/metering?account=acme&project=shop&product=server&month=2026-11&hour=2026-11-18T10:00Z",

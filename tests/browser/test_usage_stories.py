@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.desk import DEVELOPER, FINANCE, VIEWER, VIEWS, WIDE, Desk, View
+from tests.browser.soundness import unsound
 
 EVERY_VIEW = pytest.mark.parametrize("view", VIEWS, ids=str)
 
@@ -37,6 +38,7 @@ def test_the_preview_opens_down_to_the_events_of_an_hour(desk: Desk, view: View)
         expect(page.locator("#toggle-shop")).to_have_attribute("aria-expanded", "false")
         page.locator("#toggle-shop").click()
         expect(page.locator("#toggle-shop")).to_have_attribute("aria-expanded", "true")
+        assert unsound(page, view.language) == []
         metered = bill.locator("a.metered[href*='project=shop'][href*='product=server']").first
         metered.click()
 
@@ -56,6 +58,7 @@ def test_the_preview_opens_down_to_the_events_of_an_hour(desk: Desk, view: View)
         expect(days.locator("tr.hour")).to_have_count(24)
         days.locator("tr.hour").nth(10).get_by_role("link").last.click()
         expect(page.locator("table.events tbody tr").first).to_contain_text("shop-web-")
+        assert unsound(page, view.language) == []
         if view.scripts:
             page.get_by_role("button", name=_("Close"), exact=True).click()
             expect(page.locator("dialog")).to_be_hidden()
@@ -85,6 +88,7 @@ def test_usage_of_a_project_is_found_and_opens_by_day(desk: Desk, view: View) ->
         expect(days.nth(1).locator("tr.hour")).to_have_count(24)
         expect(page).to_have_url(re.compile("open=2026-11-19"))
 
+        assert unsound(page, view.language) == []
         page.get_by_role("link", name=_("Last month"), exact=True).click()
         expect(days).to_have_count(31)
         expect(page.locator(".facts")).to_contain_text(_("final"))
@@ -98,6 +102,7 @@ def test_project_usage_has_every_project_and_hides_costs(desk: Desk, view: View)
         expect(page.locator("#bill tbody.group .cost").first).to_contain_text("\N{EN DASH}")
         page.get_by_role("link", name=_("By product"), exact=True).click()
         expect(page.locator("#toggle-server")).to_be_visible()
+        assert unsound(page, view.language) == []
         page.select_option("select[name=month]", "10")
         page.locator(".pick-month").get_by_role("button", name=_("Show"), exact=True).click()
         expect(page).to_have_url(re.compile("month=10|month=2026-10"))
@@ -115,6 +120,7 @@ def test_the_overview_answers_what_it_will_cost(desk: Desk, view: View) -> None:
         expect(page.locator("[data-chart] svg.plot")).to_be_visible()
         page.locator("summary", has_text=_("Show as table")).click()
         expect(page.locator("table.days tbody tr").first).to_be_visible()
+        assert unsound(page, view.language) == []
 
 
 def test_without_the_billing_permission_projects_are_not_there(desk: Desk) -> None:

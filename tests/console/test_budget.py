@@ -44,12 +44,25 @@ def test_a_budget_is_set_seen_told_of_and_removed(browser: Browser, office: Offi
     assert 'max="5000" value="4000"' in page.text
     assert "Nothing yet" in words(page)
     watch_budgets(office.database.transaction, office.usage, office.now)
-    assert "July 2027 Jul 3 00:17 80% 40.00 of 50.00" in words(browser.get(path))
+    page = browser.get(path)
+    assert "July 2027 Jul 3 00:17 80% 40.00 of 50.00" in words(page)
+    sheet = f"/budget.csv?account={code}"
+    forecast = re.search(r"forecast \$([\d,.]+\d)", words(page))
+    assert forecast
+    assert f'href="{sheet}"' in page.text
+    assert browser.get(sheet).text.splitlines() == [
+        "\ufeffMonth,What,Time,Budget (USD),Used then (USD),Budget used (%),Forecast (USD)",
+        f"2027-07,So far,2027-07-02 11:00,50.00,40.00,80.0,{forecast[1].replace(',', '')}",
+        "2027-07,Reached,2027-07-03 00:17,50.00,40.00,80,",
+        "2027-07,Reached,2027-07-03 00:17,50.00,40.00,50,",
+    ]
     assert "80% $40.00 of $50.00" in words(browser.get("/overview"))
     assert "Budget" not in words(browser.get("/overview?month=2027-06"))
     page = browser.get(path)
     page = browser.get(done(send(browser, page, f"/budget/remove?account={code}")))
     assert "The budget is removed." in words(page)
+    assert len(browser.get(sheet).text.splitlines()) == 1
+    assert "budget.csv" not in page.text
     assert 'value=""' in page.text
 
 
@@ -86,7 +99,8 @@ def test_a_form_of_another_site_sets_no_budget(browser: Browser, code: str) -> N
 def test_to_a_stranger_there_is_no_budget(office: Office, browser: Browser) -> None:
     other = office.account()
     page = browser.get("/budget")
-    assert browser.get(f"/budget?account={other}").status_code == 404
+    for path in ("/budget", "/budget.csv"):
+        assert browser.get(f"{path}?account={other}").status_code == 404
     token = re.search(r'name="form_token" value="([^"]+)"', page.text)
     assert token
     sent = {"amount": "1", "form_token": token[1]}

@@ -63,6 +63,12 @@ def test_only_the_chosen_ones_are_issued(staff: Browser, office: Office) -> None
     page = staff.get(CLOSES)
     assert "Drafted 1" in words(page)
     assert f'name="account" value="{two}"' in page.text
+    sheet = staff.get(CLOSES, params={"month": "2027-06", "format": "csv"}).text.splitlines()
+    assert f"{two},{two},UTC,Drafted,,USD,20.00,0.00,20.00," in sheet
+    assert re.search(rf"^{one},{one},UTC,Issued,INV-2027-\d+,USD,10.00,0.00,10.00,", "\n".join(sheet), re.MULTILINE)
+    drafted = staff.get(CLOSES, params={"month": "2027-06", "state": "drafted", "format": "csv"}).text
+    assert [line.split(",")[0] for line in drafted.splitlines()[1:]] == [two]
+    assert staff.get(CLOSES, params={"month": "2027-06", "state": "x", "format": "csv"}).status_code == 422
     office.check()
 
 

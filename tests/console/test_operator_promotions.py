@@ -37,6 +37,10 @@ def test_every_kind_is_added_and_shown(
     listed = staff.get("/operator/promotions")
     assert "<b>bold" not in listed.text
     assert f"{code} <b>bold</b> {shown}" in words(listed)
+    sheet = staff.get("/operator/promotions", params={"format": "csv"})
+    assert sheet.headers["content-type"].startswith("text/csv")
+    (line,) = [line for line in sheet.text.splitlines() if line.startswith(f"{code},")]
+    assert f",{fields['value']}" in line
     with office.database.transaction() as session:
         row = promotion_by_code(session, code)
         assert (row.kind, row.stackable, row.carry_over) == (kind, False, "carry_over" in fields)
@@ -102,6 +106,11 @@ def test_it_is_registered_for_an_account_after_a_look(staff: Browser, office: Of
     done(send(staff, page, path))
     told = words(staff.get("/operator/promotions/GIFT"))
     assert f"{code} Jul 3, 2027 staff@operator.example $20.00" in told
+    sheet = staff.get("/operator/promotions/GIFT", params={"format": "csv"}).text
+    assert sheet.splitlines()[1:] == [f"{code},{code},2027-07-03,staff@operator.example,USD,20.00,"]
+    assert "GIFT,GIFT,Promotional credit,20.00,USD,2027-06-01 00:00,,1,,alone,0,active" in (
+        staff.get("/operator/promotions", params={"format": "csv"}).text.splitlines()
+    )
     again = staff.get(look)
     assert again.status_code == 409
     assert "is registered already" in words(again)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -83,6 +85,23 @@ def test_a_day_leads_to_its_usage(client: Browser) -> None:
     assert '<th scope="col" class="num">May 2026</th>' in page.text
 
 
+def test_an_address_keeps_the_plot_as_its_reader_made_it(client: Browser) -> None:
+    whole, page = client.get("/overview"), client.get("/overview?hide=server,no-such&table=1")
+    assert '<details class="figures-table">' in whole.text
+    assert '<details class="figures-table" open>' in page.text
+    assert (figures(page), rows(page, "days")) == (figures(whole), rows(whole, "days"))
+    assert 'href="/overview?account=acme&amp;month=2026-05&amp;hide=no-such,server&amp;table=1"' in page.text
+    server = '<a class="legend-item off" href="/overview?account=acme&amp;hide=no-such&amp;table=1#chart-title"'
+    assert re.findall(r'(<a class="legend-item[^>]+) title="[^"]+" data-product="server"', page.text) == [server]
+    assert '<svg class="before-line" hidden' in page.text
+    assert '<svg class="before-line" viewBox' in whole.text
+    asked = client.get('/overview?hide="><script>,server&table=yes')
+    assert asked.status_code == 422
+    asked = client.get('/overview?hide="><script>,server')
+    assert "<script>," not in asked.text
+    assert client.get(f"/overview?hide={'x' * 10_001}").status_code == 422
+
+
 def test_a_month_that_is_over_is_beside_the_whole_month_before(client: Browser, shop: Shop) -> None:
     page = client.get("/overview?month=2026-05")
     assert titles(page)[:2] == ["Total", "The month before"]
@@ -141,10 +160,35 @@ def test_a_month_that_is_over_comes_before_the_running_one(shop: Shop) -> None:
         assert "is not issued yet" not in browser.get("/overview").text
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_sheet_is_the_table_of_the_days(client: Browser, shop: Shop, language: str) -> None:
+    page = client.get(f"/overview?lang={language}")
+    link = re.search(r'href="(/overview\.csv[^"]+)" download', page.text)
+    assert link
+    answer = client.get(html.unescape(link[1]))
+    assert answer.text.startswith("\ufeff")
+    assert 'filename="overview-acme-2026-06.csv"' in answer.headers["content-disposition"]
+    head, *days = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    columns, *shown = rows(page, "days")
+    assert head == [columns[0], *(f"{name} (USD)" for name in columns[1:])]
+    assert [[cost.replace(",", "").replace(NOTHING, "") for cost in row[1:]] for row in shown] == [
+        row[1:] for row in days
+    ]
+    assert [row[0] for row in days] == [f"2026-06-{day:02}" for day in range(1, 31)]
+    subtotal = shop.told("/invoices/preview")["subtotal"]
+    assert sum(Decimal(row[-2]) for row in days if row[-2]) == Decimal(subtotal)
+
+
+def test_a_month_without_usage_has_no_sheet(client: Browser) -> None:
+    assert "overview.csv" not in client.get("/overview?month=2020-01").text
+    assert client.get("/overview.csv?month=2020-01").text == "\ufeffDay,All (USD)\r\n"
+
+
 def test_wrong_addresses_are_refused(client: Browser) -> None:
-    for wrong in ("month=2026-13", "month=x", "month=2026-07"):
-        assert 400 <= client.get(f"/overview?{wrong}").status_code < 500
-    assert client.get("/overview?account=other").status_code == 404
+    for path in ("/overview", "/overview.csv"):
+        for wrong in ("month=2026-13", "month=x", "month=2026-07"):
+            assert 400 <= client.get(f"{path}?{wrong}").status_code < 500
+        assert client.get(f"{path}?account=other").status_code == 404
 
 
 def test_names_are_written_never_run(client: Browser) -> None:

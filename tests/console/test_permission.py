@@ -16,6 +16,7 @@ from tests.console.test_sums import amount, charted, sheet_of
 
 BILLED = (
     "/overview",
+    "/overview.csv",
     "/usage",
     "/invoice-preview",
     "/invoice-preview?by=product",
@@ -23,7 +24,14 @@ BILLED = (
     "/focus.csv",
 )
 # what only those who hold the whole account may open
-BOOKS = ("/billing-history", "/balance", "/budget", "/payment-information")
+BOOKS = (
+    "/billing-history",
+    "/balance",
+    "/budget",
+    "/budget.csv",
+    "/payment-information",
+    "/payment-information/promotions.csv",
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +77,8 @@ def test_sums_are_those_of_the_two_alone(client: Browser, shop: Shop) -> None:
     subtotal = Decimal(own["web"]["total_cost"]) + Decimal(own["shop"]["total_cost"])
     overview, preview = (client.get(address(path)) for path in ("/overview", "/invoice-preview"))
     assert charted(overview) == charted(preview) == subtotal
+    days = sheet_of(client.get("/overview.csv"))
+    assert sum(Decimal(row["All (USD)"] or 0) for row in days) == subtotal
     assert amount(rows(preview)[-1][-1]) == subtotal
     assert figures(overview)[:2] == figures(preview)[:2]
     assert len(figures(overview)) == 3

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from meterbook.console.address import HOME, PREVIEW, PreviewState, opened_in, way_back
-from meterbook.console.chart import chart_data, colour_of, present_chart
+from meterbook.console.chart import chart_data, colour_of, present_chart, seen
 from meterbook.console.formats import NOTHING, formats
 from meterbook.console.languages import LANGUAGES, chosen, translations
 from meterbook.console.my_usage.present_bill import Scope
 from meterbook.console.my_usage.present_preview import Preview, present_preview
+from meterbook.console.plot_state import PlotState
 from meterbook.core.daily import daily_costs
 from meterbook.core.invoice import draft
 from meterbook.core.metering import Meter, MeterKind
@@ -152,6 +153,29 @@ def test_the_month_before_is_a_line_with_a_gap_where_nothing_was_metered() -> No
     assert chart_data(chart, formats("en"), "")["before"]["amounts"][:2] == ["$0.40", NOTHING]
 
 
+def test_a_product_that_is_left_out_leaves_the_bars_alone() -> None:
+    whole = preview().chart
+    chart = seen(whole, PlotState(frozenset({"apm", "no-such"}), True), lambda plot: plot.fields["hide"])
+    assert whole is not None
+    assert chart is not None
+    assert (chart.totals, chart.series, chart.before_line) == (whole.totals, whole.series, whole.before_line)
+    assert not chart.is_whole
+    # a day: server 12.00 x 72 h / 720 h = 1.20, requests 0.0004 x 2,400 = 0.96; apm's 40.00 x 24 h / 720 h is left out
+    assert [str(tick.value) for tick in chart.ticks] == ["0.00", "0.50", "1.00", "1.50", "2.00", "2.50"]
+    server, apm, requests = chart.stacks[0]
+    assert (apm.height, apm.top, requests.top + requests.height) == (0, server.top, server.top)
+    hides = [href.removesuffix("#chart-title") for href in chart.toggles]
+    assert hides == ["apm,no-such,server", "no-such", "apm,no-such,requests"]
+    nothing = seen(whole, PlotState(frozenset({"server", "apm", "requests"})), str)
+    assert nothing is not None
+    assert {bar.height for stack in nothing.stacks for bar in stack} == {0}
+    assert [str(tick.value) for tick in nothing.ticks] == ["0", "1"]
+    unknown = seen(whole, PlotState(frozenset({"no-such"})), str)
+    assert unknown is not None
+    assert (unknown.is_whole, unknown.stacks) == (True, whole.stacks)
+    assert seen(None, PlotState(), str) is None
+
+
 def test_nothing_metered_makes_no_chart() -> None:
     drafted = draft(AccountTerms("acme", USD, Decimal(0)), FRAME, (), NOW, None)
     assert present_chart(daily_costs(drafted, ()), "en", {}, None) is None
@@ -248,6 +272,10 @@ def test_the_address_carries_what_is_open() -> None:
     assert far.href().endswith("&open=web&q=we+b%26&page=3")
     assert (far.grouped("product").wanted, far.in_month(JUNE).page, far.on_page(2).opened) == ("", 1, frozenset())
     assert far.csv_href() == f"{PREVIEW}.csv?account=acme&month=2026-06&by=project&q=we+b%26"
+    plotted = far.plotted(PlotState(frozenset({"server", "a pm"}), True))
+    assert plotted.href() == f"{far.href()}&hide=a+pm,server&table=1"
+    assert plotted.in_month(JUNE).grouped("product").toggled("web", keys).plot == plotted.plot
+    assert plotted.csv_href() == far.csv_href()
 
 
 @pytest.mark.parametrize(

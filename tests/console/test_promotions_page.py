@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
+from io import StringIO
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -271,6 +273,11 @@ def test_a_credit_pays_at_once_and_shows_what_is_left(later: Browser) -> None:
     assert item["saved"] == unpaid == figure(page, code, "saved")
     assert f"${item['left']} left" in words(row(page, code))
     assert figure(page, code, "this-month") == DASH
+    told = later.get("/payment-information/promotions.csv?account=acme").text.splitlines()[1]
+    assert told == (
+        f"{code},Name of {code},Promotional credit,500.00,USD,,pays invoices,"
+        f"2026-01-01,2026-12-30,active,,{unpaid},{item['left']}"
+    )
     assert "Promotional credit $500.00" in words(row(page, code))
     assert f"Jan 1 {DASH} Dec 30, 2026" in words(row(page, code))
 
@@ -318,6 +325,23 @@ def test_the_page_the_preview_and_the_api_agree_on_many_codes(later: Browser) ->
     assert items[codes[-1]]["status"] == "ended"
     assert all(items[code]["saved"] != "0.00" for code in open_)
     assert "Data through Jul 20 00:00 UTC" in words(page.text)
+    link = re.search(r'href="(/payment-information/promotions\.csv[^"]+)"', page.text)
+    assert link
+    sheet = list(csv.DictReader(StringIO(later.get(link[1]).text.removeprefix("\ufeff"))))
+    assert [row["Promotion code"] for row in sheet] == codes[::-1]
+    for saved in sheet:
+        code = saved["Promotion code"]
+        assert saved["This month (USD)"] == discounts[code]
+        assert saved["Saved so far (USD)"] == items[code]["saved"]
+        assert saved["Status"] == items[code]["status"]
+    assert [(row["Kind"], row["Value"], row["Unit"], row["Holds for"]) for row in sheet] == [
+        ("Discount rate", "10", "%", "all products and projects"),
+        ("Amount off", "5.00", "USD", "all products and projects"),
+        ("Discount rate", "12.5", "%", "Server"),
+        ("Fixed price", "10.005", "USD", "The web"),
+        ("Free quantity", "100", "h", "all products and projects"),
+    ]
+    assert later.get("/payment-information/promotions.csv?account=other").status_code == 404
     for said in (
         "100 unit-hours free each month",
         "Fixed price USD 10.005",

@@ -317,6 +317,17 @@ def test_bars_measure_what_is_chosen(client: Browser) -> None:
     assert client.get(f"{WEB}&chart=no-such").status_code == 200
 
 
+def test_every_link_to_the_page_keeps_the_plot(client: Browser) -> None:
+    page = client.get(f"{WEB}&hide=server&table=1").text.partition("<main")[2].partition("</main>")[0]
+    hrefs = [html.unescape(href) for href in re.findall(r'href="(/usage[?/][^"]*)"', page)]
+    assert len(hrefs) > 10
+    assert [href for href in hrefs if "table=1" not in href] == []
+    assert [href for href in hrefs if "hide=" not in href] == ["/usage?account=acme&project=web&table=1#chart-title"]
+    assert page.count('<input type="hidden" name="hide" value="server" data-plot>') == 1
+    swapped = client.get("/usage/days?account=acme&project=web&hide=server&table=1", headers={"hx-request": "true"})
+    assert swapped.headers["hx-push-url"].endswith("&hide=server&table=1")
+
+
 def test_nothing_metered_says_what_to_do(client: Browser) -> None:
     text = shown(client, "/usage?account=acme&project=shop&period=last-month")
     assert "Nothing was metered in these days" in text

@@ -26,6 +26,7 @@ def hours(
     opened: int = 0,
     zone: BillingZone = UTC_ZONE,
     most: int = 3,
+    named: datetime | None = None,
     received_through: datetime | None = None,
 ) -> list[UsageHour]:
     month = BillingMonth.parse("2026-06")
@@ -40,6 +41,8 @@ def hours(
         zone,
         END,
         resources_max=most,
+        named=named,
+        named_max=7,
         received_through=received_through,
     )
 
@@ -67,6 +70,17 @@ def test_who_counts_most_is_named_and_the_others_are_counted(sender: Sender) -> 
         assert hour.resource_count == 9
         assert hour.units == (9 if meter is PRESENCE else 36)
         assert [each.name for each in hour.resources] == named
+
+
+@pytest.mark.parametrize("zone", [UTC_ZONE, KOLKATA])
+def test_more_are_named_in_the_one_hour_that_is_asked_for(sender: Sender, zone: BillingZone) -> None:
+    first = BillingMonth.parse("2026-06").starts_at(zone)
+    for at in (first, first + HOUR):
+        sender.send([event(f"{at}{number}", at, resource=f"r{number}") for number in range(9)], now=LATER)
+    for named, counts in ((first, [7, 2]), (first + HOUR, [2, 7]), (first + 2 * HOUR, [2, 2]), (None, [2, 2])):
+        day = hours(sender, PRESENCE, zone=zone, most=2, named=named)
+        assert [len(hour.resources) for hour in day] == counts
+        assert {hour.resource_count for hour in day} == {9}
 
 
 @pytest.mark.parametrize("store", ["embedded", "cluster"], indirect=True)

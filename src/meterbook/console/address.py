@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlencode
 
+from meterbook.console.plot_state import UNTOUCHED, PlotState
 from meterbook.core.invoice import GroupBy
 from meterbook.core.period import BillingMonth
 from meterbook.errors import Invalid
@@ -35,6 +36,7 @@ class PreviewState:
     wanted: str = ""
     page: int = 1
     path: str = PREVIEW
+    plot: PlotState = UNTOUCHED
 
     def href(self) -> str:
         """Return the address of this state."""
@@ -46,11 +48,12 @@ class PreviewState:
             open=self.opened_text,
             q=self.wanted,
             page=self.page if self.page > 1 else None,
+            **self.plot.fields,
         )
 
     def csv_href(self) -> str:
         """Return the address of the sheet of this state, which has every page with all groups open."""
-        return replace(self, path=f"{self.path}.csv", opened=frozenset(), page=1).href()
+        return replace(self, path=f"{self.path}.csv", opened=frozenset(), page=1, plot=UNTOUCHED).href()
 
     def focus_href(self) -> str:
         """Return the address of the month's charges in the columns of FOCUS."""
@@ -77,6 +80,10 @@ class PreviewState:
     def on_page(self, page: int) -> PreviewState:
         """Return the state on another page, where other groups are."""
         return replace(self, opened=self.opened & {EVERYTHING}, page=page)
+
+    def plotted(self, plot: PlotState) -> PreviewState:
+        """Return the state with another state of the plot."""
+        return replace(self, plot=plot)
 
     def toggled(self, key: str, keys: frozenset[str]) -> PreviewState:
         """Return the state with one group, or `EVERYTHING`, opened or closed; `keys` are the groups there are."""

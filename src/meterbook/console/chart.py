@@ -7,12 +7,13 @@ and the plain number beside each only says how tall its bar is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from meterbook.console.formats import Formats
+from meterbook.console.plot_state import UNTOUCHED, PlotState
 from meterbook.core.daily import DailyCosts
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth
@@ -26,6 +27,7 @@ _TICKS_MAX: Final = 5
 class ChartSeries:
     """A product's cost a day; `None` where nothing was metered."""
 
+    code: str
     name: str
     colour: int
     costs: tuple[Money | None, ...]
@@ -53,7 +55,8 @@ class Tick:
 class Chart:
     """Cost by day and product; `open_day` is the position of the day that is not over yet.
 
-    `before` is what the same days of the month `before_month` cost in all. `hrefs` are the days' addresses.
+    `before` is what the same days of the month `before_month` cost in all. `hrefs` are the days' addresses. Of the
+    products, the bars leave out those that `plot` hides, the figures none; `toggles` lead to each left out or in again.
     """
 
     days: tuple[date, ...]
@@ -63,15 +66,30 @@ class Chart:
     before_month: BillingMonth | None = None
     before: tuple[Money | None, ...] = ()
     hrefs: tuple[str, ...] = ()
+    plot: PlotState = UNTOUCHED
+    toggles: tuple[str, ...] = ()
     ticks: tuple[Tick, ...] = field(init=False)
     stacks: tuple[tuple[Bar, ...], ...] = field(init=False)
     before_line: str = field(init=False)
 
     def __post_init__(self) -> None:
-        top, lines = ticks([each for each in (*self.totals, *self.before) if each is not None])
+        whole, lines = ticks([each for each in (*self.totals, *self.before) if each is not None])
+        top = whole
+        if not self.is_whole:
+            shown = _totals([one.costs for one in self.series if not self.hides(one)])
+            top, lines = ticks([each for each in shown if each is not None])
         object.__setattr__(self, "ticks", lines)
         object.__setattr__(self, "stacks", tuple(self._stack(day, top) for day in range(len(self.days))))
-        object.__setattr__(self, "before_line", _line(self.before[: len(self.days)], top))
+        object.__setattr__(self, "before_line", _line(self.before[: len(self.days)], whole))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no product is left out: beside fewer bars, the line of the month before would mislead."""
+        return not any(self.hides(one) for one in self.series)
+
+    def hides(self, series: ChartSeries) -> bool:
+        """Whether the bars leave a product out."""
+        return series.code in self.plot.hidden
 
     def _stack(self, day: int, top: int) -> tuple[Bar, ...]:
         bars, level = [], 0
@@ -79,7 +97,7 @@ class Chart:
             cost = one.costs[day]
             if cost is None or cost.minor <= 0:
                 continue
-            low, level = level * HIGH // top, level + cost.minor
+            low, level = level * HIGH // top, level + (0 if self.hides(one) else cost.minor)
             high = level * HIGH // top
             bars.append(Bar(number, one.colour, HIGH - high, high - low))
         return tuple(bars)
@@ -116,19 +134,27 @@ def present_chart(
     if not daily.series:
         return None
     series = tuple(
-        ChartSeries(one.product.name_in(language), colour_of(one.product.code, positions), one.costs)
+        ChartSeries(one.product.code, one.product.name_in(language), colour_of(one.product.code, positions), one.costs)
         for one in sorted(daily.series, key=lambda one: positions.get(one.product.code, 0))
     )
     compared = before is not None and bool(before.series)
     return Chart(
         days=daily.days,
         series=series,
-        totals=_totals(daily),
+        totals=_totals([one.costs for one in daily.series]),
         open_day=daily.days.index(today) if today in daily.days else None,
         before_month=BillingMonth(before.days[0].year, before.days[0].month) if before and compared else None,
-        before=_totals(before) if before and compared else (),
+        before=_totals([one.costs for one in before.series]) if before and compared else (),
         hrefs=() if href is None else tuple(href(day) for day in daily.days),
     )
+
+
+def seen(chart: Chart | None, plot: PlotState, href: Callable[[PlotState], str]) -> Chart | None:
+    """Return a chart as a reader made it; `href` gives the address of the page with its plot in another state."""
+    if chart is None:
+        return None
+    toggles = tuple(f"{href(plot.toggled(one.code))}#chart-title" for one in chart.series)
+    return replace(chart, plot=plot, toggles=toggles)
 
 
 def chart_data(chart: Chart, formats: Formats, open_note: str) -> dict[str, Any]:
@@ -137,6 +163,7 @@ def chart_data(chart: Chart, formats: Formats, open_note: str) -> dict[str, Any]
         "days": [{"tick": str(day.day), "label": formats.weekday(day)} for day in chart.days],
         "series": [
             {
+                "code": one.code,
                 "name": one.name,
                 "colour": one.colour,
                 "heights": [None if cost is None else str(cost) for cost in one.costs],
@@ -157,8 +184,8 @@ def chart_data(chart: Chart, formats: Formats, open_note: str) -> dict[str, Any]
     }
 
 
-def _totals(daily: DailyCosts) -> tuple[Money | None, ...]:
-    return tuple(_total([one.costs[day] for one in daily.series]) for day in range(len(daily.days)))
+def _totals(series: Sequence[Sequence[Money | None]]) -> tuple[Money | None, ...]:
+    return tuple(_total(costs) for costs in zip(*series, strict=True))
 
 
 def _total(costs: Sequence[Money | None]) -> Money | None:

@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from meterbook.core.money import Money
 
 ROWS_A_PART: Final = 1_000
+ROWS_MAX: Final = 10_000  # of a list that grows with an account's years, or with the number of accounts
 # Without the mark at its beginning, Excel reads a file by the letters of its own country.
 _MARK: Final = "\ufeff"
 # A spreadsheet takes a text that begins like this for a formula.

@@ -79,6 +79,8 @@ def hours_of_days(
     until: datetime,
     *,
     resources_max: int,
+    named: datetime | None = None,
+    named_max: int = 0,
     received_through: datetime | None = None,
 ) -> list[UsageHour]:
     """Return the hours of the `opened` days, in order of time, those with usage alone.
@@ -86,7 +88,7 @@ def hours_of_days(
     `days` are starts of days, ascending, the last one the end; opened ones are among them. A resource is noticed as
     first seen when no event of it lies before that hour and after the first of the `days`; in the very first hour all
     are new, so none is noticed. Those are named first, then who counts most (of a presence: the shorter names, so that
-    host-2 comes before host-10), `resources_max` at most.
+    host-2 comes before host-10), `resources_max` at most, in the hour that begins at `named` `named_max`.
     """
     ends_at = min(days[-1], until)
     if not opened or ends_at <= days[0]:
@@ -94,7 +96,8 @@ def hours_of_days(
     order = "toDecimal128(length(resource), 9)" if meter.kind is MeterKind.presence else "-toDecimal128(seen.2, 9)"
     sql = Template(statement("hours_of_days")).substitute(
         units=units_of_hour(meter),
-        most=resources_max,
+        deepest=resources_max if named is None else named_max,
+        most=resources_max if named is None else f"if(hour = {{named:Int64}}, {named_max}, {resources_max})",
         order=order,
         and_received=_AND_RECEIVED if received_through else "",
     )
@@ -109,6 +112,8 @@ def hours_of_days(
         "days": [_seconds(day) for day in days[:-1]],
         "opened": sorted(_seconds(day) for day in opened),
     }
+    if named is not None:
+        parameters["named"] = (named - _EPOCH - zone.hour_offset) // HOUR
     if received_through is not None:
         parameters["received_through"] = received_through
     return _hours(store.read(sql, parameters), zone)

@@ -1,5 +1,6 @@
 // Stacked bars by day: the server drew them; here they are read by pointer or arrow keys, and products are left out.
-// All text in it arrives written by the server; numbers are used for heights alone.
+// All text in it arrives written by the server; numbers are used for heights alone. Which products are left out and
+// whether the table is open is in the page's address (console/plot_state.py).
 
 const HIGH = 1000;
 const TICKS_MAX = 5;
@@ -12,13 +13,35 @@ function element(tag, className, ...children) {
   return made;
 }
 
+// Writes what the plot shows into the address, and into the links and forms that lead to this page in another state.
+function keep(name, value) {
+  const marked = (address) => {
+    const url = new URL(address, location);
+    if (value) url.searchParams.set(name, value);
+    else url.searchParams.delete(name);
+    url.search = url.search.replaceAll("%2C", ",");
+    return url;
+  };
+  history.replaceState(history.state, "", marked(location));
+  for (const link of document.querySelectorAll("main a[href], a[data-state]")) {
+    if (new URL(link.getAttribute("href"), location).pathname !== location.pathname) continue;
+    for (const attribute of ["href", "hx-get"])
+      if (link.hasAttribute(attribute)) link.setAttribute(attribute, marked(link.getAttribute(attribute)));
+  }
+  for (const field of document.querySelectorAll(`input[data-plot][name="${name}"]`)) {
+    field.value = value;
+    field.disabled = !value;
+  }
+}
+
+const isWhole = (data, hidden) => !data.series.some((one) => hidden.has(one.code));
+
 // One day's figures, largest stack on top as drawn.
 function reading(data, hidden, day) {
   const rows = data.series
-    .map((one, number) => ({ one, number }))
-    .filter(({ one, number }) => !hidden.has(number) && one.heights[day] !== null)
+    .filter((one) => !hidden.has(one.code) && one.heights[day] !== null)
     .reverse()
-    .map(({ one }) =>
+    .map((one) =>
       element(
         "tr",
         "",
@@ -29,9 +52,10 @@ function reading(data, hidden, day) {
   const note = day === data.openDay ? ` (${data.openNote})` : "";
   const box = element("div", "chart-tip", element("strong", "", data.days[day].label + note));
   if (rows.length) box.append(element("table", "", element("tbody", "", ...rows)));
-  if (!hidden.size) box.append(element("p", "num", data.totals[day] || "–"));
+  if (!isWhole(data, hidden)) return box;
+  box.append(element("p", "num", data.totals[day] || "–"));
   const before = data.before?.amounts[day];
-  if (before && !hidden.size) box.append(element("p", "num quiet", `${data.before.name}: ${before}`));
+  if (before) box.append(element("p", "num quiet", `${data.before.name}: ${before}`));
   return box;
 }
 
@@ -44,13 +68,12 @@ function stepTo(most) {
 
 // Stacks again what is not hidden, on an axis that fits it.
 function stack(box, data, hidden) {
-  const shown = data.series.map((one, number) => (hidden.has(number) ? [] : one.heights.map(Number)));
+  const shown = data.series.map((one) => (hidden.has(one.code) ? [] : one.heights.map(Number)));
   const sums = data.days.map((_, day) => shown.reduce((sum, heights) => sum + (heights[day] ?? 0), 0));
-  const before = hidden.size || !data.before ? [] : data.before.heights.map(Number);
+  const before = !isWhole(data, hidden) || !data.before ? [] : data.before.heights.map(Number);
   const most = Math.max(...sums, ...before);
-  if (!(most > 0)) return;
-  const step = stepTo(most);
-  const ticks = Math.ceil(most / step - 1e-9);
+  const step = most > 0 ? stepTo(most) : 1;
+  const ticks = Math.max(1, Math.ceil(most / step - 1e-9));
   const scale = HIGH / (ticks * step);
   const percent = (value) => `${value / 10}%`;
   const levels = data.days.map(() => 0);
@@ -66,7 +89,7 @@ function stack(box, data, hidden) {
     open.setAttribute("y", percent(HIGH - levels[data.openDay]));
     open.setAttribute("height", percent(levels[data.openDay]));
   }
-  box.querySelector(".before-line")?.toggleAttribute("hidden", hidden.size > 0);
+  box.querySelector(".before-line")?.toggleAttribute("hidden", !isWhole(data, hidden));
   for (const [selector, place] of [[".grid line", ["y1", "y2"]], [".amounts text", ["y"]]]) {
     const lines = [...box.querySelectorAll(selector)];
     lines.forEach((line, number) => {
@@ -79,16 +102,20 @@ function stack(box, data, hidden) {
 }
 
 function followLegend(section, box, data, hidden) {
-  for (const item of section.querySelectorAll(".legend-item[data-series]")) {
-    const button = element("button", item.className, ...item.childNodes);
+  for (const item of section.querySelectorAll("a.legend-item")) {
+    const { product } = item.dataset;
+    const button = element("button", "legend-item", ...item.childNodes);
+    const mark = () => {
+      button.classList.toggle("off", hidden.has(product));
+      button.setAttribute("aria-pressed", String(!hidden.has(product)));
+    };
     button.type = "button";
-    button.dataset.series = item.dataset.series;
-    button.setAttribute("aria-pressed", "true");
+    mark();
     item.replaceWith(button);
     button.addEventListener("click", () => {
-      const number = Number(button.dataset.series);
-      if (!hidden.delete(number)) hidden.add(number);
-      button.setAttribute("aria-pressed", String(!hidden.has(number)));
+      if (!hidden.delete(product)) hidden.add(product);
+      mark();
+      keep("hide", [...hidden].sort().join(","));
       stack(box, data, hidden);
     });
   }
@@ -142,7 +169,11 @@ function readDays(box, data, hidden) {
 
 for (const box of document.querySelectorAll("[data-chart]")) {
   const data = JSON.parse(document.getElementById(box.dataset.chart).textContent);
-  const hidden = new Set();
-  followLegend(box.closest("section"), box, data, hidden);
+  const section = box.closest("section");
+  const table = section.querySelector("details");
+  const asked = new URL(location).searchParams.get("hide") ?? "";
+  const hidden = new Set(asked.split(",").filter(Boolean));
+  followLegend(section, box, data, hidden);
+  table.addEventListener("toggle", () => keep("table", table.open ? "1" : ""));
   readDays(box, data, hidden);
 }

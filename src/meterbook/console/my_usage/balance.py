@@ -17,7 +17,7 @@ from meterbook.console.my_usage.balance_chart import BalanceChart, present_balan
 from meterbook.console.my_usage.money_words import money_words, reason_words
 from meterbook.console.my_usage.present_billing import HowToPay, how_to_pay
 from meterbook.console.requests import RowOrNone
-from meterbook.console.sheet import Cell, in_currency, sheet
+from meterbook.console.sheet import ROWS_MAX, Cell, in_currency, sheet
 from meterbook.core.period import BillingZone
 from meterbook.payments.balance import BalanceStanding, Moved, balance_standing, moved_balance
 
@@ -25,7 +25,6 @@ router = APIRouter(include_in_schema=False)
 
 PATH: Final = "/balance"
 ROWS: Final = 50
-SHEET_ROWS_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ def movements_sheet(at: OfBilledAccount) -> Response:
         in_currency(_("Credit change"), currency),
         in_currency(_("Credit"), currency),
     ]
-    found = moved_balance(at.session, at.account, limit=SHEET_ROWS_MAX)
+    found = moved_balance(at.session, at.account, limit=ROWS_MAX)
     return sheet(f"balance-{at.account.code}.csv", columns, _cells(found, at.zone, reason_words(at.language)))
 
 

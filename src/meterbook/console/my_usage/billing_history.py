@@ -28,7 +28,7 @@ from meterbook.console.my_usage.present_billing import (
     payment_rows,
 )
 from meterbook.console.requests import RowOrNone
-from meterbook.console.sheet import Cell, in_currency, sheet
+from meterbook.console.sheet import ROWS_MAX, Cell, in_currency, sheet
 from meterbook.core.period import BillingMonth
 from meterbook.invoicing.debt import debt_of
 from meterbook.invoicing.queries import credit_notes_of_account, issued_invoices, standings
@@ -39,7 +39,6 @@ from meterbook.payments.queries import payments_of
 router = APIRouter(include_in_schema=False)
 
 ROWS: Final = 24  # two years of invoices
-SHEET_ROWS_MAX: Final = 10_000
 Year = Annotated[int | None, Query(ge=1970, le=2999)]
 
 
@@ -95,7 +94,7 @@ def invoices_sheet(at: OfBilledAccount, year: Year = None) -> Response:
         in_currency(_("Unpaid"), currency),
         _("Status"),
     ]
-    found, _ids = _invoices(at, _time(at, year), 0, SHEET_ROWS_MAX)
+    found, _ids = _invoices(at, _time(at, year), 0, ROWS_MAX)
     return sheet(f"invoices-{_name(at, year)}.csv", columns, _invoice_cells(found, status_words(at.language)))
 
 
@@ -118,7 +117,7 @@ def payments_sheet(at: OfBilledAccount, year: Year = None) -> Response:
         "return": reason_words(at.language)["payment_return"],
         **method_words(at.language),
     }
-    found = _payments(at, _time(at, year), 0, SHEET_ROWS_MAX)
+    found = _payments(at, _time(at, year), 0, ROWS_MAX)
     cells = _payment_cells(found, words, attempt_words(at.language))
     return sheet(f"payments-{_name(at, year)}.csv", columns, cells)
 

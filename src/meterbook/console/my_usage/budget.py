@@ -15,8 +15,11 @@ from meterbook.budgets.queries import BudgetStanding, alerts_of, budget_of, budg
 from meterbook.budgets.set_budget import remove_budget, set_budget
 from meterbook.console.account_page import AccountPage, OfBilledAccount
 from meterbook.console.formats import formats
+from meterbook.console.languages import translations
 from meterbook.console.requests import Posted
+from meterbook.console.sheet import Cell, in_currency, sheet
 from meterbook.core.budget import THRESHOLDS
+from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.errors import Invalid
@@ -79,11 +82,45 @@ def remove(at: OfBilledAccount, _posted: Posted) -> Response:
     return RedirectResponse(at.href(PATH, done="removed"), 303)
 
 
-def _show(at: AccountPage, status: int = 200, typed: str | None = None, fault: str = "", done: str = "") -> Response:
+@router.get(f"{PATH}.csv")
+def budget_sheet(at: OfBilledAccount) -> Response:
+    """Return the budget beside the running month, and what was told, as a sheet."""
+    _ = translations(at.language).gettext
+    currency = at.account.currency
+    columns = [
+        _("Month"),
+        _("What"),
+        _("Time"),
+        in_currency(_("Budget"), currency),
+        in_currency(_("Used then"), currency),
+        in_currency(_("Budget used"), "%"),
+        in_currency(_("Forecast"), currency),
+    ]
+    return sheet(f"budget-{at.account.code}.csv", columns, _rows(at, _("So far"), _("Reached")))
+
+
+def _rows(at: AccountPage, so_far: str, reached: str) -> list[list[Cell]]:
+    draft, standing = _standing(at)
+    if standing is None:
+        return []
+    as_of = at.zone.local(draft.data_through) if draft.data_through else None
+    now: list[Cell] = [standing.amount, standing.spent, standing.used_percent, standing.forecast]
+    told: list[list[Cell]] = [
+        [str(row.month), reached, row.at, row.budget, row.spent, row.percent, None] for row in _alerts(at)
+    ]
+    return [[str(draft.frame.month), so_far, as_of, *now], *told]
+
+
+def _standing(at: AccountPage) -> tuple[InvoiceDraft, BudgetStanding | None]:
+    """Return the running month, and how the budget stands against it, None without one."""
     state = at.request.app.state
     payer = Payer(at.account, at.projects(), True)
     draft = state.remembered.show(at.session, state.usage, payer, at.this_month(), at.now).draft
-    standing = budget_standing(at.session, at.account, draft)
+    return draft, budget_standing(at.session, at.account, draft)
+
+
+def _show(at: AccountPage, status: int = 200, typed: str | None = None, fault: str = "", done: str = "") -> Response:
+    draft, standing = _standing(at)
     information = payment_information_of(at.session, at.account.id)
     page = BudgetPage(
         currency=at.account.currency,

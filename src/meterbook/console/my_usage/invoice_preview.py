@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -19,6 +20,7 @@ from meterbook.console.my_usage.bill_sheet import bill_columns, bill_rows
 from meterbook.console.my_usage.newest_month import newest_month
 from meterbook.console.my_usage.present_bill import BillTable, Scope, labels_of
 from meterbook.console.my_usage.present_preview import present_preview
+from meterbook.console.plot_state import OfPlot
 from meterbook.console.sheet import sheet
 from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.show import ShownMonth
@@ -34,10 +36,16 @@ PageNumber = Annotated[int, Query(ge=1, le=1_000)]
 
 @router.get(PREVIEW)
 def invoice_preview(
-    at: OfAccount, month: Month = "", by: By = "project", opened: Opened = "", q: Wanted = "", page: PageNumber = 1
+    at: OfAccount,
+    plot: OfPlot,
+    month: Month = "",
+    by: By = "project",
+    opened: Opened = "",
+    q: Wanted = "",
+    page: PageNumber = 1,
 ) -> Response:
     """Show a month's draft, or its invoice; a script that swaps the table alone is not given the chart."""
-    state = state_of(at, PREVIEW, month, by, opened, q, page)
+    state = replace(state_of(at, PREVIEW, month, by, opened, q, page), plot=plot)
     is_swap = "hx-request" in at.request.headers
     projects = at.projects()
     shown = _shown(at, projects, state, by_day=not is_swap)

@@ -6,6 +6,8 @@ Asked by a script it answers with the inside of a window alone; opened by itself
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, datetime
+from itertools import chain
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -13,32 +15,34 @@ from fastapi.responses import Response
 
 from meterbook.console.languages import translations
 from meterbook.console.my_usage.metering_sheets import hour_columns, hour_rows, screen_columns, screen_rows
-from meterbook.console.my_usage.metering_state import METERING, MeteringState
+from meterbook.console.my_usage.metering_state import METERING
 from meterbook.console.my_usage.present_metering import (
-    FEW_DAYS,
-    RESOURCES_OF_A_DAY,
-    RESOURCES_OF_A_FEW_DAYS,
-    RESOURCES_OF_DAYS,
+    DAYS_OPEN_MAX,
+    RESOURCES_OF_AN_HOUR,
     MeteringWindow,
+    day_bounds,
     present_events,
     present_metering,
+    resources_named,
 )
-from meterbook.console.my_usage.read_metering import LINE, Behind, of_line, of_month
+from meterbook.console.my_usage.read_hours import hours_of_open_days
+from meterbook.console.my_usage.read_metering import LINE, Behind, of_line, of_product
 from meterbook.console.pages import render
 from meterbook.console.sheet import sheet
-from meterbook.core.period import HOUR, day_starts, hour_floor
+from meterbook.core.period import HOUR, BillingMonth, day_starts, hour_floor
 from meterbook.errors import NotFound
-from meterbook.usage.hours import events_between, hours_by_resource, hours_of_days
+from meterbook.invoicing.usage_shown import months_between
+from meterbook.usage.hours import events_between, hours_by_resource
 
 router = APIRouter(include_in_schema=False)
 
-OfMonth = Annotated[Behind, Depends(of_month, scope="function")]
+OfProduct = Annotated[Behind, Depends(of_product, scope="function")]
 OfLine = Annotated[Behind, Depends(of_line, scope="function")]
 
 
 @router.get(METERING)
-def show_month_metering(behind: OfMonth) -> Response:
-    """Show the days behind a product's figure in a project's month, or the raw events of an hour of it."""
+def show_metering(behind: OfProduct) -> Response:
+    """Show the days behind a product's figure in a project's month or days, or the raw events of an hour of it."""
     return _shown(behind)
 
 
@@ -49,7 +53,7 @@ def show_line_metering(behind: OfLine) -> Response:
 
 
 @router.get(f"{METERING}/days.csv")
-def get_month_days(behind: OfMonth) -> Response:
+def get_days(behind: OfProduct) -> Response:
     """Return what is on the screen as a sheet."""
     return _days_sheet(behind)
 
@@ -61,7 +65,7 @@ def get_line_days(behind: OfLine) -> Response:
 
 
 @router.get(f"{METERING}/hours.csv")
-def get_month_hours(behind: OfMonth) -> Response:
+def get_hours(behind: OfProduct) -> Response:
     """Return every hour of every resource as a sheet."""
     return _hours_sheet(behind)
 
@@ -113,32 +117,37 @@ def _page(behind: Behind) -> MeteringWindow:
             state.hour,
             min(state.hour + HOUR, figure.until),
             after=state.after,
-            received_through=behind.received_through,
+            received_through=behind.known.get(BillingMonth.of(state.hour, figure.zone)),
         )
-        page = present_metering(figure, behind.read_windows(), (), behind.parts, state.of_day(None))
+        page = present_metering(figure, behind.read_windows(), (), behind.parts, state.of_day(None), ())
         return replace(page, events=present_events(figure, state.hour, rows, cursor, state))
-    days = day_starts(figure.starts_at, figure.ends_at, figure.zone)
-    opened = [day for day in days if state.shows(figure.zone.local(day).date())]
-    hours = hours_of_days(
+    opened = _opened(behind)
+    hours = hours_of_open_days(
         usage,
         account.id,
         behind.project.id,
         figure.meter,
-        [*days, figure.ends_at],
-        opened,
+        list(opened.values()),
         figure.zone,
         figure.until,
-        resources_max=_named(state, len(opened)),
-        received_through=behind.received_through,
+        behind.known,
+        resources_max=resources_named(state, len(opened)),
+        named=state.named,
+        named_max=RESOURCES_OF_AN_HOUR,
     )
-    return present_metering(figure, behind.read_windows(), hours, behind.parts, state)
+    return present_metering(figure, behind.read_windows(), hours, behind.parts, state, opened)
 
 
-def _named(state: MeteringState, open_days: int) -> int:
-    """Return how many of an hour's resources are named: fewer, the more there is to read."""
-    if state.day:
-        return RESOURCES_OF_A_DAY
-    return RESOURCES_OF_A_FEW_DAYS if open_days <= FEW_DAYS else RESOURCES_OF_DAYS
+def _opened(behind: Behind) -> dict[date, datetime]:
+    """Return the open days with their starts; of more than are shown at once, the newest with usage."""
+    figure, zone = behind.figure, behind.figure.zone
+    first = day_bounds(zone.local(figure.starts_at).date(), zone)[0]
+    starts = {zone.local(start).date(): start for start in day_starts(first, figure.ends_at, zone)}
+    opened = [day for day in starts if behind.state.shows(day)]
+    if len(opened) > DAYS_OPEN_MAX:
+        used = {zone.local(window.starts_at).date() for window in behind.read_windows()}
+        opened = [day for day in opened if day in used][-DAYS_OPEN_MAX:]
+    return {day: starts[day] for day in opened}
 
 
 def _days_sheet(behind: Behind) -> Response:
@@ -150,20 +159,25 @@ def _days_sheet(behind: Behind) -> Response:
 
 def _hours_sheet(behind: Behind) -> Response:
     _ = translations(behind.at.language).gettext
-    figure = behind.figure
-    rows = hours_by_resource(
-        behind.at.request.app.state.usage,
-        behind.at.account.id,
-        behind.project.id,
-        [figure.meter],
-        figure.starts_at,
-        figure.until,
-        figure.zone,
-        received_through=behind.received_through,
+    figure, zone = behind.figure, behind.figure.zone
+    rows = chain.from_iterable(
+        hours_by_resource(
+            behind.at.request.app.state.usage,
+            behind.at.account.id,
+            behind.project.id,
+            [figure.meter],
+            max(figure.starts_at, month.starts_at(zone)),
+            min(figure.until, month.ends_at(zone)),
+            zone,
+            received_through=behind.known.get(month),
+        )
+        for month in months_between(figure.starts_at, figure.until, zone)
     )
     return sheet(_name(behind, "hours"), hour_columns(figure.meter, _), hour_rows(figure, rows))
 
 
 def _name(behind: Behind, what: str) -> str:
     product = dict(behind.state.about).get("product", "line")
-    return f"{behind.project.code}-{product}-{behind.figure.month}-{what}.csv"
+    figure = behind.figure
+    time = figure.month or "-".join(str(day) for day in figure.days)
+    return f"{behind.project.code}-{product}-{time}-{what}.csv"

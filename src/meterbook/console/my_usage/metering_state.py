@@ -25,13 +25,15 @@ class MeteringState:
     """What the reader looks at: days of one metered figure, of which some are open, or the raw events of an hour.
 
     `path` and `about` lead to the figure. `day` is the only day shown; `opened` holds days ("2026-10-09"), or
-    `EVERYTHING` alone. `hour` is the start of the hour (UTC) whose events are shown, those `after` a cursor.
+    `EVERYTHING` alone. `named` is the start of the hour (UTC) whose resources are all named, `hour` of the one whose
+    events are shown, those `after` a cursor.
     """
 
     path: str
     about: tuple[tuple[str, str], ...] = ()
     day: date | None = None
     opened: frozenset[str] = frozenset()
+    named: datetime | None = None
     hour: datetime | None = None
     after: str = ""
 
@@ -42,6 +44,7 @@ class MeteringState:
             **dict(self.about),
             day=self.day,
             open=",".join(sorted(self.opened)),
+            named=None if self.named is None else written_hour(self.named),
             hour=None if self.hour is None else written_hour(self.hour),
             after=self.after,
         )
@@ -60,7 +63,7 @@ class MeteringState:
         return MeteringState(self.path, self.about, day)
 
     def of_part(self, start: datetime | None) -> MeteringState:
-        """Return the state that shows the part of the month that starts then, or (None) the whole month."""
+        """Return the state that shows the part that starts then, or (None) the whole."""
         about = tuple((name, value) for name, value in self.about if name != "part")
         return MeteringState(self.path, about if start is None else (*about, ("part", written_hour(start))))
 
@@ -68,21 +71,26 @@ class MeteringState:
         """Return the state with all days, all of them open or closed."""
         return MeteringState(self.path, self.about, None, frozenset({EVERYTHING} if is_open else ()))
 
-    def toggled(self, day: date, days: Collection[date]) -> MeteringState:
-        """Return the state with a day opened or closed; `days` are those there are."""
-        all_days = frozenset(each.isoformat() for each in days)
-        opened = all_days if EVERYTHING in self.opened else self.opened & all_days
-        return replace(self, opened=opened ^ {day.isoformat()}, hour=None, after="")
+    def toggled(self, day: date, opened: Collection[date]) -> MeteringState:
+        """Return the state with a day opened or closed; `opened` are those that are open."""
+        days = frozenset(each.isoformat() for each in opened)
+        return replace(self, opened=days ^ {day.isoformat()}, hour=None, after="")
 
     def at_hour(self, hour: datetime | None, after: str = "") -> MeteringState:
         """Return the state that shows an hour's raw events, those after a cursor; of no hour: the days again."""
         return replace(self, hour=hour, after=after)
 
-    def hrefs_at(self, hours: Iterable[datetime]) -> list[str]:
-        """Return the addresses of the raw events of hours, hundreds of which differ in the hour alone."""
-        days = self.at_hour(None).href()
-        joint = "&" if "?" in days else "?"
-        return [f"{days}{joint}{address_of('', hour=written_hour(hour))[1:]}" for hour in hours]
+    def hrefs_at(self, hours: Iterable[str]) -> list[str]:
+        """Return the addresses of the raw events of written hours, hundreds of which differ in the hour alone."""
+        return _hrefs(self.at_hour(None), "hour", hours)
+
+    def hrefs_naming(self, hours: Iterable[str]) -> list[str]:
+        """Return the addresses that name all resources of written hours."""
+        return _hrefs(self.naming(None), "named", hours)
+
+    def naming(self, hour: datetime | None) -> MeteringState:
+        """Return the state that names all resources of an hour, or (None) of no hour."""
+        return replace(self, named=hour, hour=None, after="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +99,30 @@ class MeteringAsked:
 
     day: date | None
     opened: frozenset[str]
+    named: datetime | None
     hour: datetime | None
     after: str
 
     def of(self, path: str, **about: str) -> MeteringState:
         """Return the state of a figure."""
-        return MeteringState(path, tuple(about.items()), self.day, self.opened, self.hour, self.after)
+        return MeteringState(path, tuple(about.items()), self.day, self.opened, self.named, self.hour, self.after)
 
 
 def metering_asked(
     day: Annotated[str, Query(max_length=10)] = "",
     opened: Annotated[str, Query(max_length=LONGEST_LIST, alias="open")] = "",
+    named: Annotated[str, Query(max_length=20)] = "",
     hour: Annotated[str, Query(max_length=20)] = "",
     after: Annotated[str, Query(max_length=60)] = "",
 ) -> MeteringAsked:
     """Read an address; raises `Invalid` for a day or an hour that is none."""
-    return MeteringAsked(day_in(day, "day"), opened_in(opened), hour_in(hour, "hour"), after)
+    return MeteringAsked(day_in(day, "day"), opened_in(opened), hour_in(named, "named"), hour_in(hour, "hour"), after)
+
+
+def metering_of(account: str, project: str, product: str, month: BillingMonth) -> MeteringState:
+    """Return the window of a product in a project's month, all days closed."""
+    about = {"account": account, "project": project, "product": product, "month": str(month)}
+    return MeteringState(METERING, tuple(about.items()))
 
 
 def metering_href(
@@ -122,9 +138,14 @@ def metering_href(
 
     `part` is the start of a part of the month that is charged apart, to which the window then keeps.
     """
-    about = {"account": account, "project": project, "product": product, "month": str(month)}
-    state = MeteringState(METERING, tuple(about.items()), day, hour=hour)
+    state = replace(metering_of(account, project, product, month), day=day, hour=hour)
     return (state if part is None else state.of_part(part)).href()
+
+
+def days_href(account: str, project: str, product: str, first: date, last: date) -> str:
+    """Return the address of the window of a product in days of a project, the last included."""
+    about = {"account": account, "project": project, "product": product, "from": first, "until": last}
+    return address_of(METERING, **about)
 
 
 def day_in(text: str, field: str) -> date | None:
@@ -141,6 +162,12 @@ def day_in(text: str, field: str) -> date | None:
     if not 1970 <= day.year <= 2199:
         raise Invalid(say("%(text)s is not a day of the years 1970 to 2199.", text=repr(text)), field=field)
     return day
+
+
+def _hrefs(days: MeteringState, name: str, hours: Iterable[str]) -> list[str]:
+    base = days.href()
+    joint = "&" if "?" in base else "?"
+    return [f"{base}{joint}{address_of('', **{name: hour})[1:]}" for hour in hours]
 
 
 def written_hour(hour: datetime) -> str:

@@ -13,18 +13,23 @@ from meterbook.accounts.queries import payment_information_of
 from meterbook.budgets.queries import budget_standing
 from meterbook.catalog.queries import product_positions
 from meterbook.console.account_page import AccountPage, OfAccount, pages_open_to
-from meterbook.console.chart import chart_data
+from meterbook.console.chart import chart_data, seen
 from meterbook.console.formats import formats
 from meterbook.console.languages import translations
 from meterbook.console.my_usage.newest_month import newest_month
 from meterbook.console.my_usage.present_overview import (
     AccountFigures,
     Dues,
+    chart_columns,
+    chart_rows,
     newest_invoice,
+    overview_chart,
     present_overview,
     promotions_of,
 )
 from meterbook.console.my_usage.present_payment import method_name
+from meterbook.console.plot_state import OfPlot
+from meterbook.console.sheet import sheet
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.invoicing.applied import applied_promotions
 from meterbook.invoicing.changes import greatest_changes, with_days
@@ -48,7 +53,7 @@ def first_page(at: OfAccount) -> Response:
 
 
 @router.get("/overview")
-def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> Response:
+def overview(at: OfAccount, plot: OfPlot, month: Annotated[str, Query(max_length=7)] = "") -> Response:
     """Show what a month comes to, beside the same hours of the month before and what the account owes."""
     usage, remembered = at.request.app.state.usage, at.request.app.state.remembered
     payer = Payer(at.account, at.projects(), at.sees_account)
@@ -59,13 +64,15 @@ def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> 
     changes = greatest_changes(shown.draft, before.draft) if before.has_usage else []
     dated = usage.begin(partial(with_days, changes, usage, payer, shown.draft))
     account = _account(at, dues, shown.draft) if dues else None
+    positions = product_positions(at.session)
+    chart = overview_chart(at, shown, before, positions)
     page = present_overview(
         at,
         shown,
         before,
-        shown.daily(),
+        seen(chart, plot, lambda other: at.href("/overview", month=month, **other.fields)),
         dated.result(),
-        product_positions(at.session),
+        positions,
         len(payer.projects),
         account=account,
         may_send=at.reader.access.administered_projects(at.account.id) != NONE,
@@ -74,7 +81,20 @@ def overview(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> 
     data = chart_data(page.chart, formats(at.language), not_over) if page.chart else None
     newest = None if page.has_usage else newest_month(at, [project.id for project in payer.projects])
     awaited = at.awaited_before(page.month)
-    return at.show("overview.html", "overview", page=page, chart_data=data, awaited=awaited, newest=newest)
+    return at.show("overview.html", "overview", page=page, chart_data=data, awaited=awaited, newest=newest, plot=plot)
+
+
+@router.get("/overview.csv")
+def overview_sheet(at: OfAccount, month: Annotated[str, Query(max_length=7)] = "") -> Response:
+    """Return the month's days as a sheet: what each product cost, all of them, and the month before."""
+    usage, remembered = at.request.app.state.usage, at.request.app.state.remembered
+    payer = Payer(at.account, at.projects(), at.sees_account)
+    shown = remembered.show(at.session, usage, payer, at.month(month), at.now, by_day=True)
+    before = same_hours(at.session, usage, payer, shown.draft.frame, at.now, remembered)
+    chart = overview_chart(at, shown, before, product_positions(at.session))
+    columns = chart_columns(chart, at.account.currency, at.language)
+    name = f"overview-{at.account.code}-{shown.draft.frame.month}.csv"
+    return sheet(name, columns, chart_rows(chart) if chart else ())
 
 
 def _dues(at: AccountPage) -> Dues:

@@ -24,7 +24,9 @@ from meterbook.console.my_usage.present_payment import (
     view_of,
 )
 from meterbook.console.my_usage.present_promotions import PromotionsView, last_day, promotions_view
+from meterbook.console.my_usage.promotions_sheet import promotion_columns, promotion_rows, standing_words
 from meterbook.console.requests import Posted
+from meterbook.console.sheet import sheet
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.promotion import PromotionKind
 from meterbook.errors import Busy, Invalid, MeterbookError, NotFound, Refused
@@ -47,6 +49,7 @@ router = APIRouter(include_in_schema=False)
 
 PAGE: Final = "/payment-information"
 FORM_PAGE: Final = f"{PAGE}/card"
+PROMOTIONS_SHEET: Final = f"{PAGE}/promotions.csv"
 _NOTHING: Final = " "  # of a field that may not be left out here, though the account has a value for it
 _DONE: Final = ("saved", "card", "card-over", "applied")
 _LONG: Final = 4_000
@@ -62,6 +65,14 @@ def payment_information(
 ) -> Response:
     """Show what is set, what is missing, and the applied codes; `edit` opens the form."""
     return _show(at, edit=edit, done=done if done in _DONE else "", new_code=code if done == "applied" else "")
+
+
+@router.get(PROMOTIONS_SHEET)
+def promotions_sheet(at: OfBilledAccount) -> Response:
+    """Return the applied codes, with what they saved, as a sheet."""
+    view = _promotions(at, at.projects())
+    columns = promotion_columns(view.currency, at.language)
+    return sheet(f"promotions-{at.account.code}.csv", columns, promotion_rows(view, at.language))
 
 
 @router.post(PAGE)
@@ -192,6 +203,8 @@ def _show(
         status,
         page=view,
         promotions=promotions,
+        standings=standing_words(at.language),
+        promotions_csv=at.href(PROMOTIONS_SHEET),
         done=done,
         project_count=len(projects),
         edit_href=at.href(PAGE, edit=1),
@@ -217,7 +230,12 @@ def _information(
 
 
 def _promotions(
-    at: AccountPage, projects: list[SeenProject], is_open: bool, typed: str, refusal: str, new_code: str
+    at: AccountPage,
+    projects: list[SeenProject],
+    is_open: bool = True,
+    typed: str = "",
+    refusal: str = "",
+    new_code: str = "",
 ) -> PromotionsView:
     applied = applied_promotions(at.session, at.account, at.now)
     return promotions_view(

@@ -6,7 +6,7 @@ Copies figures out of the readings and says what fits the product's meter; the o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from meterbook.console.my_usage.metering_state import MeteringState
+from meterbook.console.my_usage.metering_state import MeteringState, written_hour
 from meterbook.core.invoice import shown
 from meterbook.core.metering import Meter, MeterKind
 from meterbook.core.period import HOUR, BillingMonth, BillingZone, hour_ceil, hour_floor
@@ -24,10 +24,12 @@ from meterbook.invoicing.usage_shown import MonthPart
 from meterbook.usage.hours import RawEvent, SeenResource, UsageHour
 from meterbook.usage.queries import UsageWindow
 
+DAYS_OPEN_MAX: Final = 31  # of more days, the newest open ones show their hours
 RESOURCES_OF_A_DAY: Final = 40  # named in an hour while one day is on the screen
 RESOURCES_OF_A_FEW_DAYS: Final = 12
 RESOURCES_OF_DAYS: Final = 4  # while more days are open than anybody reads to the end
 FEW_DAYS: Final = 7
+RESOURCES_OF_AN_HOUR: Final = 1_000  # named in the one hour of which all are asked for
 RESOURCES_KEPT: Final = 1_024  # of how many hours the named resources are kept as shown: most hours have the same
 
 
@@ -59,15 +61,20 @@ class ShownResource(NamedTuple):
 
 
 class ShownHour(NamedTuple):
-    """An hour on the account's clocks; `more` resources are not named."""
+    """An hour on the account's clocks, `written` as an address has it; `more` resources are not named.
+
+    `names_href` names all of them, `RESOURCES_OF_AN_HOUR` at most; where it `is_named`, it names fewer again, if any.
+    """
 
     label: str
-    at: datetime
+    written: str
     units: Decimal | None
     total: Fraction | None
     resources: tuple[ShownResource, ...]
     more: int
     href: str
+    names_href: str
+    is_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +91,19 @@ class ShownDay:
 
 @dataclass(frozen=True, slots=True)
 class ShownPart:
-    """A part of the month that is charged apart, on the account's clocks."""
+    """A part that is charged apart, on the account's clocks; `is_month`: it is the days of one month of several."""
 
     from_at: datetime
     until_at: datetime
+    is_month: bool
     waiver: Waiver | None
     used: Quantity
     href: str
+
+    @property
+    def last_day(self) -> date:
+        """The last of its days."""
+        return (self.until_at - HOUR).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +121,10 @@ class ShownEvents:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a window is about: a product of a project in `[starts_at, ends_at)` of the account's month.
+    """What a window is about: a product of a project in `[starts_at, ends_at)`, a part of the `whole` or all of it.
 
-    `until` is where data ends that can be there by now; `is_final` when it was billed.
+    The whole is the `month`; None for days of another choice. `until` is where data ends that can be there by now;
+    `is_final` when it was billed.
     """
 
     project: str
@@ -118,7 +132,8 @@ class Figure:
     unit: str
     meter: Meter
     zone: BillingZone
-    month: BillingMonth
+    month: BillingMonth | None
+    whole: tuple[datetime, datetime]
     starts_at: datetime
     ends_at: datetime
     until: datetime
@@ -126,11 +141,15 @@ class Figure:
 
     @property
     def part(self) -> tuple[datetime, datetime] | None:
-        """The part of the month that it is, on the account's clocks; None for a whole month."""
-        whole = self.month.starts_at(self.zone), self.month.ends_at(self.zone)
-        if (self.starts_at, self.ends_at) == whole:
+        """The part of the whole that it is, on the account's clocks; None for all of it."""
+        if (self.starts_at, self.ends_at) == self.whole:
             return None
         return self.zone.local(self.starts_at), self.zone.local(self.ends_at)
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last day of the whole."""
+        return self.zone.local(self.whole[0]).date(), self.zone.local(self.whole[1] - HOUR).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +172,7 @@ class MeteringWindow:
 
     @property
     def whole_href(self) -> str | None:
-        """Where the whole month is, of a part of it."""
+        """Where the whole is, of a part of it."""
         is_part = any(name == "part" for name, _ in self.state.about)
         return self.state.of_part(None).href() if is_part else None
 
@@ -162,6 +181,11 @@ class MeteringWindow:
         """Whether there is nothing left to expand."""
         return all(day.is_open for day in self.days)
 
+    @property
+    def can_open_all(self) -> bool:
+        """Whether all days may be open at once."""
+        return len(self.choices) <= DAYS_OPEN_MAX
+
 
 def present_metering(
     figure: Figure,
@@ -169,8 +193,9 @@ def present_metering(
     hours: Sequence[UsageHour],
     parts: Sequence[MonthPart],
     state: MeteringState,
+    opened: Collection[date],
 ) -> MeteringWindow:
-    """Present the days of a figure, newest first, with the hours of the open ones.
+    """Present the days of a figure, newest first, with the hours of the `opened` ones.
 
     `windows` are cut at days and at the bounds of the `parts`.
     """
@@ -189,7 +214,7 @@ def present_metering(
         used=quantity_of(meter, on_screen if state.day else windows),
         data_through=zone.local(max(last_hours) + HOUR) if last_hours else None,
         parts=() if state.day or len(parts) < 2 else tuple(_part(each, figure, windows, state) for each in parts),
-        days=tuple(_day(day, by_day[day], by_hour, days, figure, state) for day in shown_days),
+        days=tuple(_day(day, by_day[day], by_hour, opened, figure, state) for day in shown_days),
         choices=tuple(days),
         events=None,
     )
@@ -202,7 +227,7 @@ def present_events(
     local = figure.zone.local(hour)
     back = state.at_hour(None)
     if not back.shows(local.date()):
-        back = back.toggled(local.date(), [local.date(), *opened_days(back)])
+        back = back.toggled(local.date(), opened_days(back))
     return ShownEvents(
         starts_at=local,
         label=f"{local:%H:%M} \N{EN DASH} {figure.zone.local(hour + HOUR):%H:%M}",
@@ -239,6 +264,13 @@ def quantity_of(meter: Meter, windows: Sequence[UsageWindow]) -> Quantity:
     return Quantity(total, shown(average), usage_hours, shown(average / meter.retention_days))
 
 
+def resources_named(state: MeteringState, open_days: int) -> int:
+    """Return how many of an hour's resources are named: fewer, the more there is to read."""
+    if state.day:
+        return RESOURCES_OF_A_DAY
+    return RESOURCES_OF_A_FEW_DAYS if open_days <= FEW_DAYS else RESOURCES_OF_DAYS
+
+
 def hour_total(meter: Meter, units: Decimal) -> Fraction:
     """Return what an hour of so many units (lines, of a stock) adds to the total."""
     return Fraction(units) * meter.retention_days * 24 if meter.retention_days else Fraction(units)
@@ -266,50 +298,76 @@ def _part(part: MonthPart, figure: Figure, windows: Sequence[UsageWindow], state
     zone = figure.zone
     used = quantity_of(figure.meter, inside)
     href = state.of_part(part.starts_at).href()
-    return ShownPart(zone.local(part.starts_at), zone.local(part.ends_at), part.waiver, used, href)
+    from_at, until_at = zone.local(part.starts_at), zone.local(part.ends_at)
+    return ShownPart(from_at, until_at, figure.month is None, part.waiver, used, href)
 
 
 def _day(
     day: date,
     windows: Sequence[UsageWindow],
     hours: dict[datetime, UsageHour],
-    days: Sequence[date],
+    opened: Collection[date],
     figure: Figure,
     state: MeteringState,
 ) -> ShownDay:
-    is_open = state.shows(day)
-    toggled = state.of_day(None) if state.day == day else state.toggled(day, days)
+    is_open = day in opened
+    toggled = state.of_day(None) if state.day == day else state.toggled(day, opened)
     return ShownDay(
         day=day,
         anchor=f"metering-{day.isoformat()}",
         used=quantity_of(figure.meter, windows),
         is_open=is_open,
         href=toggled.href(),
-        hours=tuple(_hours(day, hours, figure, state)) if is_open else (),
+        hours=tuple(_hours(day, hours, figure, state, resources_named(state, len(opened)))) if is_open else (),
     )
 
 
-def _hours(day: date, hours: dict[datetime, UsageHour], figure: Figure, state: MeteringState) -> list[ShownHour]:
+def _hours(
+    day: date, hours: dict[datetime, UsageHour], figure: Figure, state: MeteringState, few: int
+) -> list[ShownHour]:
     zone = figure.zone
     begins, ends = day_bounds(day, zone)
     begins, ends = max(begins, figure.starts_at), min(ends, figure.ends_at, hour_ceil(figure.until, zone))
     starts = list(window_starts(Window.hour, begins, ends, zone))
-    return [
-        shown_hour(at, hours.get(at), figure.meter, zone, href)
-        for at, href in zip(starts, state.hrefs_at(starts), strict=True)
+    return shown_hours(starts, hours, figure.meter, zone, state, state, few)
+
+
+def shown_hours(
+    starts: Sequence[datetime],
+    hours: Mapping[datetime, UsageHour],
+    meter: Meter,
+    zone: BillingZone,
+    of_events: MeteringState,
+    of_names: MeteringState,
+    few: int = 0,
+) -> list[ShownHour]:
+    """Return hours by their starts, with dashes where nothing was metered.
+
+    The states lead to the raw events of each, and to the names of all its resources; `few` are named otherwise.
+    """
+    written = [written_hour(at) for at in starts]
+    hrefs = zip(of_events.hrefs_at(written), of_names.hrefs_naming(written), strict=True)
+    shown = [
+        _hour(f"{zone.local(at):%H:%M}", text, hours.get(at), meter, zone, *both)
+        for at, text, both in zip(starts, written, hrefs, strict=True)
     ]
+    if of_names.named in starts:
+        place = starts.index(of_names.named)
+        fewer = of_names.naming(None).href() if len(shown[place].resources) > few else ""
+        shown[place] = shown[place]._replace(is_named=True, names_href=fewer)
+    return shown
 
 
-def shown_hour(at: datetime, hour: UsageHour | None, meter: Meter, zone: BillingZone, href: str) -> ShownHour:
-    """Return an hour, with dashes where nothing was metered in it."""
-    local = zone.local(at)
-    label = f"{local:%H:%M}"
+def _hour(
+    label: str, written: str, hour: UsageHour | None, meter: Meter, zone: BillingZone, href: str, names_href: str
+) -> ShownHour:
     if hour is None:
-        return ShownHour(label, local, None, None, (), 0, href)
-    resources = shown_resources(hour.resources, meter.kind, zone)
-    return ShownHour(
-        label, local, hour.units, hour_total(meter, hour.units), resources, hour.resource_count - len(resources), href
-    )
+        return ShownHour(label, written, None, None, (), 0, href, names_href)
+    # a list as long as that of the one hour that is named is not kept
+    present = shown_resources if len(hour.resources) <= RESOURCES_OF_A_DAY else shown_resources.__wrapped__
+    resources = present(hour.resources, meter.kind, zone)
+    total, more = hour_total(meter, hour.units), hour.resource_count - len(resources)
+    return ShownHour(label, written, hour.units, total, resources, more, href, names_href)
 
 
 def day_bounds(day: date, zone: BillingZone) -> tuple[datetime, datetime]:

@@ -5,7 +5,7 @@ Copies figures out of what was read and decides what stands where; it computes n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,8 +13,10 @@ from decimal import Decimal
 from meterbook.budgets.queries import BudgetStanding
 from meterbook.console.account_page import AccountPage
 from meterbook.console.chart import Chart, colour_of, present_chart
+from meterbook.console.formats import formats
+from meterbook.console.languages import translations
 from meterbook.console.my_usage.present_bill import Scope
-from meterbook.core.daily import DailyCosts
+from meterbook.console.sheet import Cell, in_currency
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, BillingZone
@@ -129,14 +131,14 @@ def present_overview(
     at: AccountPage,
     shown: ShownMonth,
     before: SameHours,
-    daily: DailyCosts,
+    chart: Chart | None,
     changes: Sequence[Change],
     positions: Mapping[str, int],
     project_count: int,
     account: AccountFigures | None,
     may_send: bool,
 ) -> Overview:
-    """Present a month beside the same hours of the one before; `daily` are its days, `positions` the products' places.
+    """Present a month beside the same hours of the one before; `chart` has its days, `positions` the products' places.
 
     `account` are the figures of a reader of the account's billing, `may_send` whether they may make a key for usage.
     """
@@ -162,15 +164,38 @@ def present_overview(
         compared=_compared(draft, before),
         account=account,
         changes=tuple(_row(change, at, month, positions) for change in changes),
-        chart=present_chart(
-            daily,
-            at.language,
-            positions,
-            zone.local(at.now).date() if is_open else None,
-            before=before.daily(),
-            href=lambda day: at.href("/usage", **{"from": day, "until": day, "open": day}),
-        ),
+        chart=chart,
     )
+
+
+def overview_chart(at: AccountPage, shown: ShownMonth, before: SameHours, positions: Mapping[str, int]) -> Chart | None:
+    """Present a month's cost by day and product beside the month before; None when nothing was metered."""
+    frame = shown.draft.frame
+    is_open = shown.draft.until < frame.ends_at
+    return present_chart(
+        shown.daily(),
+        at.language,
+        positions,
+        frame.zone.local(at.now).date() if is_open else None,
+        before=before.daily(),
+        href=lambda day: at.href("/usage", **{"from": day, "until": day, "open": day}),
+    )
+
+
+def chart_columns(chart: Chart | None, currency: str, language: str) -> list[str]:
+    """Return the heads of the chart's table as a sheet."""
+    _ = translations(language).gettext
+    names = [] if chart is None else [one.name for one in chart.series]
+    before = [] if chart is None or chart.before_month is None else [formats(language).month(chart.before_month)]
+    return [_("Day"), *(in_currency(name, currency) for name in [*names, _("All"), *before])]
+
+
+def chart_rows(chart: Chart) -> Iterator[list[Cell]]:
+    """Yield the rows of the chart's table: a day's cost by product, in all, and that of the month before."""
+    for number, day in enumerate(chart.days):
+        before = chart.before[number : number + 1] or (None,)
+        costs = [one.costs[number] for one in chart.series]
+        yield [day, *costs, chart.totals[number], *(before if chart.before_month else ())]
 
 
 def promotions_of(applied: Iterable[AppliedPromotion], draft: InvoiceDraft) -> tuple[OverviewPromotion, ...]:

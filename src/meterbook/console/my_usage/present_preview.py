@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from meterbook.console.address import PreviewState
-from meterbook.console.chart import Chart, present_chart
+from meterbook.console.chart import Chart, present_chart, seen
 from meterbook.console.my_usage.present_bill import Bill, BillGroup, BillTable, Scope
 from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import InvoiceDraft
@@ -101,6 +101,7 @@ def present_preview(
     is_open = draft.until < frame.ends_at
     current = BillingMonth.of(now, zone)
     today = zone.local(now).date() if is_open else None
+    chart = None if daily is None else present_chart(daily, language, positions, today)
     return Preview(
         state=state,
         currency=draft.currency.code,
@@ -125,7 +126,7 @@ def present_preview(
         number=number,
         is_final=is_final,
         waterfall=waterfall(draft),
-        chart=None if daily is None else present_chart(daily, language, positions, today),
+        chart=seen(chart, state.plot, lambda plot: state.plotted(plot).href()),
     )
 
 

@@ -15,15 +15,16 @@ from fractions import Fraction
 from meterbook.accounts.tables import Project
 from meterbook.console.chart import colour_of
 from meterbook.console.formats import formats
-from meterbook.console.my_usage.metering_state import metering_href
+from meterbook.console.my_usage.metering_state import days_href, metering_of
 from meterbook.console.my_usage.present_metering import (
+    DAYS_OPEN_MAX,
     Quantity,
     ShownHour,
     day_bounds,
     quantity_of,
-    shown_hour,
+    shown_hours,
 )
-from meterbook.console.my_usage.read_usage import DAYS_OPEN_MAX, PROJECTS_A_PAGE, Listed, Looked, OfProject
+from meterbook.console.my_usage.read_usage import PROJECTS_A_PAGE, Listed, Looked, OfProject
 from meterbook.console.my_usage.usage_state import KINDS, Kind
 from meterbook.core.invoice import shown
 from meterbook.core.money import Money
@@ -74,7 +75,7 @@ class ProductUse:
     used: Quantity
     cost: Money | None
     waiver: Waiver | None
-    href: str | None
+    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ def _used(looked: Looked, read: OfProject) -> list[Product]:
 
 def _product(looked: Looked, read: OfProject, product: Product) -> ProductUse:
     cost = read.costs.get(product.code) if read.costs is not None else None
-    month = looked.period.month
+    account, period = looked.at.account.code, looked.period
     return ProductUse(
         code=product.code,
         name=product.name_in(looked.at.language),
@@ -198,19 +199,10 @@ def _product(looked: Looked, read: OfProject, product: Product) -> ProductUse:
         used=quantity_of(product.meter, [window for window in read.windows if window.meter == product.meter]),
         cost=cost.amount if cost else None,
         waiver=cost.waiver if cost else None,
-        href=None if month is None else _metering(looked, read.project, product, month),
+        href=metering_of(account, read.project.code, product.code, period.month).href()
+        if period.month
+        else days_href(account, read.project.code, product.code, period.first, period.last),
     )
-
-
-def _metering(
-    looked: Looked,
-    project: Project,
-    product: Product,
-    month: BillingMonth,
-    day: date | None = None,
-    hour: datetime | None = None,
-) -> str:
-    return metering_href(looked.at.account.code, project.code, product.code, month, day, hour)
 
 
 def _by_day(looked: Looked, windows: Sequence[UsageWindow]) -> dict[date, list[UsageWindow]]:
@@ -242,23 +234,15 @@ def _day(
 
 
 def _hours(looked: Looked, read: OfProject, products: Sequence[ProductUse], day: date) -> list[HourRow]:
-    zone = looked.at.zone
+    zone, account = looked.at.zone, looked.at.account.code
     begins, ends = day_bounds(day, zone)
-    month = BillingMonth(day.year, day.month)
-    rows = []
-    for at in window_starts(Window.hour, begins, min(ends, hour_ceil(looked.at.now, zone)), zone):
-        cells = tuple(
-            shown_hour(
-                at,
-                read.hours.get(each.code, {}).get(at),
-                each.product.meter,
-                zone,
-                _metering(looked, read.project, each.product, month, hour=at),
-            )
-            for each in products
-        )
-        rows.append(HourRow(f"{zone.local(at):%H:%M}", cells))
-    return rows
+    starts = list(window_starts(Window.hour, begins, min(ends, hour_ceil(looked.at.now, zone)), zone))
+    columns = []
+    for each in products:
+        window = metering_of(account, read.project.code, each.code, BillingMonth(day.year, day.month))
+        hours = read.hours.get(each.code, {})
+        columns.append(shown_hours(starts, hours, each.product.meter, zone, window, window.of_day(day)))
+    return [HourRow(cells[0].label, cells) for cells in zip(*columns, strict=True)]
 
 
 def quantity_of_use(use: ProductUse, windows: Sequence[UsageWindow]) -> Quantity:

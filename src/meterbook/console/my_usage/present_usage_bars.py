@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
-from meterbook.console.chart import Chart, present_chart
+from meterbook.console.chart import Chart, present_chart, seen
 from meterbook.console.my_usage.present_usage import ProductUse, ProjectUse, quantity_of_use
 from meterbook.console.my_usage.read_usage import Looked, OfProject
 from meterbook.usage.queries import UsageWindow
@@ -60,13 +60,14 @@ def present_bars(looked: Looked, read: OfProject, use: ProjectUse, cost_name: st
     """Present the days of a project as bars; None when nothing was metered."""
     if not use.products:
         return None
-    chart = None
+    chart, state = None, looked.state
     if read.daily is not None:
         today = looked.period.today if looked.period.last_begun == looked.period.today else None
         chart = present_chart(
             read.daily, looked.at.language, looked.positions, today, href=lambda day: _opened(looked, day)
         )
-    product = next((each for each in use.products if each.code == looked.state.chart), None)
+        chart = seen(chart, state.plot, lambda plot: state.plotted(plot).href())
+    product = next((each for each in use.products if each.code == state.chart), None)
     by_cost = chart is not None and product is None
     product = product or use.products[0]
     keys = [*([(COST, cost_name)] if chart else []), *((each.code, each.name) for each in use.products)]
@@ -74,7 +75,7 @@ def present_bars(looked: Looked, read: OfProject, use: ProjectUse, cost_name: st
     return Bars(
         cost=chart if by_cost else None,
         quantity=None if by_cost else _quantities(looked, read, product),
-        choices=tuple(BarsChoice(key, name, looked.state.charted(key).href(), key == current) for key, name in keys),
+        choices=tuple(BarsChoice(key, name, state.charted(key).href(), key == current) for key, name in keys),
     )
 
 

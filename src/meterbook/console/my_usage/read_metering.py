@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,7 +24,9 @@ from meterbook.console.my_usage.metering_state import (
     metering_asked,
     written_hour,
 )
-from meterbook.console.my_usage.present_metering import Figure
+from meterbook.console.my_usage.present_metering import Figure, day_bounds
+from meterbook.console.my_usage.read_hours import Known
+from meterbook.console.my_usage.usage_state import typed_period
 from meterbook.console.requests import Books, Now, SignedIn
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, day_starts
@@ -88,68 +90,119 @@ class BilledLine:
 class Behind:
     """What was read behind a figure; `here` is where its page belongs in the menu, `back_href` what it was opened from.
 
-    What was received after `received_through` does not count (None: all counts). `read_windows` returns what was used
-    by day, which is being read already.
+    Of the months in `known`, what was received later does not count. `read_windows` returns what was used by day, which
+    is being read already.
     """
 
     at: AccountPage
     figure: Figure
     project: Project
-    received_through: datetime | None
+    known: Known
     read_windows: Callable[[], Sequence[UsageWindow]]
     parts: Sequence[MonthPart]
     state: MeteringState
     here: str
     back_href: str
-    late: Late | None = None
+    late: Sequence[Late] = ()
     line: BilledLine | None = None
 
 
-def of_month(
-    at: OfAccount, asked: Asked, project: Code = "", product: Code = "", month: Code = "", part: Code = ""
-) -> Behind:
-    """Read what is behind a product's figure in a project's month; of an issued one, what was billed.
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """What time a window is of, with how an address names it: a month of the account, or days (`month` is None).
 
-    `part` is the hour at which a part of the month starts that is charged apart: then it is of that part alone.
+    `parts` are what is charged apart in it.
+    """
+
+    about: dict[str, str]
+    whole: tuple[datetime, datetime]
+    month: BillingMonth | None
+    months: Collection[BillingMonth]
+    issued: Mapping[BillingMonth, IssuedMonth]
+    parts: Sequence[MonthPart]
+
+    def part(self, begins: datetime) -> MonthPart:
+        """Return the part that begins then. Raises `NotFound`."""
+        for part in self.parts:
+            if part.starts_at == begins:
+                return part
+        if self.month is None:
+            raise NotFound("These days have no part that begins then.")
+        raise NotFound(say("No part of %(month)s begins then: it is not divided there any more.", month=self.month))
+
+
+def of_product(
+    at: OfAccount,
+    asked: Asked,
+    project: Code = "",
+    product: Code = "",
+    month: Code = "",
+    first: Annotated[str, Query(alias="from", max_length=_LONGEST_CODE)] = "",
+    last: Annotated[str, Query(alias="until", max_length=_LONGEST_CODE)] = "",
+    part: Code = "",
+) -> Behind:
+    """Read what is behind a product's figure in a project's month, or in days of it; of issued months, what was billed.
+
+    `part` is the hour at which a part starts that is charged apart: then it is of that part alone.
     """
     if not project or not product:
         raise Invalid("Metering information is of one project and one product: name both.", field="product")
     metered = project_by_code(at.session, project, at.reader.access)
     if metered.account_id != at.account.id:
         raise NotFound(say("There is no project %(code)s.", code=check.shown(project)), "unknown-project")
-    sold, of = _product(at, product), at.month(month)
-    starts_at, ends_at = of.starts_at(at.zone), of.ends_at(at.zone)
-    if at.now <= starts_at:
-        raise Invalid(
-            say("%(month)s has not begun yet: ask for a month up to now.", month=of), "month-not-begun", field="month"
-        )
-    issued = issued_among(at.session, at.account, [of], at.now)
-    own = issued.get(of)
-    parts = parts_of_month(at.session, at.account, metered, sold, of, own)
-    about = {"account": at.account.code, "project": metered.code, "product": sold.code, "month": str(of)}
+    sold = _product(at, product)
+    time = _days(at, (first, last)) if first or last else _month(at, metered, sold, at.month(month))
+    about = {"account": at.account.code, "project": metered.code, "product": sold.code, **time.about}
+    parts, (starts_at, ends_at) = time.parts, time.whole
     begins = hour_in(part, "part")
     if begins is not None:
-        parts = [each for each in parts if each.starts_at == begins]
-        if not parts:
-            raise NotFound(say("No part of %(month)s begins then: it is not divided there any more.", month=of))
+        parts = [time.part(begins)]
         starts_at, ends_at = parts[0].starts_at, parts[0].ends_at
         about["part"] = written_hour(begins)
     cuts = {cut for part in parts for cut in (part.starts_at, part.ends_at)}
     bounds = sorted({*day_starts(starts_at, ends_at, at.zone), *cuts, ends_at})
-    usage = at.request.app.state.usage
+    usage, issued = at.request.app.state.usage, time.issued
     windows = usage.begin(partial(usage_shown, usage, at.account, [metered.id], [sold.meter], bounds, issued, at.now))
     return Behind(
         at=at,
-        figure=_figure(metered.name, sold, at, of, (starts_at, ends_at), own is not None),
+        figure=_figure(
+            metered.name, sold, at, time.month, time.whole, (starts_at, ends_at), set(time.months) <= issued.keys()
+        ),
         project=metered,
-        received_through=own.usage_through if own else None,
+        known={each: month.usage_through for each, month in issued.items()},
         read_windows=windows.result,
         parts=parts,
         state=asked.of(METERING, **about),
         here="usage",
-        back_href=at.href("/usage", project=metered.code, month=of),
-        late=_late(at, metered, sold, own) if own else None,
+        back_href=at.href("/usage", project=metered.code, **time.about),
+        late=_late(at, metered, sold, issued),
     )
+
+
+def _month(at: AccountPage, project: Project, product: Product, month: BillingMonth) -> _Time:
+    """Return a month with the parts in which a product is charged. Raises `Invalid`."""
+    starts_at, ends_at = month.starts_at(at.zone), month.ends_at(at.zone)
+    if at.now <= starts_at:
+        raise Invalid(
+            say("%(month)s has not begun yet: ask for a month up to now.", month=month),
+            "month-not-begun",
+            field="month",
+        )
+    issued = issued_among(at.session, at.account, [month], at.now)
+    parts = parts_of_month(at.session, at.account, project, product, month, issued.get(month))
+    return _Time({"month": str(month)}, (starts_at, ends_at), month, [month], issued, parts)
+
+
+def _days(at: AccountPage, typed: tuple[str, str]) -> _Time:
+    """Return days as Usage reads them, the last included; each of their months is charged apart. Raises `Invalid`."""
+    period, (first, last) = typed_period(typed, at.zone.local(at.now).date())
+    starts_at, ends_at = day_bounds(period.first, at.zone)[0], day_bounds(period.last, at.zone)[1]
+    parts = [
+        MonthPart(max(starts_at, month.starts_at(at.zone)), min(ends_at, month.ends_at(at.zone)), None)
+        for month in period.months
+    ]
+    issued = issued_among(at.session, at.account, period.months, at.now)
+    return _Time({"from": first, "until": last}, (starts_at, ends_at), None, period.months, issued, parts)
 
 
 def of_line(
@@ -166,16 +219,15 @@ def of_line(
     at = AccountPage(request, session, reader, account, now)
     windows, row = billed_usage(session, request.app.state.usage, invoice, account, line, Window.day)
     product = thawed_product(row.product_code, row.product)
-    month = frame_of_invoice(invoice).month
-    period = row.starts_at, row.ends_at
-    if row.adjusts_month is not None:
-        month = BillingMonth.parse(row.adjusts_month)
-        period = month.starts_at(at.zone), month.ends_at(at.zone)
+    adjusts = row.adjusts_month
+    month = frame_of_invoice(invoice).month if adjusts is None else BillingMonth.parse(adjusts)
+    whole = month.starts_at(at.zone), month.ends_at(at.zone)
+    period = whole if adjusts is not None else (row.starts_at, row.ends_at)
     return Behind(
         at=at,
-        figure=_figure(row.project_name, product, at, month, period, True),
+        figure=_figure(row.project_name, product, at, month, whole, period, True),
         project=project_by_code(session, row.project_code, reader.access),
-        received_through=invoice.usage_through,
+        known={month: invoice.usage_through},
         read_windows=lambda: windows,
         parts=(),
         state=asked.of(LINE.format(number=invoice.number, line=line)),
@@ -189,7 +241,8 @@ def _figure(
     project: str,
     product: Product,
     at: AccountPage,
-    month: BillingMonth,
+    month: BillingMonth | None,
+    whole: tuple[datetime, datetime],
     period: tuple[datetime | None, datetime | None],
     is_final: bool,
 ) -> Figure:
@@ -203,6 +256,7 @@ def _figure(
         meter=product.meter,
         zone=at.zone,
         month=month,
+        whole=whole,
         starts_at=starts_at,
         ends_at=ends_at,
         until=min(at.now, ends_at),
@@ -217,13 +271,22 @@ def _product(at: AccountPage, code: str) -> Product:
     return product
 
 
-def _late(at: AccountPage, project: Project, product: Product, issued: IssuedMonth) -> Late | None:
-    if not late_months(at.request.app.state.usage, at.account, project, [product.meter], [issued]):
-        return None
+def _late(
+    at: AccountPage, project: Project, product: Product, issued: Mapping[BillingMonth, IssuedMonth]
+) -> list[Late]:
+    if not issued:
+        return []
+    late = late_months(at.request.app.state.usage, at.account, project, [product.meter], issued.values())
     if not at.sees_account:
-        return Late(issued.month, None, ())
-    numbers = adjusting_invoices(at.session, at.account, project, [issued.month], product.code)
-    return Late(issued.month, issued.number, tuple(numbers))
+        return [Late(each.month, None, ()) for each in late]
+    return [
+        Late(
+            each.month,
+            each.number,
+            tuple(adjusting_invoices(at.session, at.account, project, [each.month], product.code)),
+        )
+        for each in late
+    ]
 
 
 def _billed_line(invoice: Invoice, row: InvoiceLine) -> BilledLine:

@@ -16,7 +16,8 @@ from meterbook.accounts.queries import project_by_code
 from meterbook.accounts.tables import Project
 from meterbook.catalog.queries import current_catalog
 from meterbook.console.account_page import AccountPage
-from meterbook.console.my_usage.present_metering import day_bounds
+from meterbook.console.my_usage.present_metering import DAYS_OPEN_MAX, day_bounds
+from meterbook.console.my_usage.read_hours import hours_of_open_days
 from meterbook.console.my_usage.read_metering import Late
 from meterbook.console.my_usage.usage_state import Period, UsageAsked, UsageState, period_of, this_month
 from meterbook.core.daily import DailyCosts
@@ -30,11 +31,10 @@ from meterbook.core.sentence import say
 from meterbook.errors import Invalid, NotFound
 from meterbook.invoicing.show_project import amounts_billed, costs_of_days, quantities_billed, show_project
 from meterbook.invoicing.usage_shown import IssuedMonth, adjusting_invoices, issued_among, late_months, usage_shown
-from meterbook.usage.hours import UsageHour, hours_of_days
+from meterbook.usage.hours import UsageHour
 from meterbook.usage.queries import UsageWindow
 
 PROJECTS_A_PAGE: Final = 25
-DAYS_OPEN_MAX: Final = 31  # of a longer period, the newest open days show their hours
 RESOURCES_OF_HOUR: Final = 3
 
 
@@ -229,31 +229,19 @@ def _windows(
 
 
 def _hours(looked: Looked, project: Project, product: Product, opened: Sequence[datetime]) -> dict[datetime, UsageHour]:
-    """Read the open days month by month, as each month is known by its invoice or by all there is.
-
-    What was seen for the first time is told of the month, as the Metering window does, whichever days are open.
-    """
-    zone, by_month = looked.at.zone, dict[BillingMonth, list[datetime]]()
-    for start in opened:
-        by_month.setdefault(BillingMonth.of(start, zone), []).append(start)
-    found: dict[datetime, UsageHour] = {}
-    for month, starts in by_month.items():
-        issued = looked.issued.get(month)
-        ends_at = day_bounds(zone.local(starts[-1]).date(), zone)[1]
-        hours = hours_of_days(
-            looked.at.request.app.state.usage,
-            looked.at.account.id,
-            project.id,
-            product.meter,
-            [*day_starts(month.starts_at(zone), ends_at, zone), ends_at],
-            starts,
-            zone,
-            looked.at.now,
-            resources_max=RESOURCES_OF_HOUR,
-            received_through=issued.usage_through if issued else None,
-        )
-        found |= {hour.starts_at: hour for hour in hours}
-    return found
+    at = looked.at
+    hours = hours_of_open_days(
+        at.request.app.state.usage,
+        at.account.id,
+        project.id,
+        product.meter,
+        opened,
+        at.zone,
+        at.now,
+        {month: each.usage_through for month, each in looked.issued.items()},
+        resources_max=RESOURCES_OF_HOUR,
+    )
+    return {hour.starts_at: hour for hour in hours}
 
 
 def _costs(looked: Looked, project: Project) -> tuple[dict[str, Cost] | None, InvoiceDraft | None]:

@@ -12,6 +12,7 @@ from fastapi import Query
 from meterbook.console.account_page import AccountPage
 from meterbook.console.address import EVERYTHING, address_of, opened_in
 from meterbook.console.my_usage.metering_state import LONGEST_LIST, day_in
+from meterbook.console.plot_state import OfPlot, PlotState
 from meterbook.core.period import BillingMonth
 from meterbook.core.sentence import say
 from meterbook.errors import Invalid
@@ -74,6 +75,7 @@ class UsageState:
     page: int
     opened: frozenset[str]
     chart: str
+    plot: PlotState
 
     def href(self, path: str = USAGE) -> str:
         """Return the address of this state, or of another form of it ("/usage/days.csv")."""
@@ -88,6 +90,7 @@ class UsageState:
             page=self.page if self.page > 1 else None,
             chart=self.chart,
             open=self.opened_text,
+            **self.plot.fields,
         )
 
     def of_month(self, month: BillingMonth) -> UsageState:
@@ -120,6 +123,10 @@ class UsageState:
         """Return the state with other bars."""
         return replace(self, chart=what)
 
+    def plotted(self, plot: PlotState) -> UsageState:
+        """Return the state with another state of the bars by cost."""
+        return replace(self, plot=plot)
+
     def with_all(self, is_open: bool) -> UsageState:
         """Return the state with every day open, or none."""
         return replace(self, opened=frozenset({EVERYTHING} if is_open else ()))
@@ -143,14 +150,16 @@ class UsageAsked:
     page: int
     opened: frozenset[str]
     chart: str
+    plot: PlotState
 
     def state(self, account: str, kind: Kind, typed: tuple[str, str]) -> UsageState:
         """Return the state of a period that was understood."""
         search = self.search.strip()
-        return UsageState(account, self.project, kind, typed, search, self.page, self.opened, self.chart)
+        return UsageState(account, self.project, kind, typed, search, self.page, self.opened, self.chart, self.plot)
 
 
 def usage_asked(
+    plot: OfPlot,
     project: Annotated[str, Query(max_length=100)] = "",
     period: Annotated[str, Query(max_length=20)] = "",
     month: Annotated[str, Query(max_length=20)] = "",
@@ -162,7 +171,7 @@ def usage_asked(
     chart: Annotated[str, Query(max_length=100)] = "",
 ) -> UsageAsked:
     """Read an address; `month` stands for the days of a month, `from` and `until` (the last day) for others."""
-    return UsageAsked(project, period, month, (begins, until), q, page, opened_in(opened), chart)
+    return UsageAsked(project, period, month, (begins, until), q, page, opened_in(opened), chart, plot)
 
 
 def period_of(at: AccountPage, asked: UsageAsked) -> tuple[Period, tuple[str, str]]:
@@ -181,7 +190,7 @@ def period_of(at: AccountPage, asked: UsageAsked) -> tuple[Period, tuple[str, st
         return _custom(first, last, today), (first.isoformat(), last.isoformat())
     kind = asked.period or ("custom" if any(asked.typed) else KINDS[0])
     if kind == "custom":
-        return _typed(asked.typed, today)
+        return typed_period(asked.typed, today)
     if kind not in KINDS:
         raise Invalid("The period is this-month, last-month or custom.", field="period")
     return _month(kind, this if kind == "this-month" else this.previous(), today), ("", "")
@@ -196,8 +205,8 @@ def _month(kind: Kind, month: BillingMonth, today: date) -> Period:
     return Period(kind, date(month.year, month.month, 1), _last_day(month), today)
 
 
-def _typed(typed: tuple[str, str], today: date) -> tuple[Period, tuple[str, str]]:
-    """Read custom days; without any, those of the month before until today."""
+def typed_period(typed: tuple[str, str], today: date) -> tuple[Period, tuple[str, str]]:
+    """Read custom days; without any, those of the month before until today. Raises `Invalid` as `period_of` does."""
     first = _day(typed[0], "from") or (today.replace(day=1) - timedelta(days=1)).replace(day=1)
     last = _day(typed[1], "until") or max(first, today)
     return _custom(first, last, today), (first.isoformat(), last.isoformat())

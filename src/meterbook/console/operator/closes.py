@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Final, get_args
+from typing import Annotated, Final, get_args
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 
 from meterbook.accounts.queries import account_ids_of, zone_of
 from meterbook.console.address import address_of
+from meterbook.console.operator.close_sheet import close_sheet
 from meterbook.console.operator.fields import Asked, Fields, Sent
 from meterbook.console.operator.operator_page import HOME, UTC, AsOperator, OperatorPage, Problems, status_of
 from meterbook.console.operator.present_close import ClosePage, present_row, present_run
 from meterbook.console.requests import Posted
+from meterbook.console.sheet import ROWS_MAX
 from meterbook.core.period import BillingMonth
 from meterbook.core.sentence import say
 from meterbook.errors import Invalid, MeterbookError, NotFound, Refused
@@ -41,9 +43,20 @@ MOST_CHOSEN = PAGE  # accounts that are confirmed by name, as many as a page sho
 
 
 @router.get("/closes")
-def show_closes(at: AsOperator, month: str = "", state: str = "", q: str = "", after: str = "") -> Response:
-    """Show a month: its sums, what is being done, and its accounts."""
-    return _page(at, at.month(month), state, q, after)
+def show_closes(
+    at: AsOperator,
+    month: str = "",
+    state: str = "",
+    q: str = "",
+    after: str = "",
+    form: Annotated[str, Query(alias="format")] = "",
+) -> Response:
+    """Show a month: its sums, what is being done, and its accounts; with format=csv, all of them as a sheet."""
+    chosen = at.month(month)
+    if form == "csv":
+        found = month_accounts(at.session, at.usage, chosen, at.now, state=_state(state), search=q, limit=ROWS_MAX)
+        return close_sheet(at, chosen, [present_row(each) for each in found])
+    return _page(at, chosen, state, q, after)
 
 
 @router.post("/closes/draft")
@@ -132,6 +145,13 @@ def _begun(
     return RedirectResponse(to, 303)
 
 
+def _state(text: str) -> State:
+    found = _STATES.get(text)
+    if found is None:
+        raise Invalid("There is no such state.", field="state")
+    return found
+
+
 def _chosen(fields: Fields) -> tuple[str, ...] | None:
     codes = fields.all("account")
     if len(codes) > MOST_CHOSEN:
@@ -167,9 +187,7 @@ def _page(
     after: str = "",
     problem: MeterbookError | None = None,
 ) -> Response:
-    chosen = _STATES.get(state)
-    if chosen is None:
-        raise Invalid("There is no such state.", field="state")
+    chosen = _state(state)
     rows = month_accounts(at.session, at.usage, month, at.now, state=chosen, search=q, after=after, limit=PAGE + 1)
     running = BillingMonth.of(at.now, UTC)
     run = last_run(at.session, month)
@@ -185,6 +203,7 @@ def _page(
         issued=month_sums(at.session, month, issued=True),
         run=None if run is None else present_run(run, is_still(run, at.now)),
         rows=tuple(present_row(row) for row in rows[:PAGE]),
+        csv_href=address_of(PATH, month=month, state=state, q=q, format="csv"),
         next_href=address_of(PATH, month=month, state=state, q=q, after=rows[PAGE - 1].account.code)
         if len(rows) > PAGE
         else None,

@@ -85,6 +85,7 @@ class ClosePage:
     issued: Sequence[MonthSums]
     run: RunShown | None
     rows: tuple[CloseRow, ...]
+    csv_href: str
     next_href: str | None
     first_href: str | None
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 
 from meterbook.console.address import address_of
 from meterbook.console.operator.fields import Asked, Fields, Form, Sent, fields_of
 from meterbook.console.operator.operator_page import HOME, UTC, AsOperator, OperatorPage, Problems, led_to, status_of
+from meterbook.console.operator.promotion_sheets import CountedPromotion, Standing, promotions_sheet, uses_sheet
 from meterbook.console.requests import Posted, RowOrNone
+from meterbook.console.sheet import ROWS_MAX
 from meterbook.core.money import Money, currency
 from meterbook.core.pricing import FreeUnit
 from meterbook.core.promotion import AppliesTo, PromotionKind
@@ -27,18 +30,20 @@ router = APIRouter(include_in_schema=False)
 HERE = "promotions"
 PATH = f"{HOME}/promotions"
 PAGE = 100
-Standing = Literal["upcoming", "active", "ended", "used-up"]
+FileForm = Annotated[str, Query(alias="format")]
 
 
 @router.get("/promotions")
-def show_promotions(at: AsOperator, after: str = "") -> Response:
-    """List promotion codes with how often each was registered."""
+def show_promotions(at: AsOperator, after: str = "", form: FileForm = "") -> Response:
+    """List promotion codes with how often each was registered; with format=csv, all of them as a sheet."""
+    if form == "csv":
+        return promotions_sheet(at, _counted(at, promotions(at.session, limit=ROWS_MAX)))
     rows = promotions(at.session, after=after or None, limit=PAGE + 1)
-    counts = redemption_counts(at.session, [row.id for row in rows])
     return at.show(
         "promotions.html",
         HERE,
-        rows=[(row, *_shown(row, counts.get(row.id, 0), at.now)) for row in rows[:PAGE]],
+        rows=_counted(at, rows[:PAGE]),
+        csv=address_of(PATH, format="csv"),
         next=address_of(PATH, after=rows[PAGE - 1].code) if len(rows) > PAGE else None,
         first=PATH if after else None,
     )
@@ -61,9 +66,12 @@ def post_new(at: AsOperator, _posted: Posted, sent: Sent) -> Response:
 
 
 @router.get("/promotions/{code}")
-def show_promotion(at: AsOperator, code: str, after: RowOrNone = 0) -> Response:
-    """Show a promotion's terms, and who registered it with what it saved there."""
-    return _page(at, promotion_by_code(at.session, code), after=after)
+def show_promotion(at: AsOperator, code: str, after: RowOrNone = 0, form: FileForm = "") -> Response:
+    """Show a promotion's terms, and who registered it with what it saved there; format=csv: these as a sheet."""
+    row = promotion_by_code(at.session, code)
+    if form == "csv":
+        return uses_sheet(at, row, uses_of(at.session, row, limit=ROWS_MAX))
+    return _page(at, row, after=after)
 
 
 @router.post("/promotions/{code}")
@@ -152,6 +160,11 @@ def _stands(row: PromotionRow) -> Fields:
     )
 
 
+def _counted(at: OperatorPage, rows: Sequence[PromotionRow]) -> list[CountedPromotion]:
+    counts = redemption_counts(at.session, [row.id for row in rows])
+    return [(row, *_shown(row, counts.get(row.id, 0), at.now)) for row in rows]
+
+
 def _shown(row: PromotionRow, count: int, now: datetime) -> tuple[int, Standing, Money | None]:
     """Return how often a promotion was registered, whether it holds, and its value where that is an amount."""
     standing: Standing = "active"
@@ -190,6 +203,7 @@ def _page(
         form=form or Form(),
         change=change or Form(_stands(row)),
         uses=uses[:PAGE],
+        csv=address_of(path, format="csv"),
         next=address_of(path, after=uses[PAGE - 1].redemption.id) if len(uses) > PAGE else None,
         first=path if after else None,
         starts=UTC.local(row.starts_at),

@@ -4,7 +4,7 @@ select
     count() as resource_count,
     arraySlice(
         arrayPartialSort(
-            $most,
+            $deepest,
             groupArray((
                 toUInt8(seen.3 != seen_at or seen_at < {noticed:DateTime64(6, 'UTC')}),
                 $order,

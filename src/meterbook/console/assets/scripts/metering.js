@@ -12,6 +12,9 @@ content.className = "window-content";
 frame.append(content);
 let opener = null;
 let asked = 0;
+let beneath = null; // the address of the page that the window is over
+let isLeaving = false; // whether a closed window's step in the history is being taken back
+let isSame = false; // whether the last step in the history led to the page that was beneath
 
 // Where a link may lead in the window: to its own addresses, never to another page or another site.
 function inside(href) {
@@ -20,17 +23,25 @@ function inside(href) {
   return url.origin === location.origin && INSIDE.some((path) => path.test(url.pathname)) ? url : null;
 }
 
+// An address of the page with what the window shows in it, or (null) without.
+function marked(address, url) {
+  const page = new URL(address);
+  page.searchParams.delete(PARAMETER);
+  if (url) page.searchParams.set(PARAMETER, url.pathname + url.search + url.hash);
+  return page;
+}
+
+function mark(url) {
+  for (const link of document.querySelectorAll("a[data-state]")) link.href = marked(link.href, url);
+}
+
+// Opened from the page the window is a step in the history, of which its state tells.
 function remember(url, push) {
-  const mark = (address) => {
-    const page = new URL(address);
-    page.searchParams.delete(PARAMETER);
-    if (url) page.searchParams.set(PARAMETER, url.pathname + url.search);
-    return page;
-  };
-  const page = mark(location.href);
-  if (push) history.pushState({}, "", page);
+  const page = marked(location.href, url);
+  if (push) history.pushState({ [PARAMETER]: true }, "", page);
   else history.replaceState(history.state, "", page);
-  for (const link of document.querySelectorAll("a[data-state]")) link.href = mark(link.href);
+  beneath = url && marked(page, null).href;
+  mark(url);
 }
 
 async function show(url, push) {
@@ -43,10 +54,10 @@ async function show(url, push) {
   // Signed out meanwhile: the page beneath leads to the form, and from there back to this view.
   if (answer.status === 204) return location.reload();
   const text = await answer.text();
-  if (number === asked) fill(text);
+  if (number === asked) fill(text, url.hash.slice(1));
 }
 
-function fill(text) {
+function fill(text, place) {
   const parts = document.createElement("template");
   parts.innerHTML = text;
   const focused = document.activeElement?.closest("dialog.window") && document.activeElement.id;
@@ -57,6 +68,7 @@ function fill(text) {
   const again = focused && document.getElementById(focused);
   if (!again) content.scrollTop = 0;
   (again || document.getElementById("metering-title")).focus({ preventScroll: true });
+  if (!again && place) document.getElementById(place)?.focus();
 }
 
 function follow() {
@@ -65,10 +77,13 @@ function follow() {
   else if (frame.open) frame.close();
 }
 
-function focusTitle() {
-  const title = document.querySelector("main h1");
-  title?.setAttribute("tabindex", "-1");
-  title?.focus();
+// The focus returns to what opened the window; beneath a shared address nothing did.
+function giveFocusBack() {
+  const to = opener?.isConnected ? opener : document.querySelector("main h1");
+  if (to !== opener) to?.setAttribute("tabindex", "-1");
+  document.activeElement?.blur(); // a step in the history takes the focus away, unless it moves meanwhile
+  to?.focus();
+  opener = null;
 }
 
 const isPlain = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
@@ -95,14 +110,27 @@ frame.addEventListener("submit", (event) => {
 });
 frame.addEventListener("close", () => {
   asked += 1;
-  remember(null, false);
-  if (opener?.isConnected) opener.focus();
-  else focusTitle(); // of the page beneath a shared address
-  opener = null;
+  const isInAddress = new URL(location.href).searchParams.has(PARAMETER);
+  if (isInAddress && history.state?.[PARAMETER]) {
+    isLeaving = true;
+    return history.back();
+  }
+  if (isInAddress) remember(null, false);
+  giveFocusBack();
 });
 
 document.addEventListener("change", (event) => {
   if (event.target.matches("select[data-submits]")) event.target.form.requestSubmit();
 });
-addEventListener("popstate", follow);
+addEventListener("popstate", () => {
+  isSame = (isLeaving || frame.open) && marked(location.href, null).href === beneath;
+  if (isLeaving) giveFocusBack();
+  isLeaving = false;
+  mark(null);
+  follow();
+});
+// htmx loads again where the history leads to; the page beneath the window is still there.
+document.addEventListener("htmx:before:history:restore", (event) => {
+  if (isSame) event.preventDefault();
+});
 follow();
