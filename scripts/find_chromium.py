@@ -1,7 +1,8 @@
 """Find a Chromium for the tests and the screenshots, or install one: `python scripts/find_chromium.py` prints its path.
 
 Looked for: what METERBOOK_CHROMIUM names, the path, the usual places, Playwright's own downloads. Installed:
-Playwright's own, else the distribution's package where apt-get can be used. A program counts when it runs.
+Playwright's own, else the distribution's package where apt-get can be used. A program counts when it runs. The shell
+without windows comes first: it shows the same pages in a fifth less time, and is smaller to fetch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 VARIABLE = "METERBOOK_CHROMIUM"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 USUAL = (
     "/usr/lib/chromium/chromium",
     "/usr/lib64/chromium-browser/chromium-browser",
@@ -26,7 +27,7 @@ USUAL = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
-PACKAGE = "chromium"
+PACKAGES = ("chromium-headless-shell", "chromium")
 ARGUMENTS = (
     "--no-sandbox",  # continuous integration often runs as root, where the sandbox refuses to start
     "--disable-gpu",
@@ -75,18 +76,19 @@ def needed_chromium() -> Path:
 def install_chromium() -> Path:
     """Install a Chromium and return its path, or exit with a message on what to install."""
     _say("No Chromium is on this machine. Fetching Playwright's own ...")
-    if _playwright("install", "chromium"):
+    if _playwright("install", "--only-shell", "chromium"):
         if found := find_chromium():
             return found
         _say("It does not run as it is. Installing the libraries it needs ...")
         if _as_root() is not None and _playwright("install-deps", "chromium") and (found := find_chromium()):
             return found
-    _say(f"Installing the distribution's package {PACKAGE} ...")
-    if install_package(PACKAGE) and (found := find_chromium()):
-        return found
+    for package in PACKAGES:
+        _say(f"Installing the distribution's package {package} ...")
+        if install_package(package) and (found := find_chromium()):
+            return found
     sys.exit(
         "The browser's tests need a Chromium, and none could be installed. Do one of these, then run this again:\n"
-        f"  - install one with your system's packages (Debian: sudo apt-get install {PACKAGE}), or Google Chrome;\n"
+        f"  - install one with your system's packages (Debian: sudo apt-get install {PACKAGES[-1]}), or Chrome;\n"
         f"  - run {sys.executable} -m playwright install --with-deps chromium where its download can be reached;\n"
         f"  - set {VARIABLE} to the path of one."
     )
@@ -120,8 +122,8 @@ def _places() -> Iterator[Path]:
     yield from (path for path in map(Path, USUAL) if path.exists())
     for folder in _downloads():
         for pattern in (
-            "chromium-*/*/chrome",
             "chromium_headless_shell-*/*/*headless*shell",
+            "chromium-*/*/chrome",
             "chromium-*/*/*.app/*/*/*",
         ):
             yield from sorted(folder.glob(pattern), key=_revision, reverse=True)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Response, StorageState
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Response
 
 from meterbook.console.languages import translations
 
@@ -136,26 +136,27 @@ class Demo:
 
     def ask_for_password(self, email: str) -> None:
         """Ask for the letter with which a person chooses a new password."""
-        with httpx.Client(base_url=self.url, verify=False, trust_env=False) as client:
-            page = client.get("/forgotten-password").text
-            found = re.search(r'name="form_token" value="([^"]+)"', page)
-            assert found, page
-            answer = client.post("/forgotten-password", data={"email": email, "form_token": found[1]})
-            assert answer.status_code == 303, answer.text
+        with self._visitor() as client:
+            _post(client, "/forgotten-password", "/forgotten-password", {"email": email})
 
     def ask_for_email(self, who: str, email: str) -> None:
         """Ask for the letter by which somebody signs in with another e-mail."""
-        with httpx.Client(base_url=self.url, verify=False, trust_env=False) as client:
-            password = self.passwords[who]
-            for path, form in (
-                ("/sign-in", {"email": who, "password": password}),
-                ("/account", {"email": email, "present_password": password}),
-            ):
-                found = re.search(r'name="form_token" value="([^"]+)"', client.get(path).text)
-                assert found
-                to = "/account/email" if path == "/account" else path
-                answer = client.post(to, data={**form, "form_token": found[1]})
-                assert answer.status_code == 303, answer.text
+        with self._signed_in(who) as client:
+            _post(client, "/account", "/account/email", {"email": email, "present_password": self.passwords[who]})
+
+    def cookies(self, who: str) -> dict[str, str]:
+        """Sign somebody in; return what a browser would keep of it, by name."""
+        with self._signed_in(who) as client:
+            return dict(client.cookies)
+
+    @contextmanager
+    def _signed_in(self, who: str) -> Iterator[httpx.Client]:
+        with self._visitor() as client:
+            _post(client, "/sign-in", "/sign-in", {"email": who, "password": self.passwords[who]})
+            yield client
+
+    def _visitor(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, verify=False, trust_env=False)
 
     def link(self, to: str, kind: str) -> str:
         """Wait for somebody's letter with a link of a kind, and return the token in it."""
@@ -192,6 +193,14 @@ class Customer:
     email: str
 
 
+def _post(client: httpx.Client, page: str, path: str, form: dict[str, str]) -> None:
+    """Send a form of a page as a browser does."""
+    found = re.search(r'name="form_token" value="([^"]+)"', client.get(page).text)
+    assert found, page
+    answer = client.post(path, data={**form, "form_token": found[1]})
+    assert answer.status_code == 303, answer.text
+
+
 def close(customer: Customer, confirm: bool) -> dict[str, object]:
     """Return what asks for the close of a customer's last month."""
     return {"month": "2026-10", "account": customer.code, "at": "2026-11-03T00:00:00Z", "confirm": confirm}
@@ -218,7 +227,7 @@ class Desk:
 
     chromium: Browser
     demo: Demo
-    _cookies: dict[str, StorageState] = field(default_factory=dict)
+    _cookies: dict[str, dict[str, str]] = field(default_factory=dict)
     _pages: dict[tuple[str | None, View], Page] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -255,7 +264,6 @@ class Desk:
         context.close()
 
     def _context(self, person: str | None, view: View) -> BrowserContext:
-        state = self._signed_in(person) if person else None
         context = self.chromium.new_context(
             base_url=self.demo.url,
             viewport={"width": view.width, "height": HEIGHT},
@@ -263,24 +271,15 @@ class Desk:
             color_scheme=view.theme,  # type: ignore[arg-type]  # light or dark
             java_script_enabled=view.scripts,
             reduced_motion="reduce",
-            storage_state=state,
         )
         context.set_default_timeout(10_000)
-        context.add_cookies([{"name": "lang", "value": view.language, "url": self.demo.url}])
+        if person and person not in self._cookies:
+            self._cookies[person] = self.demo.cookies(person)
+        cookies = {**(self._cookies[person] if person else {}), "lang": view.language}
+        context.add_cookies([{"name": name, "value": cookies[name], "url": self.demo.url} for name in cookies])
         context.add_init_script(WATCH_SHIFT)
         self._open.callback(context.close)
         return context
-
-    def _signed_in(self, person: str) -> StorageState:
-        if person not in self._cookies:
-            context = self.chromium.new_context(base_url=self.demo.url, java_script_enabled=False)
-            page = context.new_page()
-            page.goto("/sign-in")
-            sign_in(page, person, self.demo.passwords[person])
-            page.wait_for_url(lambda url: "/sign-in" not in url)
-            self._cookies[person] = context.storage_state()
-            context.close()
-        return self._cookies[person]
 
 
 def sign_in(page: Page, email: str, password: str) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from babel.messages.pofile import read_po
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from meterbook.demo.accounts import DEMO_USERS
 
@@ -103,28 +101,32 @@ def axe(page: Page, contrast: bool = True) -> list[str]:
         "rules": {"target-size": {"enabled": True}, "color-contrast": {"enabled": contrast}},
         "resultTypes": ["violations"],
     }
-    with _running_scripts(page) as document:
-        if not document.evaluate("() => 'axe' in window"):
-            document.evaluate(f"() => {{ {AXE} }}")
-        # bars that stay at the window's edge lie over whatever is scrolled beneath them
-        document.evaluate("() => scrollTo(0, 0)")
-        found = document.evaluate(f"async () => (await axe.run(document, {json.dumps(options)})).violations")
+    document = _running_scripts(page)
+    if not document.evaluate("() => 'axe' in window"):
+        document.evaluate(f"() => {{ {AXE} }}")
+    # bars that stay at the window's edge lie over whatever is scrolled beneath them
+    document.evaluate("() => scrollTo(0, 0)")
+    found = document.evaluate(f"async () => (await axe.run(document, {json.dumps(options)})).violations")
     return [_violation(violation) for violation in found]
 
 
-@contextmanager
-def _running_scripts(page: Page) -> Iterator[Page]:
-    """Yield the page; where its scripts are off, its elements and styles as they stand in a page where axe can run."""
+def _running_scripts(page: Page) -> Page:
+    """Return the page; where its scripts are off, its elements and styles as they stand in a page where axe can run."""
     if page.evaluate("() => matchMedia('(scripting: enabled)').matches"):
-        yield page
-        return
+        return page
     browser, elements = page.context.browser, SCRIPT.sub("", page.content())
     assert browser is not None
-    with browser.new_context(viewport=page.viewport_size) as context:
-        copy = context.new_page()
-        copy.route(page.url, lambda route: route.fulfill(body=elements, content_type="text/html; charset=utf-8"))
-        copy.goto(page.url)
-        yield copy
+    copy = _copies(browser)
+    assert page.viewport_size is not None
+    copy.set_viewport_size(page.viewport_size)
+    copy.route(page.url, lambda route: route.fulfill(body=elements, content_type="text/html; charset=utf-8"), times=1)
+    copy.goto(page.url)
+    return copy
+
+
+@lru_cache(maxsize=1)
+def _copies(browser: Browser) -> Page:
+    return browser.new_page()
 
 
 def _violation(violation: dict[str, Any]) -> str:

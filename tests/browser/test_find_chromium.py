@@ -42,11 +42,11 @@ def write(file: Path, text: str) -> Path:
     return file
 
 
-def apt(path: Path, installs: bool) -> Path:
-    """Put an apt-get on the path that writes down what it is asked, and a Chromium if it installs."""
+def apt(path: Path, has: str | None) -> Path:
+    """Put an apt-get on the path that writes down what it is asked, and installs the one package that it has."""
     asked = path / "asked"
-    made = f"cat > {path}/chromium <<'END'\n{CHROMIUM}END\nchmod 755 {path}/chromium" if installs else "exit 100"
-    act = f'case "$*" in *install*) {made}\n;; esac' if installs else made
+    made = f"cat > {path}/{has} <<'END'\n{CHROMIUM}END\nchmod 755 {path}/{has}"
+    act = f'case "$*" in *update*) ;; *" {has}") {made}\n;; *) exit 100 ;; esac' if has else "exit 100"
     write(path / "apt-get", f'#!/bin/sh\necho "$*" >> {asked}\n{act}\n')
     return asked
 
@@ -61,6 +61,12 @@ def test_the_path_is_searched_and_launchers_with_nothing_behind_them_are_passed_
     assert finder.find_chromium() is None
     chrome = write(path / "google-chrome-stable", CHROMIUM.replace("Chromium", "Google Chrome"))
     assert finder.find_chromium() == chrome
+
+
+def test_the_shell_without_windows_comes_first(path: Path) -> None:
+    write(path / "chromium", CHROMIUM)
+    shell = write(path / "chromium-headless-shell", CHROMIUM)
+    assert finder.find_chromium() == shell
 
 
 def test_the_variable_wins_and_has_to_name_a_chromium(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,18 +109,19 @@ def test_usual_places_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert finder.find_chromium() == program
 
 
-def test_the_package_is_installed_where_the_download_cannot_be_fetched(path: Path) -> None:
-    asked = apt(path, installs=True)
-    assert finder.install_chromium() == path / "chromium"
-    update, install = asked.read_text().splitlines()
+@pytest.mark.parametrize("has", finder.PACKAGES)
+def test_the_package_is_installed_where_the_download_cannot_be_fetched(path: Path, has: str) -> None:
+    asked = apt(path, has)
+    assert finder.install_chromium() == path / has
+    *_, update, install = asked.read_text().splitlines()
     assert update.endswith("update -qq")
-    assert install.endswith("install -y -qq --no-install-recommends chromium")
+    assert install.endswith(f"install -y -qq --no-install-recommends {has}")
 
 
 @pytest.mark.parametrize("apt_is_there", [True, False])
 def test_the_last_word_is_what_to_install(path: Path, apt_is_there: bool) -> None:
     if apt_is_there:
-        apt(path, installs=False)
+        apt(path, has=None)
     with pytest.raises(SystemExit, match=r"sudo apt-get install chromium[\s\S]+METERBOOK_CHROMIUM"):
         finder.install_chromium()
 
