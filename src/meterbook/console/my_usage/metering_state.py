@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Annotated, Final
 
 from fastapi import Query
@@ -170,6 +171,7 @@ def _hrefs(days: MeteringState, name: str, hours: Iterable[str]) -> list[str]:
     return [f"{base}{joint}{address_of('', **{name: hour})[1:]}" for hour in hours]
 
 
+@lru_cache(maxsize=10_000)
 def written_hour(hour: datetime) -> str:
     """Write an hour as the address carries it: "2026-10-09T14:00Z"."""
     return f"{hour.astimezone(UTC):%Y-%m-%dT%H:%MZ}"

@@ -30,7 +30,7 @@ RESOURCES_OF_A_FEW_DAYS: Final = 12
 RESOURCES_OF_DAYS: Final = 4  # while more days are open than anybody reads to the end
 FEW_DAYS: Final = 7
 RESOURCES_OF_AN_HOUR: Final = 1_000  # named in the one hour of which all are asked for
-RESOURCES_KEPT: Final = 1_024  # of how many hours the named resources are kept as shown: most hours have the same
+CLOCKS_KEPT: Final = 10_000  # of how many hours the time on a zone's clocks is kept as written
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ShownHour(NamedTuple):
     resources: tuple[ShownResource, ...]
     more: int
     href: str
-    names_href: str
+    names_href: str = ""
     is_named: bool = False
 
 
@@ -276,7 +276,6 @@ def hour_total(meter: Meter, units: Decimal) -> Fraction:
     return Fraction(units) * meter.retention_days * 24 if meter.retention_days else Fraction(units)
 
 
-@lru_cache(maxsize=RESOURCES_KEPT)
 def shown_resources(named: tuple[SeenResource, ...], kind: MeterKind, zone: BillingZone) -> tuple[ShownResource, ...]:
     """Return the named resources of an hour: who counts most first, of a presence by name (host-2 before host-10)."""
     if kind is MeterKind.presence:
@@ -346,28 +345,33 @@ def shown_hours(
     The states lead to the raw events of each, and to the names of all its resources; `few` are named otherwise.
     """
     written = [written_hour(at) for at in starts]
-    hrefs = zip(of_events.hrefs_at(written), of_names.hrefs_naming(written), strict=True)
-    shown = [
-        _hour(f"{zone.local(at):%H:%M}", text, hours.get(at), meter, zone, *both)
-        for at, text, both in zip(starts, written, hrefs, strict=True)
-    ]
+    shown: list[ShownHour] = []
+    # hour after hour the same resources count: they are presented once
+    named: tuple[SeenResource, ...] = ()
+    resources: tuple[ShownResource, ...] = ()
+    for at, text, href in zip(starts, written, of_events.hrefs_at(written), strict=True):
+        hour = hours.get(at)
+        if hour is None:
+            shown.append(ShownHour(clock(at, zone), text, None, None, (), 0, href))
+            continue
+        if hour.resources != named:
+            named, resources = hour.resources, shown_resources(hour.resources, meter.kind, zone)
+        total, more = hour_total(meter, hour.units), hour.resource_count - len(resources)
+        shown.append(ShownHour(clock(at, zone), text, hour.units, total, resources, more, href))
     if of_names.named in starts:
         place = starts.index(of_names.named)
         fewer = of_names.naming(None).href() if len(shown[place].resources) > few else ""
         shown[place] = shown[place]._replace(is_named=True, names_href=fewer)
+    longer = [place for place, each in enumerate(shown) if each.more and not each.is_named]
+    for place, href in zip(longer, of_names.hrefs_naming([written[place] for place in longer]), strict=True):
+        shown[place] = shown[place]._replace(names_href=href)
     return shown
 
 
-def _hour(
-    label: str, written: str, hour: UsageHour | None, meter: Meter, zone: BillingZone, href: str, names_href: str
-) -> ShownHour:
-    if hour is None:
-        return ShownHour(label, written, None, None, (), 0, href, names_href)
-    # a list as long as that of the one hour that is named is not kept
-    present = shown_resources if len(hour.resources) <= RESOURCES_OF_A_DAY else shown_resources.__wrapped__
-    resources = present(hour.resources, meter.kind, zone)
-    total, more = hour_total(meter, hour.units), hour.resource_count - len(resources)
-    return ShownHour(label, written, hour.units, total, resources, more, href, names_href)
+@lru_cache(maxsize=CLOCKS_KEPT)
+def clock(at: datetime, zone: BillingZone) -> str:
+    """Write the time on a zone's clocks: "14:00"."""
+    return f"{zone.local(at):%H:%M}"
 
 
 def day_bounds(day: date, zone: BillingZone) -> tuple[datetime, datetime]:
