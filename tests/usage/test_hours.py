@@ -28,6 +28,7 @@ def hours(
     most: int = 3,
     named: datetime | None = None,
     received_through: datetime | None = None,
+    until: datetime = END,
 ) -> list[UsageHour]:
     month = BillingMonth.parse("2026-06")
     bounds = [*day_starts(month.starts_at(zone), month.ends_at(zone), zone), month.ends_at(zone)]
@@ -39,7 +40,7 @@ def hours(
         bounds,
         [bounds[opened]],
         zone,
-        END,
+        until,
         resources_max=most,
         named=named,
         named_max=7,
@@ -70,6 +71,19 @@ def test_who_counts_most_is_named_and_the_others_are_counted(sender: Sender) -> 
         assert hour.resource_count == 9
         assert hour.units == (9 if meter is PRESENCE else 36)
         assert [each.name for each in hour.resources] == named
+
+
+def test_hours_read_again_are_those_of_now(sender: Sender) -> None:
+    at = [START + timedelta(hours=34, minutes=minutes) for minutes in (5, 40)]
+    sender.send([event(str(number), at[number], COUNTER.type, value="1") for number in range(2)], now=LATER)
+    middle = START + timedelta(hours=34, minutes=30)
+    for until, units in ((middle, 1), (at[1], 1), (at[1] + timedelta(microseconds=1), 2), (middle, 1), (END, 2)):
+        assert [hour.units for hour in hours(sender, COUNTER, 1, until=until)] == [units]
+        assert hours(sender, COUNTER, until=until) == []
+    sender.send([event("late", START + 3 * HOUR, COUNTER.type, value="7")], now=LATER)
+    assert [hour.units for hour in hours(sender, COUNTER, until=middle)] == [7]
+    assert [hour.units for hour in hours(sender, COUNTER, 1, until=middle)] == [1]
+    assert [hour.resources[0].first_seen_at for hour in hours(sender, COUNTER, 1, until=middle)] == [None]
 
 
 @pytest.mark.parametrize("zone", [UTC_ZONE, KOLKATA])

@@ -17,6 +17,7 @@ from string import Template
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from meterbook.core.metering import Meter, MeterKind
 from meterbook.core.period import HOUR, BillingZone, hour_ceil
@@ -91,8 +92,7 @@ def hours_of_days(
     host-2 comes before host-10), `resources_max` at most, in the hour that begins at `named` `named_max`.
     """
     ends_at = min(days[-1], until)
-    if not opened or ends_at <= days[0]:
-        return []
+    over = max((day for day in days if day <= ends_at), default=ends_at)
     order = "toDecimal128(length(resource), 9)" if meter.kind is MeterKind.presence else "-toDecimal128(seen.2, 9)"
     sql = Template(statement("hours_of_days")).substitute(
         units=units_of_hour(meter),
@@ -106,17 +106,27 @@ def hours_of_days(
         "project": project_id,
         "type": meter.type,
         "starts": days[0],
-        "until": ends_at,
         "noticed": days[0] + HOUR,
         "residue": zone.hour_offset // timedelta(seconds=1),
         "days": [_seconds(day) for day in days[:-1]],
-        "opened": sorted(_seconds(day) for day in opened),
     }
     if named is not None:
         parameters["named"] = (named - _EPOCH - zone.hour_offset) // HOUR
     if received_through is not None:
         parameters["received_through"] = received_through
-    return _hours(store.read(sql, parameters), zone)
+    found: list[UsageHour] = []
+    # what was first seen in a day that is over, nothing changes that happens after it
+    if past := sorted(_seconds(day) for day in opened if day < over):
+        asked = parameters | {"until": over, "opened": past}
+        found += _hours(store.read_before([account_id], over, sql, asked), zone)
+    if running := sorted(_seconds(day) for day in opened if over <= day < ends_at):
+        asked = parameters | {"until": hour_ceil(ends_at, zone), "opened": running}
+        rows = store.read_before([account_id], hour_ceil(ends_at, zone), sql, asked)
+        # few send what has not happened yet: else the hour that runs is as if it were over
+        if rows.num_rows and pc.max(rows["last_at"]).as_py() >= _micros(ends_at):
+            rows = store.read(sql, asked | {"until": ends_at})
+        found += _hours(rows, zone)
+    return found
 
 
 def hours_by_resource(

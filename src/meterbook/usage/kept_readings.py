@@ -15,6 +15,7 @@ from meterbook.usage.connection import Parameter
 from meterbook.usage.rolled import Done
 
 _LEAST: Final = 100  # what keeping anything weighs, in rows
+_ROW_BYTES: Final = 150  # of rows with lists in them, so much counts as one
 
 _Key = tuple[Done, datetime | None, str, tuple[tuple[str, object], ...]]
 
@@ -62,7 +63,7 @@ class KeptReadings:
                 table.set_exception(error)
                 raise
             table.set_result(rows)
-            self._weigh(key, _LEAST + rows.num_rows)
+            self._weigh(key, _LEAST + max(rows.num_rows, rows.nbytes // _ROW_BYTES))
         return table.result()
 
     def _weigh(self, key: _Key, weight: int) -> None:

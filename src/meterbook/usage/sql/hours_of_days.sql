@@ -2,6 +2,7 @@ select
     seen.1 as hour,
     toDecimal128(sum(seen.2), 9) as units,
     count() as resource_count,
+    max(toUnixTimestamp64Micro(seen.4)) as last_at,
     arraySlice(
         arrayPartialSort(
             $deepest,
@@ -22,7 +23,7 @@ from
         resource,
         min(first_at) as seen_at,
         groupArrayIf(
-            (hour, units, first_at),
+            (hour, units, first_at, last_at),
             has({opened:Array(Int64)}, roundDown(hour * 3600 + {residue:Int64}, {days:Array(Int64)}))
         ) as hours
     from
@@ -31,7 +32,8 @@ from
             resource,
             intDiv(toUnixTimestamp64Second(at) - {residue:Int64}, 3600) as hour,
             $units as units,
-            min(at) as first_at
+            min(at) as first_at,
+            max(at) as last_at
         from events
         where account_id = {account:UInt64}
             and project_id = {project:UInt64}
