@@ -1,7 +1,5 @@
 """Late usage once it is billed: the adjustment's line opens the month it re-rated, and that month names the line."""
 
-import html
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +8,7 @@ import pytest
 from meterbook.database import Database
 from tests.console.browser import Browser, browsing, sign_in
 from tests.console.metered import metered_house, utc
+from tests.console.reading import shown
 
 AUGUST = utc("2026-08-04T00:00Z")
 
@@ -23,12 +22,6 @@ def client(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iter
         assert len(answer.json()["issued"]) == 1, answer.text
         sign_in(browser, "all@acme.example")
         yield browser
-
-
-def shown(client: Browser, path: str) -> str:
-    page = client.get(path)
-    assert page.status_code == 200, page.text
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 def july(client: Browser) -> Any:

@@ -1,11 +1,9 @@
 """Usage over HTTP, on real stores: periods, the list of projects with its search, one project's days and hours."""
 
-import csv
 import html
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from io import StringIO
 
 import httpx
 import pytest
@@ -23,6 +21,7 @@ from meterbook.invoicing.show_project import costs_of_days, show_project
 from meterbook.invoicing.usage_shown import issued_among, usage_shown
 from tests.console.browser import Browser, browsing, sign_in
 from tests.console.metered import NOW, RESOURCE, SCRIPT, hourly, metered_house, send
+from tests.console.reading import become, rows_of, shown, words
 
 IN_PART = {"hx-request": "true"}
 WEB = "/usage?account=acme&project=web"
@@ -39,28 +38,6 @@ def client(house: House) -> Iterator[Browser]:
     with browsing(house, NOW) as browser:
         sign_in(browser, "all@acme.example")
         yield browser
-
-
-def become(client: Browser, email: str) -> None:
-    client.cookies.clear()
-    sign_in(client, email)
-
-
-def words(page: httpx.Response) -> str:
-    """The page as it is read: no tags, one space between words."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
-
-
-def shown(client: Browser, path: str, status: int = 200) -> str:
-    page = client.get(path)
-    assert page.status_code == status, page.text
-    return words(page)
-
-
-def rows_of(answer: httpx.Response) -> list[dict[str, str]]:
-    assert answer.status_code == 200, answer.text
-    assert answer.text.startswith("\ufeff")
-    return list(csv.DictReader(StringIO(answer.text.removeprefix("\ufeff"))))
 
 
 def listed(page: httpx.Response) -> list[str]:
