@@ -45,7 +45,7 @@ def adjustments_of(
     """
     history = issued_history(session, [account.id for account in accounts], frame.month)
     late = _late_months(usage, history, frame, received_through)
-    left = left_unbilled(session, list(late))
+    left = left_unbilled(session, list(late)) if late else {}
     found: dict[int, tuple[Adjustment, ...]] = {}
     for account in accounts:
         months = {month for month in late.get(account.id, ()) if str(month) not in left.get(account.id, {})}

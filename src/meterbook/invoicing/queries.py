@@ -129,7 +129,8 @@ def issued_history(session: Session, account_ids: Collection[int], before: Billi
     return found
 
 
-def kept_months(session: Session, account_ids: Collection[int]) -> dict[int, list[str]]:
+@asked_once
+def kept_months(session: Session, account_ids: Collection[int]) -> Mapping[int, list[str]]:
     """Return by account the months of which a draft is kept, in order."""
     found: dict[int, list[str]] = {}
     rows = session.execute(
