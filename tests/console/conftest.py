@@ -1,4 +1,4 @@
-"""A company of people, new for each test that asks for it; and the staff's desk, which the tests of a module share."""
+"""A company of people, new for each test that asks for it; the staff's desk and metered usage, shared by a module's."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from meterbook.house import House
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore, open_usage
 from tests.conftest import emptied
-from tests.console.browser import Browser
+from tests.console.browser import Browser, browsing
+from tests.console.browser import sign_in as signed_in
 from tests.console.company import Company
+from tests.console.metered import NOW, metered_house
 from tests.console.staff import at_the_desk, staffed
 from tests.office import Office
 
@@ -67,4 +69,18 @@ def house(installation: tuple[Office, House]) -> House:
 def staff(installation: tuple[Office, House]) -> Iterator[Browser]:
     """A browser in which one of the staff is signed in."""
     with at_the_desk(*installation) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def metered(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with metered_house(migrated, tmp_path_factory.mktemp("metered")) as found:
+        yield found
+
+
+@pytest.fixture
+def client(metered: House) -> Iterator[Browser]:
+    """A browser in which somebody is signed in who sees all of an account with metered usage."""
+    with browsing(metered, NOW) as browser:
+        signed_in(browser, "all@acme.example")
         yield browser

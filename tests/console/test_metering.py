@@ -3,7 +3,6 @@
 import gc
 import html
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,27 +10,13 @@ from typing import Any
 import pytest
 
 from meterbook.console.my_usage.present_metering import ShownHour
-from meterbook.database import Database
 from meterbook.house import House
 from tests.console.browser import Browser, browsing, sign_in
-from tests.console.metered import NOW, RESOURCE, metered_house
+from tests.console.metered import NOW, RESOURCE
 from tests.console.reading import become, rows_of, shown, words
 
 WEB = "/metering?account=acme&project=web"
 IN_WINDOW = {"hx-request": "true"}
-
-
-@pytest.fixture(scope="module")
-def house(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with metered_house(migrated, tmp_path_factory.mktemp("metering")) as house:
-        yield house
-
-
-@pytest.fixture
-def client(house: House) -> Iterator[Browser]:
-    with browsing(house, NOW) as browser:
-        sign_in(browser, "all@acme.example")
-        yield browser
 
 
 def invoice_of(client: Browser) -> Any:
@@ -104,8 +89,8 @@ def sold(id_: str, time: str, **data: str) -> dict[str, Any]:
     return {**about, "data": {"value": "1", **data}}
 
 
-def test_more_events_than_a_page_holds(house: House) -> None:
-    with browsing(house, NOW) as browser:
+def test_more_events_than_a_page_holds(metered: House) -> None:
+    with browsing(metered, NOW) as browser:
         events = [
             sold(f"many-{number}", f"2026-07-11T08:{number % 60:02}:00Z", resource="till", region="eu & <b>")
             for number in range(250)
@@ -123,8 +108,8 @@ def test_more_events_than_a_page_holds(house: House) -> None:
         assert len(seen) == len(set(seen)) == 250
 
 
-def test_an_hour_names_all_its_resources(house: House) -> None:
-    with browsing(house, NOW) as browser:
+def test_an_hour_names_all_its_resources(metered: House) -> None:
+    with browsing(metered, NOW) as browser:
         events = [
             sold(f"till-{number}", "2026-07-12T08:10:00Z", resource=f"till-{number:04}") for number in range(1_003)
         ]

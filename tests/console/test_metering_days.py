@@ -2,33 +2,16 @@
 
 import html
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
 from meterbook.console.my_usage import metering, present_metering
-from meterbook.database import Database
-from meterbook.house import House
-from tests.console.browser import Browser, browsing, sign_in
-from tests.console.metered import NOW, metered_house
+from tests.console.browser import Browser
 from tests.console.reading import become, rows_of, shown, words
 
 WEB = "/metering?account=acme&project=web"
 DAYS = "from=2026-06-05&until=2026-07-09"
-
-
-@pytest.fixture(scope="module")
-def house(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with metered_house(migrated, tmp_path_factory.mktemp("days")) as house:
-        yield house
-
-
-@pytest.fixture
-def client(house: House) -> Iterator[Browser]:
-    with browsing(house, NOW) as browser:
-        sign_in(browser, "all@acme.example")
-        yield browser
 
 
 def test_days_across_months_open_the_very_figure_that_was_clicked(client: Browser) -> None:

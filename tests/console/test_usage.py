@@ -2,7 +2,6 @@
 
 import html
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 
 import httpx
@@ -13,31 +12,17 @@ from meterbook.accounts.prove import prove_local
 from meterbook.accounts.queries import account_by_code, all_projects, zone_of
 from meterbook.catalog.queries import current_catalog
 from meterbook.core.period import BillingMonth, day_starts
-from meterbook.database import Database
 from meterbook.house import House
 from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.show import show_month
 from meterbook.invoicing.show_project import costs_of_days, show_project
 from meterbook.invoicing.usage_shown import issued_among, usage_shown
 from tests.console.browser import Browser, browsing, sign_in
-from tests.console.metered import NOW, RESOURCE, SCRIPT, hourly, metered_house, send
+from tests.console.metered import NOW, RESOURCE, SCRIPT, hourly, send
 from tests.console.reading import become, rows_of, shown, words
 
 IN_PART = {"hx-request": "true"}
 WEB = "/usage?account=acme&project=web"
-
-
-@pytest.fixture(scope="module")
-def house(migrated: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with metered_house(migrated, tmp_path_factory.mktemp("usage")) as house:
-        yield house
-
-
-@pytest.fixture
-def client(house: House) -> Iterator[Browser]:
-    with browsing(house, NOW) as browser:
-        sign_in(browser, "all@acme.example")
-        yield browser
 
 
 def listed(page: httpx.Response) -> list[str]:
@@ -173,20 +158,20 @@ def test_seoul_counts_its_own_days_and_its_trial_costs_nothing(client: Browser) 
 
 
 @pytest.mark.parametrize(("account", "month"), [("hanok", "2026-07"), ("acme", "2026-06"), ("acme", "2026-07")])
-def test_a_projects_days_cost_what_they_cost_on_the_preview(house: House, account: str, month: str) -> None:
+def test_a_projects_days_cost_what_they_cost_on_the_preview(metered: House, account: str, month: str) -> None:
     of, at = BillingMonth.parse(month), NOW
-    with house.database.transaction() as session:
+    with metered.database.transaction() as session:
         payer = account_by_code(session, account, prove_local("a", "a"))
         zone = zone_of(payer)
         issued = issued_among(session, payer, [of], at)
         for project in all_projects(session, [payer.id])[payer.id]:
-            draft = show_project(session, house.usage, payer, project, of, issued.get(of), at)
-            told = show_month(session, house.usage, Payer(payer, [project], False), of, at)
+            draft = show_project(session, metered.usage, payer, project, of, issued.get(of), at)
+            told = show_month(session, metered.usage, Payer(payer, [project], False), of, at)
             lines = {each for line in draft.lines for each in (line.charge.starts_at, line.charge.ends_at)}
             starts = day_starts(of.starts_at(zone), of.ends_at(zone), zone)
             bounds = sorted({*starts, *lines, of.ends_at(zone)})
             meters = {product.meter for product in current_catalog(session)}
-            windows = usage_shown(house.usage, payer, [project.id], meters, bounds, issued, at)
+            windows = usage_shown(metered.usage, payer, [project.id], meters, bounds, issued, at)
             assert draft.lines == tuple(line._replace(discount=line.amount - line.amount) for line in told.draft.lines)
             days = {each.product.code: each.costs for each in costs_of_days(draft, bounds, windows).series}
             assert days == {each.product.code: each.costs for each in told.daily().series}
@@ -311,12 +296,12 @@ def test_nothing_metered_says_what_to_do(client: Browser) -> None:
     assert "This month" in text
 
 
-def test_many_projects_come_in_pages(house: House) -> None:
-    with house.database.transaction() as session:
+def test_many_projects_come_in_pages(metered: House) -> None:
+    with metered.database.transaction() as session:
         acme = account_by_code(session, "acme", prove_local("a", "a"))
         for number in range(60):
             add_project(session, NOW, account=acme, code=f"zz-{number:03}", name=f"Many {number:03}")
-    with browsing(house, NOW) as browser:
+    with browsing(metered, NOW) as browser:
         sign_in(browser, "all@acme.example")
         seen, address = [], "/usage?account=acme&q=zz-"
         while address:
