@@ -68,7 +68,7 @@ def test_an_issued_month_is_read_once_and_stays_what_it_is(office: Office, sessi
     assert shown(office, session, one, JUNE, remembered).draft.total == usd("12.34")
 
 
-def test_what_is_not_issued_is_never_remembered(office: Office, session: Session) -> None:
+def test_what_is_not_issued_is_shown_as_it_is_now(office: Office, session: Session) -> None:
     remembered, code = RememberedMonths(), office.account()
     office.use(code, "1")
     assert shown(office, session, code, JUNE, remembered).draft.total == usd("1.00")

@@ -46,6 +46,7 @@ from meterbook.invoicing.queries import (
     invoices_of_month,
     issued_history,
 )
+from meterbook.invoicing.remembered import RememberedMonths
 from meterbook.invoicing.settle import settle_account
 from meterbook.invoicing.show import show_month
 from meterbook.invoicing.tables import Invoice
@@ -86,7 +87,8 @@ class Life(RuleBasedStateMachine):
     """One account's life in an installation of its own; the stores are given by the test.
 
     `open` is the month to close next; `kept` the draft that is kept of it, as it was previewed; `left` what was left
-    unbilled; `counted` how many of the readings the newest draft has counted, `billed` how many the newest invoice has.
+    unbilled; `remembered` what the console keeps all the while; `counted` how many of the readings the newest draft has
+    counted, `billed` how many the newest invoice has.
     """
 
     database: ClassVar[Database]
@@ -119,6 +121,7 @@ class Life(RuleBasedStateMachine):
         self.meters = Meters(office, self.zone, projects, self.tally)
         self.open, self.closed = FIRST, FIRST.previous()
         self.kept: dict[str, Any] | None = None
+        self.remembered = RememberedMonths()
         self.left: set[BillingMonth] = set()
         self.purse, self.bills = Purse(office, self.account), Bills(office, self.account, self.tally)
         self.counted = self.billed = 0
@@ -354,7 +357,9 @@ class Life(RuleBasedStateMachine):
         office = self.office
         with office.database.transaction() as session:
             projects = all_projects(session, [self.account.id])[self.account.id]
-            shown = show_month(session, office.usage, Payer(self.account, projects, True), month, office.now)
+            payer = Payer(self.account, projects, True)
+            shown = show_month(session, office.usage, payer, month, office.now)
+            assert self.remembered.show(session, office.usage, payer, month, office.now).draft == shown.draft
         return preview(shown.draft, "project")
 
     def invoice(self, session: Session, month: BillingMonth) -> Invoice | None:

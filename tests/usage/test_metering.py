@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from meterbook.core.metering import Meter, MeterKind
 from meterbook.core.period import BillingMonth, BillingZone, billing_zone, day_starts, hour_floor
 from meterbook.core.rating import Part
-from meterbook.usage.queries import MeteredParts, UsageWindow, by_window, data_through, is_metered, metered
+from meterbook.usage.queries import (
+    MeteredParts,
+    UsageWindow,
+    by_window,
+    data_through,
+    in_parts,
+    in_windows,
+    is_metered,
+    metered,
+)
+from meterbook.usage.question import Question
 from meterbook.usage.store import UsageStore
 from tests.usage.sending import AVERAGE, COUNTER, HOUR, LAST, MAXIMUM, METERS, PRESENCE, STOCK, Event, Sender, event
 
@@ -370,7 +380,8 @@ def _check_order(store: UsageStore, events: list[Event], random: object, zone_na
 def test_parts_say_what_was_used_lately_and_until_when(sender: Sender) -> None:
     send_hourly(sender, [START, START + 30 * HOUR])
     boundaries, lately = [START, START + 5 * HOUR, END], START + 24 * HOUR
-    found = metered(sender.store, [sender.account_id], None, METERS, boundaries, UTC_ZONE, END, recent_from=lately)
+    question = Question([sender.account_id], None, frozenset(METERS), boundaries, UTC_ZONE, END, recent_from=lately)
+    found = in_parts(in_windows(sender.store, question), boundaries)
     parts = tuple(Part(*bounds, Fraction(1), 1) for bounds in pairwise(boundaries))
     assert found == {PRESENCE: {sender.web: MeteredParts(parts, 10**9, START + 30 * HOUR)}}
 

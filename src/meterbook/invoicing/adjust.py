@@ -23,7 +23,7 @@ from meterbook.invoicing.queries import currency_of_invoice, frame_of_invoice, i
 from meterbook.invoicing.tables import Invoice
 from meterbook.invoicing.terms import thawed_account, thawed_product, thawed_project, thawed_promotions
 from meterbook.invoicing.unbilled import left_unbilled
-from meterbook.invoicing.use import Terms, Used, read_use
+from meterbook.invoicing.use import Terms, Used, count_use
 from meterbook.usage.queries import late_windows
 from meterbook.usage.store import UsageStore
 
@@ -99,8 +99,8 @@ def _read(
     received_through: datetime | None,
 ) -> Used:
     products = current_catalog(session)
-    used = read_use(usage, {account.id: terms}, products, frame, frame.ends_at, received_through=received_through)
-    return used[account.id]
+    counted = count_use(usage, {account.id: terms}, products, frame, frame.ends_at, received_through=received_through)
+    return counted.by_account()[account.id]
 
 
 def _late_months(

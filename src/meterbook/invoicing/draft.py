@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from meterbook.accounts.queries import currency_of, zone_of
 from meterbook.accounts.tables import Account, SeenProject
 from meterbook.catalog.queries import current_catalog
-from meterbook.core import invoice
 from meterbook.core.credits import Books
-from meterbook.core.invoice import Adjustment, InvoiceDraft
+from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
 from meterbook.core.pricing import Product
 from meterbook.core.promotion import Promotion
@@ -22,9 +21,10 @@ from meterbook.core.rating import Frame
 from meterbook.core.sentence import say
 from meterbook.core.terms import AccountTerms, ProjectTerms, TaxClass, Use
 from meterbook.errors import Invalid
+from meterbook.invoicing.account_month import KeptMonths, account_months
 from meterbook.invoicing.adjust import adjustments_of
 from meterbook.invoicing.facts import open_items, promotions_in_force, seen_alone
-from meterbook.invoicing.use import Terms, Used, project_terms, read_use
+from meterbook.invoicing.use import Terms, count_use, project_terms
 from meterbook.usage.store import UsageStore
 
 
@@ -47,13 +47,21 @@ class Drafted:
     project_terms: tuple[ProjectTerms, ...]
 
 
-def draft_month(session: Session, usage: UsageStore, payer: Payer, month: BillingMonth, at: datetime) -> InvoiceDraft:
+def draft_month(
+    session: Session,
+    usage: UsageStore,
+    payer: Payer,
+    month: BillingMonth,
+    at: datetime,
+    *,
+    kept: KeptMonths | None = None,
+) -> InvoiceDraft:
     """Return the invoice of `month` for a payer's projects, for what was used before `at`.
 
     Of a whole account it has the promotions, adjustments and open items; of some projects, only the promotions that
     tell nothing about the others. Raises `Invalid` for a month that has not begun at `at`.
     """
-    return draft_months(session, usage, [payer], month, at)[0].draft
+    return begin_drafts(session, usage, [payer], month, at, kept=kept)()[0].draft
 
 
 def draft_months(
@@ -82,11 +90,13 @@ def begin_drafts(
     *,
     received_through: datetime | None = None,
     products: Sequence[Product] | None = None,
+    kept: KeptMonths | None = None,
 ) -> Callable[[], list[Drafted]]:
     """Begin to read what the month's drafts need, and return what waits for it and drafts.
 
     `received_through` leaves out what was received later, so that the draft can be made again, equal, at any time.
-    `products` are priced by in place of the catalog's. Raises `Invalid` for a month that has not begun at `at`.
+    `products` are priced by in place of the catalog's. What is `kept` is not made again. Raises `Invalid` for a month
+    that has not begun at `at`.
     """
     frame = Frame(month, zone_of(payers[0].account))
     if at <= frame.starts_at:
@@ -97,26 +107,27 @@ def begin_drafts(
     terms = {payer.account.id: terms_of(payer, frame, promotions.get(payer.account.id, ())) for payer in payers}
     whole = [payer.account for payer in payers if payer.whole]
     all_whole = len(whole) == len(payers)
-    reading = usage.begin(
-        partial(read_use, usage, terms, products, frame, at, received_through=received_through, whole=all_whole)
-    )
+    count = partial(count_use, usage, terms, products, frame, at, received_through=received_through, whole=all_whole)
+    put_together = account_months if kept is None else kept.account_months
+    reading = usage.begin(lambda: put_together(count()))
     late = adjustments_of(session, usage, whole, frame, received_through) if whole else {}
     books = open_items(session, whole) if whole else {}
 
     def end() -> list[Drafted]:
-        used = reading.result()
+        months = reading.result()
         return [
-            _drafted(payer, frame, terms[id_], used[id_], late.get(id_, ()), books.get(id_, Books()))
+            Drafted(
+                payer,
+                month.draft(late.get(id_, ()), books.get(id_, Books())),
+                month.used.uses,
+                tuple(terms[id_].projects.values()),
+            )
             for payer in payers
             for id_ in [payer.account.id]
+            for month in [months[id_]]
         ]
 
     return end
-
-
-def _drafted(payer: Payer, frame: Frame, terms: Terms, used: Used, late: Sequence[Adjustment], books: Books) -> Drafted:
-    draft = invoice.draft(terms.account, frame, used.uses, used.until, used.data_through, terms.promotions, late, books)
-    return Drafted(payer, draft, used.uses, tuple(terms.projects.values()))
 
 
 def terms_of(payer: Payer, frame: Frame, promotions: tuple[Promotion, ...]) -> Terms:

@@ -1,22 +1,24 @@
 """Issued months, remembered as they were shown: an invoice never changes, so what was read of it is not read again.
 
-Each process remembers its own. What has not been issued is read anew every time.
+Each process remembers its own. What has not been issued is read anew every time, and drafted when anything of it is
+not as it was.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from threading import Lock
 from typing import Final
 
+from cachetools import LRUCache
 from sqlalchemy.orm import Session
 
 from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
+from meterbook.invoicing.account_month import KeptMonths
 from meterbook.invoicing.daily_use import costs_by_day
 from meterbook.invoicing.draft import Payer
 from meterbook.invoicing.queries import invoices_of_month
@@ -34,9 +36,10 @@ class RememberedMonths:
     """What was read of issued months, those looked at last; used by many threads at once."""
 
     def __init__(self, lines_max: int = LINES_MAX) -> None:
-        self._drafts: OrderedDict[_Key, InvoiceDraft] = OrderedDict()
-        self._daily: OrderedDict[_Key, DailyCosts] = OrderedDict()
-        self._lines_max, self._lines, self._lock = lines_max, 0, Lock()
+        self.running = KeptMonths()
+        self._drafts: LRUCache[_Key, InvoiceDraft] = LRUCache(lines_max, lambda draft: min(_weight(draft), lines_max))
+        self._daily: LRUCache[_Key, DailyCosts] = LRUCache(lines_max // _LEAST)
+        self._lock = Lock()
 
     def show(
         self,
@@ -64,7 +67,7 @@ class RememberedMonths:
         """Begin to read, and return what waits for it and returns what `show` does."""
         issued = invoices_of_month(session, [payer.account.id], month).get(payer.account.id)
         if issued is None or issued.issued_at is None or at < issued.issued_at:
-            return begin_open_month(session, usage, payer, month, at, by_day=by_day)
+            return begin_open_month(session, usage, payer, month, at, by_day=by_day, kept=self.running)
         return partial(self._issued, usage, payer, issued, at)
 
     def _issued(self, usage: UsageStore, payer: Payer, issued: Invoice, at: datetime) -> ShownMonth:
@@ -79,8 +82,6 @@ class RememberedMonths:
             daily = costs_by_day(usage, payer, draft, at, issued.usage_through)
             with self._lock:
                 self._daily[key] = daily
-                if len(self._daily) > self._lines_max // _LEAST:
-                    self._daily.popitem(last=False)
         return daily
 
     def draft(
@@ -92,18 +93,12 @@ class RememberedMonths:
         """
         key = _key(issued, payer, until)
         with self._lock:
-            if key in self._drafts:
-                self._drafts.move_to_end(key)
-                return self._drafts[key]
-        made = read()
-        with self._lock:
-            if key not in self._drafts:
-                self._drafts[key] = made
-                self._lines += _weight(made)
-            while self._lines > self._lines_max and len(self._drafts) > 1:
-                _, oldest = self._drafts.popitem(last=False)
-                self._lines -= _weight(oldest)
-        return made
+            draft = self._drafts.get(key)
+        if draft is None:
+            draft = read()
+            with self._lock:
+                self._drafts[key] = draft
+        return draft
 
 
 def _key(issued: Invoice, payer: Payer, until: datetime | None) -> _Key:

@@ -15,19 +15,20 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from meterbook.catalog.queries import current_catalog
-from meterbook.core import invoice
+from meterbook.core.credits import Books
 from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import Adjustment, InvoiceDraft
 from meterbook.core.money import Money, half_up
 from meterbook.core.period import hour_ceil
 from meterbook.core.rating import Frame
+from meterbook.invoicing.account_month import account_months
 from meterbook.invoicing.adjust import issued_terms
 from meterbook.invoicing.draft import Payer, draft_month
 from meterbook.invoicing.facts import seen_alone
 from meterbook.invoicing.queries import frame_of_invoice
 from meterbook.invoicing.remembered import RememberedMonths
 from meterbook.invoicing.tables import Invoice
-from meterbook.invoicing.use import Terms, read_use
+from meterbook.invoicing.use import Terms, count_use
 from meterbook.usage.store import UsageStore
 
 PERCENT_PLACES: Final = 1
@@ -75,7 +76,7 @@ def same_hours(
     if is_whole or until == before.ends_at:
         draft = shown.draft
     elif issued is None:
-        draft = draft_month(session, usage, payer, month, until)
+        draft = draft_month(session, usage, payer, month, until, kept=remembered.running)
     else:
         late = shown.draft.adjustments
         draft = remembered.draft(issued, payer, until, lambda: _cut(session, usage, payer, issued, late, until))
@@ -97,12 +98,12 @@ def _cut(
     promotions = then.promotions if payer.whole else alone
     terms = Terms(then.account, {id_: each for id_, each in then.projects.items() if id_ in ids}, promotions)
     frame = frame_of_invoice(issued)
-    used = read_use(
+    counted = count_use(
         usage,
         {payer.account.id: terms},
         current_catalog(session),
         frame,
         until,
         received_through=issued.usage_through,
-    )[payer.account.id]
-    return invoice.draft(terms.account, frame, used.uses, used.until, used.data_through, promotions, late)
+    )
+    return account_months(counted)[payer.account.id].draft(tuple(late), Books())

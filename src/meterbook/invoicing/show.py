@@ -15,6 +15,7 @@ from meterbook.core.daily import DailyCosts
 from meterbook.core.invoice import InvoiceDraft
 from meterbook.core.period import BillingMonth
 from meterbook.core.rating import Frame
+from meterbook.invoicing.account_month import KeptMonths
 from meterbook.invoicing.daily_use import costs_by_day, read_ahead
 from meterbook.invoicing.draft import Payer, begin_drafts
 from meterbook.invoicing.narrow import narrowed
@@ -45,17 +46,25 @@ def show_month(session: Session, usage: UsageStore, payer: Payer, month: Billing
 
 
 def begin_open_month(
-    session: Session, usage: UsageStore, payer: Payer, month: BillingMonth, at: datetime, *, by_day: bool = False
+    session: Session,
+    usage: UsageStore,
+    payer: Payer,
+    month: BillingMonth,
+    at: datetime,
+    *,
+    by_day: bool = False,
+    kept: KeptMonths | None = None,
 ) -> Callable[[], ShownMonth]:
     """Begin to read a month that is not issued, and return what waits for it and returns what `show_month` does.
 
-    With `by_day` its days are read beside it. Raises `Invalid` for a month that has not begun.
+    With `by_day` its days are read beside it. What is `kept` is not made again. Raises `Invalid` for a month that has
+    not begun.
     """
     account, products = payer.account, current_catalog(session)
     ahead = None
     if by_day and payer.whole:
         ahead = read_ahead(usage, account.id, products, Frame(month, zone_of(account)), at)
-    drafts = begin_drafts(session, usage, [payer], month, at, products=products)
+    drafts = begin_drafts(session, usage, [payer], month, at, products=products, kept=kept)
 
     def end() -> ShownMonth:
         draft = drafts()[0].draft

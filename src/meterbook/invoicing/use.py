@@ -1,4 +1,4 @@
-"""Read what accounts used in a month, cut wherever their terms change, as the core rates it."""
+"""Count what accounts used in a month, cut wherever their terms change, as the core rates it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from meterbook.core.pricing import Product
 from meterbook.core.promotion import Promotion
 from meterbook.core.rating import Frame, Waiver
 from meterbook.core.terms import AccountTerms, ProjectTerms, Use, use_boundaries
-from meterbook.usage import queries
-from meterbook.usage.queries import MeteredParts
+from meterbook.usage.queries import MeteredParts, in_parts, in_windows
+from meterbook.usage.question import Counted, Question
 from meterbook.usage.store import UsageStore
 
 PACE_DAYS: Final = 7  # the forecast goes on as the last seven days went
@@ -44,6 +44,28 @@ class Used:
     data_through: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class CountedUse:
+    """What was counted of a month before `until`, and all else that decides what each account used in it.
+
+    Accounts by id; of the counted usage, what is recent is since `pace_from`.
+    """
+
+    terms: Mapping[int, Terms]
+    products: Sequence[Product]
+    frame: Frame
+    until: datetime
+    pace_from: datetime
+    boundaries: Sequence[datetime]
+    counted: Sequence[Counted]
+
+    def by_account(self) -> dict[int, Used]:
+        """Return what each account used, as the core rates it."""
+        found = in_parts(self.counted, self.boundaries)
+        pace_hours = hour_count(self.pace_from, self.until)
+        return {id_: _used(each, self.products, found, self.until, pace_hours) for id_, each in self.terms.items()}
+
+
 def project_terms(project: SeenProject, frame: Frame) -> ProjectTerms:
     """Return a project's terms as they hold today."""
     if project.plan == "free":
@@ -51,7 +73,7 @@ def project_terms(project: SeenProject, frame: Frame) -> ProjectTerms:
     return ProjectTerms(project.code, project.name, project.trial_until, Waiver.trial)
 
 
-def read_use(
+def count_use(
     usage: UsageStore,
     terms: Mapping[int, Terms],
     products: Sequence[Product],
@@ -60,28 +82,26 @@ def read_use(
     *,
     received_through: datetime | None = None,
     whole: bool = False,
-) -> dict[int, Used]:
-    """Read what accounts (by id) used in a month before `at`; `whole` when the terms are of all of their projects.
+) -> CountedUse:
+    """Count what accounts (by id) used in a month before `at`; `whole` when the terms are of all of their projects.
 
     It is cut wherever a price, a trial or a promotion begins or ends for any of them.
     """
     until = min(hour_ceil(at, frame.zone), frame.ends_at)
     pace_from = _pace_from(frame, until)
-    project_ids = [project_id for each in terms.values() for project_id in each.projects]
-    found = queries.metered(
-        usage,
+    boundaries = _boundaries(terms, products, frame, until)
+    question = Question(
         terms.keys(),
-        None if whole else project_ids,
-        {product.meter for product in products},
-        _boundaries(terms, products, frame, until),
+        None if whole else [project_id for each in terms.values() for project_id in each.projects],
+        frozenset(product.meter for product in products),
+        boundaries,
         frame.zone,
         min(at, until),
-        hours_max=frame.month.reference_hours,
         received_through=received_through,
         recent_from=pace_from,
     )
-    pace_hours = hour_count(pace_from, until)
-    return {account_id: _used(each, products, found, until, pace_hours) for account_id, each in terms.items()}
+    counted = in_windows(usage, question, frame.month.reference_hours)
+    return CountedUse(terms, products, frame, until, pace_from, boundaries, counted)
 
 
 def _boundaries(

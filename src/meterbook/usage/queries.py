@@ -50,7 +50,8 @@ class UsageWindow(NamedTuple):
 class MeteredParts(NamedTuple):
     """What one project used of one meter: a part for every interval between boundaries, in order of time.
 
-    `recent` is used since the moment that was asked for, in billionths; `last_hour_at` starts the last hour with usage.
+    `recent` is used since the moment that was asked for, in billionths, all of it where none was; `last_hour_at` starts
+    the last hour with usage.
     """
 
     parts: tuple[Part, ...]
@@ -69,7 +70,6 @@ def metered(
     *,
     hours_max: int | None = None,
     received_through: datetime | None = None,
-    recent_from: datetime | None = None,
     together: bool = False,
 ) -> dict[Meter, dict[int, MeteredParts]]:
     """Return by meter and project what was used between neighbouring boundaries, exactly, where anything was.
@@ -78,19 +78,26 @@ def metered(
     count. Projects: None for all of the accounts'. With `received_through`, what was received after it does not count,
     so that a reading can be repeated whatever came since. `hours_max` are the month's reference hours: in a month that
     has more (the clocks went back), no unit counts for more hours than these (DOMAIN 2); the surplus is taken off the
-    last interval with usage, at each resource's smallest hourly value. `recent_from` is the start of a day, by default
-    the first boundary. `together` adds all projects up, as project 0.
+    last interval with usage, at each resource's smallest hourly value. `together` adds all projects up, as project 0.
     """
-    question = _bounded(Question(account_ids, project_ids, frozenset(meters), boundaries, zone, until))
-    if question is None:
-        return {}
-    question = replace(question, received_through=received_through, recent_from=recent_from, together=together)
+    question = Question(
+        account_ids,
+        project_ids,
+        frozenset(meters),
+        boundaries,
+        zone,
+        until,
+        together=together,
+        received_through=received_through,
+    )
+    return in_parts(in_windows(store, question, hours_max), boundaries)
+
+
+def in_parts(counted: Sequence[Counted], boundaries: Sequence[datetime]) -> dict[Meter, dict[int, MeteredParts]]:
+    """Put together by meter and project what was counted between neighbouring boundaries."""
     gaps = [Part(starts_at, ends_at, Fraction(0), 0) for starts_at, ends_at in pairwise(boundaries)]
     exact = _Exact()
-    found = {}
-    for counted in _counted(store, question, hours_max):
-        found[counted.meter] = _parts(counted, gaps, exact)
-    return found
+    return {each.meter: _parts(each, gaps, exact) for each in counted}
 
 
 def by_window(
