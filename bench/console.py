@@ -32,6 +32,7 @@ else:
 
 from bench.figures import SMALL, Figure, say
 from bench.furnish import ROWS, arrow_stream, pour, repeated, roll_up
+from bench.late import ahead
 from bench.load import CATALOG, TYPES, event, fresh, percentile_ms, post, serving_as_it_is
 from bench.machine import await_rest
 from meterbook.accounts.add_member import add_member
@@ -67,18 +68,20 @@ _HOUR = timedelta(hours=1)
 
 def run(folder: Path) -> list[Figure]:
     folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "bench.console", str(folder)]
+    moved = ahead()
+    command = [sys.executable, "-m", "bench.console", str(folder), str(moved.total_seconds())]
     subprocess.run(command, check=True)
-    with serving_as_it_is(folder) as (host, port, token, _):
+    with serving_as_it_is(folder, ahead=moved) as (host, port, token, _):
         await_rest()
         everything = _Reader(host, port, ALL)
-        addresses = _pages(everything.newest_invoice())
+        now = datetime.now(UTC) + moved
+        addresses = _pages(now, everything.newest_invoice())
         pages = {name: everything.measure(path) for name, path in addresses.items()}
         some = _Reader(host, port, SOME)
-        pages |= {f"{name}, three projects": some.measure(path) for name, path in _pages(None).items()}
+        pages |= {f"{name}, three projects": some.measure(path) for name, path in _pages(now, None).items()}
         with _promoted(host, port, token):
             pages |= {f"{name}, with a promotion": everything.measure(addresses[name]) for name in PROMOTED}
-        agents = _Agents(host, port, token)
+        agents = _Agents(host, port, token, moved)
         live = {name: everything.measure(addresses[name], agents.send) for name in LIVE}
     windows = [name for name in pages if name.startswith("metering")]
     return [
@@ -120,9 +123,8 @@ def _heaviest(pages: dict[str, dict[str, Any]]) -> Figure:
     )
 
 
-def _pages(invoice: str | None) -> dict[str, str]:
+def _pages(now: datetime, invoice: str | None) -> dict[str, str]:
     """Return the addresses to read by name; without an invoice those that show projects alone."""
-    now = datetime.now(UTC)
     last = str(BillingMonth.of(now, _ZONE).previous())
     day = (now - timedelta(days=1)).date().isoformat()
 
@@ -223,7 +225,8 @@ class _Reader:
 class _Agents:
     """What sends the account's events, of the present minute."""
 
-    def __init__(self, host: str, port: int, token: str) -> None:
+    def __init__(self, host: str, port: int, token: str, ahead: timedelta) -> None:
+        self._ahead = ahead
         self._connection = http.client.HTTPConnection(host, port, timeout=120)
         body = json.dumps({"scope": "events", "account": "bench"})
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -232,7 +235,7 @@ class _Agents:
 
     def send(self) -> None:
         """Send one event of each of some series."""
-        now = datetime.now(UTC)
+        now = datetime.now(UTC) + self._ahead
         events = [event(each, TYPES[each % 3], f"p{each % PROJECTS:04}", now, "1", "r-0") for each in range(BURST)]
         post(self._connection, self._key, fresh(json.dumps(events).encode()))
 
@@ -259,8 +262,7 @@ def _promoted(host: str, port: int, token: str) -> Iterator[None]:
     ask("POST", "promotions/withdraw", {**registered, "reason": "measured"})
 
 
-def _furnish(house: House) -> None:
-    now = datetime.now(UTC)
+def _furnish(house: House, now: datetime) -> None:
     _add_people(house, now)
     with house.database.transaction() as session:
         codes = list(session.scalars(text("select code from project order by id")))
@@ -352,9 +354,9 @@ def _close(house: House, months: list[BillingMonth], now: datetime) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    folder, moved = Path(sys.argv[1]), timedelta(seconds=float(sys.argv[2]))
     with open_house(Settings(data_dir=folder)) as house:
-        _furnish(house)
+        _furnish(house, datetime.now(UTC) + moved)
 
 
 if __name__ == "__main__":

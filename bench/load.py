@@ -85,9 +85,16 @@ def serving(folder: Path, *, keeping: bool = True) -> Iterator[Server]:
 
 
 @contextmanager
-def serving_as_it_is(folder: Path, *, keeping: bool = True) -> Iterator[tuple[str, int, str, int]]:
-    """Serve a folder, keeping what was read of usage or not; yield the server's host, port, local token and process."""
+def serving_as_it_is(
+    folder: Path, *, keeping: bool = True, ahead: timedelta = timedelta()
+) -> Iterator[tuple[str, int, str, int]]:
+    """Serve a folder, keeping what was read of usage or not; yield the server's host, port, local token and process.
+
+    With `ahead` its clock is so far ahead.
+    """
     command = [sys.executable, "-m", "meterbook", "serve", "--port", "0", "--data-dir", str(folder)]
+    if ahead:
+        command = [sys.executable, "-m", "bench.late", str(ahead.total_seconds()), str(folder)]
     settings = {} if keeping else {"METERBOOK_READINGS_KEPT": "0"}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | settings)
     try:
