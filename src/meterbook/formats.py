@@ -45,10 +45,7 @@ class Formats:
 
     def money(self, amount: Money) -> str:
         """Write an amount with its currency: "$1,204.18", "₩253,333"; never more digits than the currency has."""
-        pattern = copy(self.locale.currency_formats["standard"])
-        pattern.frac_prec = (amount.currency.digits, amount.currency.digits)
-        text = pattern.apply(amount.decimal, self.locale, currency=amount.currency.code, currency_digits=False)
-        return str(text)
+        return _with_currency(amount, self.locale)
 
     def amount(self, amount: Money | None) -> str:
         """Write an amount without its currency, for a column that names it once in its head."""
@@ -132,6 +129,13 @@ class Formats:
 
     def _decimal(self, value: Decimal, pattern: str) -> str:
         return _in_pattern(pattern, value, self.locale)
+
+
+@lru_cache(maxsize=50_000)
+def _with_currency(amount: Money, locale: Locale) -> str:
+    pattern = copy(locale.currency_formats["standard"])
+    pattern.frac_prec = (amount.currency.digits, amount.currency.digits)
+    return str(pattern.apply(amount.decimal, locale, currency=amount.currency.code, currency_digits=False))
 
 
 @lru_cache

@@ -111,6 +111,18 @@ def test_days_are_listed_newest_first_and_open_without_javascript(client: Browse
     assert today.count('<tr class="hour">') == 7, "the running hour is among them"
 
 
+@pytest.mark.parametrize("period", ["", "&period=this-month", "&period=last-month"])
+def test_open_days_are_of_their_month_whenever_the_address_is_followed(client: Browser, period: str) -> None:
+    for month, shown_as in (("2026-07", "this month"), ("2026-06", "last month"), ("2026-05", "custom")):
+        page = client.get(f"{WEB}{period}&open={month}-09,{month}-10")
+        days = re.findall(r'id="day-([\d-]+)"', page.text)
+        assert {day[:7] for day in days} <= {month}, shown_as
+        assert page.text.count('aria-expanded="true"') == len({f"{month}-09", f"{month}-10"} & {*days}), shown_as
+    usual = re.findall(r'id="day-([\d-]+)"', client.get(f"{WEB}{period}").text)
+    for ignored in ("2026-13-01", "2099-01-01", "*", "x", "2026-02-30", "0001-01-01"):
+        assert re.findall(r'id="day-([\d-]+)"', client.get(f"{WEB}{period}&open={ignored}").text) == usual
+
+
 def test_a_swapped_part_is_the_part_alone_and_keeps_the_address(client: Browser) -> None:
     days = client.get(f"{WEB}&open=2026-07-09".replace("/usage?", "/usage/days?"), headers=IN_PART)
     assert days.text.lstrip().startswith('<section class="panel" id="usage-days"')

@@ -222,6 +222,9 @@ def with_days(changes: Iterable[Change], usage: UsageStore, payer: Payer, draft:
     zone, frame = draft.frame.zone, draft.frame
     starts_at = frame.month.previous().starts_at(zone)
     boundaries = [*day_starts(starts_at, draft.until, zone), draft.until]
+    if boundaries[-1] - boundaries[-2] < timedelta(hours=_DAY_HOURS):
+        # what comes in today changes nothing of this, and what was read of the days before is kept
+        del boundaries[-1]
     rows = by_window(
         usage,
         [payer.account.id],
@@ -229,7 +232,7 @@ def with_days(changes: Iterable[Change], usage: UsageStore, payer: Payer, draft:
         {change.product.meter for change in wanted},
         boundaries,
         zone,
-        draft.until,
+        boundaries[-1],
     )
     return [_dated(change, rows, boundaries, ids, draft) if change in wanted else change for change in told]
 

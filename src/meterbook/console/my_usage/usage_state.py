@@ -177,23 +177,35 @@ def usage_asked(
 def period_of(at: AccountPage, asked: UsageAsked) -> tuple[Period, tuple[str, str]]:
     """Return the period of an address and its days as a form writes them.
 
-    Raises `Invalid` with the slug of what is wrong: "wrong-from", "wrong-until", "wrong-order", "too-long",
-    "not-begun".
+    Where only days of another month are open, that is "this month": it was when the address was copied. Raises
+    `Invalid` with the slug of what is wrong: "wrong-from", "wrong-until", "wrong-order", "too-long", "not-begun".
     """
-    today = at.zone.local(at.now).date()
-    this = at.this_month()
-    if asked.month and not asked.period:
-        month = at.month(asked.month)
-        if month == this or month == this.previous():
-            return _month("this-month" if month == this else "last-month", month, today), ("", "")
-        first, last = date(month.year, month.month, 1), _last_day(month)
-        return _custom(first, last, today), (first.isoformat(), last.isoformat())
-    kind = asked.period or ("custom" if any(asked.typed) else KINDS[0])
+    today, this = at.zone.local(at.now).date(), at.this_month()
+    kind = asked.period or ("custom" if any(asked.typed) and not asked.month else KINDS[0])
     if kind == "custom":
         return typed_period(asked.typed, today)
     if kind not in KINDS:
         raise Invalid("The period is this-month, last-month or custom.", field="period")
-    return _month(kind, this if kind == "this-month" else this.previous(), today), ("", "")
+    if asked.month and not asked.period:
+        month = at.month(asked.month)
+    else:
+        month = _copied_in(asked.opened, this if kind == "this-month" else this.previous(), this)
+    if month == this or month == this.previous():
+        return _month("this-month" if month == this else "last-month", month, today), ("", "")
+    first, last = date(month.year, month.month, 1), _last_day(month)
+    return _custom(first, last, today), (first.isoformat(), last.isoformat())
+
+
+def _copied_in(opened: frozenset[str], month: BillingMonth, this: BillingMonth) -> BillingMonth:
+    """Return a month, or that of the latest open day where no day of it is open and that one has begun."""
+    if any(day.startswith(f"{month}-") for day in opened):
+        return month
+    try:
+        day = day_in(max(opened, default=""), "open")
+    except Invalid:
+        return month
+    of_days = month if day is None else BillingMonth(day.year, day.month)
+    return of_days if of_days <= this else month
 
 
 def this_month(at: AccountPage) -> Period:
