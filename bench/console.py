@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -32,7 +32,7 @@ else:
 
 from bench.figures import SMALL, Figure, say
 from bench.furnish import ROWS, arrow_stream, pour, repeated, roll_up
-from bench.late import ahead
+from bench.late import present
 from bench.load import CATALOG, TYPES, event, fresh, percentile_ms, post, serving_as_it_is
 from bench.machine import await_rest
 from meterbook.accounts.add_member import add_member
@@ -68,20 +68,19 @@ _HOUR = timedelta(hours=1)
 
 def run(folder: Path) -> list[Figure]:
     folder.mkdir(parents=True)
-    moved = ahead()
-    command = [sys.executable, "-m", "bench.console", str(folder), str(moved.total_seconds())]
+    now = present()
+    command = [sys.executable, "-m", "bench.console", str(folder)]
     subprocess.run(command, check=True)
-    with serving_as_it_is(folder, ahead=moved) as (host, port, token, _):
+    with serving_as_it_is(folder) as (host, port, token, _):
         await_rest()
         everything = _Reader(host, port, ALL)
-        now = datetime.now(UTC) + moved
         addresses = _pages(now, everything.newest_invoice())
         pages = {name: everything.measure(path) for name, path in addresses.items()}
         some = _Reader(host, port, SOME)
         pages |= {f"{name}, three projects": some.measure(path) for name, path in _pages(now, None).items()}
         with _promoted(host, port, token):
             pages |= {f"{name}, with a promotion": everything.measure(addresses[name]) for name in PROMOTED}
-        agents = _Agents(host, port, token, moved)
+        agents = _Agents(host, port, token)
         live = {name: everything.measure(addresses[name], agents.send) for name in LIVE}
     windows = [name for name in pages if name.startswith("metering")]
     return [
@@ -225,8 +224,7 @@ class _Reader:
 class _Agents:
     """What sends the account's events, of the present minute."""
 
-    def __init__(self, host: str, port: int, token: str, ahead: timedelta) -> None:
-        self._ahead = ahead
+    def __init__(self, host: str, port: int, token: str) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=120)
         body = json.dumps({"scope": "events", "account": "bench"})
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -235,7 +233,7 @@ class _Agents:
 
     def send(self) -> None:
         """Send one event of each of some series."""
-        now = datetime.now(UTC) + self._ahead
+        now = present()
         events = [event(each, TYPES[each % 3], f"p{each % PROJECTS:04}", now, "1", "r-0") for each in range(BURST)]
         post(self._connection, self._key, fresh(json.dumps(events).encode()))
 
@@ -354,9 +352,8 @@ def _close(house: House, months: list[BillingMonth], now: datetime) -> None:
 
 
 def main() -> None:
-    folder, moved = Path(sys.argv[1]), timedelta(seconds=float(sys.argv[2]))
-    with open_house(Settings(data_dir=folder)) as house:
-        _furnish(house, datetime.now(UTC) + moved)
+    with open_house(Settings(data_dir=Path(sys.argv[1]))) as house:
+        _furnish(house, present())
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from bench.late import ahead, present
 
 BATCH = 1_000
 PROJECTS = 10
@@ -85,16 +87,11 @@ def serving(folder: Path, *, keeping: bool = True) -> Iterator[Server]:
 
 
 @contextmanager
-def serving_as_it_is(
-    folder: Path, *, keeping: bool = True, ahead: timedelta = timedelta()
-) -> Iterator[tuple[str, int, str, int]]:
-    """Serve a folder, keeping what was read of usage or not; yield the server's host, port, local token and process.
-
-    With `ahead` its clock is so far ahead.
-    """
+def serving_as_it_is(folder: Path, *, keeping: bool = True) -> Iterator[tuple[str, int, str, int]]:
+    """Serve a folder, keeping what was read of usage or not; yield the server's host, port, local token and process."""
     command = [sys.executable, "-m", "meterbook", "serve", "--port", "0", "--data-dir", str(folder)]
-    if ahead:
-        command = [sys.executable, "-m", "bench.late", str(ahead.total_seconds()), str(folder)]
+    if ahead():
+        command = [sys.executable, "-m", "bench.late", str(folder)]
     settings = {} if keeping else {"METERBOOK_READINGS_KEPT": "0"}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | settings)
     try:
@@ -136,7 +133,7 @@ def _furnish(host: str, port: int, token: str) -> str:
 def template(seed: int) -> bytes:
     """One request of 1,000 events over the present month, with a mark where each id is to be made unique."""
     start = month_start()
-    hours = max(1, int((datetime.now(UTC) - start) / timedelta(hours=1)))
+    hours = max(1, int((present() - start) / timedelta(hours=1)))
     events = []
     for number in range(BATCH):
         place = seed * BATCH + number
@@ -165,7 +162,7 @@ def fresh(body: bytes) -> bytes:
 
 
 def month_start() -> datetime:
-    return datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return present().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def peak_mib(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,18 @@ import pytest
 import structlog
 from sqlalchemy import text
 
+from meterbook.cli.serving import collect_seldom
 from meterbook.database import Database, migrate, open_database
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore, open_usage
 from tests.server_process import ServerProcess
+
+
+def pytest_collection_finish() -> None:
+    """Look no more for garbage among the thousands of tests and modules that stay, as the product does not either."""
+    gc.collect()
+    gc.freeze()
+    collect_seldom()
 
 
 @pytest.fixture(autouse=True)
