@@ -135,6 +135,14 @@ def test_e13_months_in_which_new_york_changes_its_clocks(month: str, hours: int,
     assert str(draft.subtotal) == amount
 
 
+@pytest.mark.parametrize("hours", [1, 400, 719, 720])
+def test_a_forecast_counts_no_more_hours_than_a_month_has(hours: int) -> None:
+    frame = frame_of("2026-11", "America/New_York", allow_dst=True)
+    at = frame.starts_at + timedelta(hours=hours)
+    draft = drafted(frame, [SERVER], [("web", "server", frame.starts_at, at, Decimal(1))], at=at)
+    assert str(draft.forecast) == "12.00"
+
+
 def test_e15_a_trial_that_ends_within_the_month() -> None:
     ends = utc("2026-06-20T10:00+00:00")
     draft = drafted(frame_of("2026-06"), [SERVER], [on("2026-06", "1")], code="KRW", projects=[trial("web", ends)])

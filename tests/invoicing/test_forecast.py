@@ -70,3 +70,34 @@ def test_the_pace_is_of_whole_days_and_of_today(office: Office, at: str, days: D
     ahead = Decimal((utc("2027-07-01T00:00Z") - office.now) // timedelta(hours=6)) / 4
     forecast = 70 + 70 / days * ahead
     assert told(office, code) == ("70.00", str(forecast.quantize(Decimal("0.01"), ROUND_HALF_UP)))
+
+
+def test_an_hour_that_runs_counts_once_something_is_in_it(office: Office) -> None:
+    code = office.account()
+    for day in range(1, 11):
+        for hour in range(24):
+            office.use(code, "1", f"2027-06-{day:02}T{hour:02}:45:00Z")
+    office.now = utc("2027-06-11T00:30Z")
+    assert told(office, code) == ("240.00", "719.00"), "the rest of this hour may come to nothing"
+    office.use(code, "1", "2027-06-11T00:05:00Z")
+    assert told(office, code) == ("241.00", "720.00")
+
+
+def test_in_the_first_hours_of_a_month_the_pace_is_of_those_that_are_over(office: Office) -> None:
+    code = office.account()
+    office.use(code, "2", "2027-06-01T00:45:00Z")
+    for at, forecast in (("00:50", "1440.00"), ("01:20", "1438.00"), ("02:00", "720.00")):
+        office.now = utc(f"2027-06-01T{at}Z")
+        assert told(office, code) == ("2.00", forecast), at
+
+
+def test_a_month_as_it_was_before_its_invoice_owes_no_invoice_of_its_own(office: Office) -> None:
+    code = office.account()
+    for month in ("2027-05", "2027-06"):
+        office.now = utc(f"{month[:6]}{int(month[6]) + 1}-03T00:00Z")
+        office.issued(code, "7", month)
+    with office.database.transaction() as session:
+        row = office.row(code)
+        payer = Payer(row, all_projects(session, [row.id])[row.id], True)
+        then = draft_month(session, office.usage, payer, BillingMonth(2027, 6), utc("2027-06-20T00:00Z"))
+    assert (str(then.total), str(then.unpaid), str(then.due)) == ("7.00", "7.00", "14.00")

@@ -7,12 +7,14 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
+from meterbook.core.metering import MeterKind
 from meterbook.core.money import half_up_whole
 from meterbook.core.period import hour_count
 from meterbook.core.promotion import Promotion
 from meterbook.core.rating import Frame, Part
 from meterbook.core.terms import AccountTerms, Use, use_boundaries
 
+_CAPPED: Final = (MeterKind.presence, MeterKind.gauge)
 QUANTITY_PLACES: Final = 9  # what usage is metered to
 _ONE: Final = 10**QUANTITY_PLACES
 
@@ -27,6 +29,8 @@ class Ahead:
         projects = {use.project.code: use.project for use in uses}
         cuts = use_boundaries(frame, products.values(), projects.values(), account.currency, promotions)
         self._cuts, self._ends_at = sorted(cuts), frame.ends_at
+        self._hours_max = frame.month.reference_hours
+        self._is_longer = hour_count(frame.starts_at, frame.ends_at) > self._hours_max
         self._intervals: dict[datetime, list[tuple[datetime, datetime, int]]] = {}
 
     def parts(self, use: Use) -> tuple[Part, ...]:
@@ -35,7 +39,7 @@ class Ahead:
         return use.parts + tuple(
             [
                 Part(begin, end, Fraction(half_up_whole(pace, hours * _ONE), _ONE), hours if pace else 0)
-                for begin, end, hours in self._from(use.parts[-1].ends_at)
+                for begin, end, hours in self._ahead_of(use)
             ]
         )
 
@@ -47,9 +51,19 @@ class Ahead:
             above, below = part.quantity.as_integer_ratio()
             numerator, denominator = numerator * below + above * denominator, denominator * below
         billionths = 0
-        for _, _, hours in self._from(parts[-1].ends_at):
+        for _, _, hours in self._ahead_of(use):
             billionths += half_up_whole(pace, hours * _ONE)
         return numerator * _ONE + billionths * denominator, denominator * _ONE
+
+    def _ahead_of(self, use: Use) -> list[tuple[datetime, datetime, int]]:
+        """Return the intervals to come with their hours, in which no unit comes to more than a month has (DOMAIN 2)."""
+        found = self._from(use.parts[-1].ends_at)
+        if not self._is_longer or use.product.meter.kind not in _CAPPED or not found:
+            return found
+        known, to_come = sum(part.usage_hours for part in use.parts), sum(hours for _, _, hours in found)
+        over = max(0, known + to_come - self._hours_max)
+        begin, end, hours = found[-1]
+        return [*found[:-1], (begin, end, max(0, hours - over))]
 
     def _from(self, start: datetime) -> list[tuple[datetime, datetime, int]]:
         found = self._intervals.get(start)

@@ -111,7 +111,7 @@ def begin_drafts(
     put_together = account_months if kept is None else kept.account_months
     reading = usage.begin(lambda: put_together(count()))
     late = adjustments_of(session, usage, whole, frame, received_through) if whole else {}
-    books = open_items(session, whole) if whole else {}
+    books = open_items(session, whole, before=frame.starts_at) if whole else {}
 
     def end() -> list[Drafted]:
         months = reading.result()

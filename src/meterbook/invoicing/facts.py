@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -58,10 +59,11 @@ def seen_alone(promotions: Sequence[Promotion], projects: Collection[str]) -> tu
     )
 
 
-def open_items(session: Session, accounts: Sequence[Account]) -> dict[int, Books]:
+def open_items(session: Session, accounts: Sequence[Account], before: datetime | None = None) -> dict[int, Books]:
     """Return by account its unpaid invoices oldest first, its credits and its prepaid money, with what is left of each.
 
-    An issued month is served in the order of its month; the draft is not among them.
+    An issued month is served in the order of its month; the draft is not among them. `before` leaves out invoices of
+    months that begin then or later: what is drafted as of a moment before they were issued does not owe them.
     """
     by_id = {account.id: account for account in accounts}
     unpaid = unpaid_by_invoice(session, list(by_id))
@@ -73,6 +75,7 @@ def open_items(session: Session, accounts: Sequence[Account]) -> dict[int, Books
     for account in accounts:
         money = currency_of(account)
         own = sorted((row for row in invoices.values() if row.account_id == account.id), key=lambda row: row.month)
+        own = [row for row in own if before is None or row.starts_at < before]
         owed = tuple(Owed(row.id, Money(unpaid[row.id], money), row.starts_at, row.ends_at) for row in own)
         granted = tuple(
             Credit(row.id, Money(left[row.id], money), row.starts_at, row.ends_at)

@@ -10,7 +10,7 @@ from typing import Final
 
 from meterbook.accounts.tables import SeenProject
 from meterbook.core.metering import Meter
-from meterbook.core.period import HOUR, day_starts, hour_ceil, hour_count
+from meterbook.core.period import HOUR, day_starts, hour_ceil, hour_count, hour_floor
 from meterbook.core.pricing import Product
 from meterbook.core.promotion import Promotion
 from meterbook.core.rating import Frame, Waiver
@@ -48,13 +48,14 @@ class Used:
 class CountedUse:
     """What was counted of a month before `until`, and all else that decides what each account used in it.
 
-    Accounts by id; of the counted usage, what is recent is since `pace_from`.
+    Accounts by id; of the counted usage, what is recent is since `pace_from`. The hours before `running_from` are over.
     """
 
     terms: Mapping[int, Terms]
     products: Sequence[Product]
     frame: Frame
     until: datetime
+    running_from: datetime
     pace_from: datetime
     boundaries: Sequence[datetime]
     counted: Sequence[Counted]
@@ -62,8 +63,22 @@ class CountedUse:
     def by_account(self) -> dict[int, Used]:
         """Return what each account used, as the core rates it."""
         found = in_parts(self.counted, self.boundaries)
-        pace_hours = hour_count(self.pace_from, self.until)
-        return {id_: _used(each, self.products, found, self.until, pace_hours) for id_, each in self.terms.items()}
+        return {id_: self._used(terms, found) for id_, terms in self.terms.items()}
+
+    def _used(self, terms: Terms, found: Mapping[Meter, Mapping[int, MeteredParts]]) -> Used:
+        metered = [(product, found[product.meter]) for product in self.products if product.meter in found]
+        over, with_running = (_Paces(hour_count(self.pace_from, until)) for until in (self.running_from, self.until))
+        uses, last_hours = [], []
+        for project_id, project in terms.projects.items():
+            for product, by_project in metered:
+                used = by_project.get(project_id)
+                if used is not None:
+                    recent = 0 if project_id in terms.ended else used.recent
+                    # many report at the end of an hour: one that runs counts once something is in it
+                    paces = with_running if used.last_hour_at >= self.running_from else over
+                    uses.append(Use(project, product, used.parts, paces[recent]))
+                    last_hours.append(used.last_hour_at)
+        return Used(tuple(uses), self.until, max(last_hours) + HOUR if last_hours else None)
 
 
 def project_terms(project: SeenProject, frame: Frame) -> ProjectTerms:
@@ -101,7 +116,8 @@ def count_use(
         recent_from=pace_from,
     )
     counted = in_windows(usage, question, frame.month.reference_hours)
-    return CountedUse(terms, products, frame, until, pace_from, boundaries, counted)
+    running_from = until if at >= until else hour_floor(at, frame.zone)
+    return CountedUse(terms, products, frame, until, running_from, pace_from, boundaries, counted)
 
 
 def _boundaries(
@@ -115,25 +131,6 @@ def _boundaries(
     anyone = next(iter(terms.values())).account.currency
     cuts |= use_boundaries(frame, (), projects, anyone, promotions)
     return [*sorted(cut for cut in cuts if cut < until), until]
-
-
-def _used(
-    terms: Terms,
-    products: Sequence[Product],
-    found: Mapping[Meter, Mapping[int, MeteredParts]],
-    until: datetime,
-    pace_hours: int,
-) -> Used:
-    metered = [(product, found[product.meter]) for product in products if product.meter in found]
-    uses, last_hours, paces = [], [], _Paces(pace_hours)
-    for project_id, project in terms.projects.items():
-        for product, by_project in metered:
-            used = by_project.get(project_id)
-            if used is not None:
-                recent = 0 if project_id in terms.ended else used.recent
-                uses.append(Use(project, product, used.parts, paces[recent]))
-                last_hours.append(used.last_hour_at)
-    return Used(tuple(uses), until, max(last_hours) + HOUR if last_hours else None)
 
 
 class _Paces(dict[int, Fraction]):
