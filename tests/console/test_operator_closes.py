@@ -121,7 +121,7 @@ def test_a_month_that_runs_is_not_closed(staff: Browser, office: Office) -> None
     page = staff.get("/operator/closes?month=2027-07")
     answer = send(staff, page, "/operator/closes/draft")
     assert answer.status_code == 409
-    assert "still running" in words(answer)
+    assert "is not over" in words(answer)
     assert staff.get("/operator/closes?month=July").status_code == 422
 
 

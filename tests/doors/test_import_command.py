@@ -72,6 +72,16 @@ def test_a_bad_row_is_told_and_its_neighbours_kept(served: Served, say: Any, tmp
     assert requests(served, "cli-rows") == "31.5"
 
 
+def test_an_event_that_is_not_taken_is_told_with_its_id(served: Served, say: Any, tmp_path: Path) -> None:
+    served.account("cli-ids", projects=["cli-ids"])
+    lines = [event("cli-ids", "request.count", f"2026-06-01T0{hour}:00:00Z", hour - 1) for hour in range(3)]
+    (tmp_path / "ev.ndjson").write_text("\n".join(map(json.dumps, lines)))
+    told = say("import", tmp_path / "ev.ndjson", "--json")
+    refused = {"row": 1, "id": lines[0]["id"], "reason": "value is negative: -1"}
+    assert (told.code, told.json()["files"][0]["rejections"]) == (1, [refused])
+    assert f"ev.ndjson:1, event {lines[0]['id']}: value is negative: -1" in say("import", tmp_path / "ev.ndjson").err
+
+
 def test_files_that_cannot_be_imported(served: Served, say: Any, tmp_path: Path) -> None:
     served.account("cli-none", projects=["cli-none"])
     what = ["--project", "cli-none", "--type", "request.count"]

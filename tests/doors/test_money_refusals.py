@@ -119,9 +119,19 @@ def test_a_running_month_is_not_closed(served: Served) -> None:
     running = f"{datetime.now(UTC):%Y-%m}"
     for more in ({}, {"confirm": True}):
         answer = served.api("POST", "/closes", json={"month": running, "account": account, **more})
-        check_problem(answer, 409, "month-running", "still running")
+        check_problem(answer, 409, "month-running", "is not over")
     replayed = {"month": "2026-06", "account": account, "at": "2026-06-30T23:59:59Z", "confirm": True}
     check_problem(served.api("POST", "/closes", json=replayed), 409, "month-running")
+    assert served.get("/invoices", account=account)["items"] == []
+
+
+@pytest.mark.parametrize("at", [1783000000, "1783036800", "1783036800.5", True, "2026-07-03"])
+def test_an_instant_is_no_number(served: Served, at: object) -> None:
+    account = hosts(served)
+    body = {"month": "2026-06", "account": account, "at": at}
+    check_problem(served.api("POST", "/closes", json=body), 422, "invalid", "at")
+    paid = {"account": account, "amount": "1.00", "received_on": 1782950400}
+    check_problem(served.api("POST", "/payments/record", json=paid), 422, "invalid", "2026-06-12")
     assert served.get("/invoices", account=account)["items"] == []
 
 

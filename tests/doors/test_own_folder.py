@@ -96,11 +96,28 @@ def test_keys_made_without_a_server_and_beside_one(folder: Path) -> None:
         second = run("serve", "--port", "0", "--data-dir", folder)
         assert (second.code, second.out) == (1, "")
         assert second.err == (
-            f"meterbook: Another process has the folder {folder} open: stop it, or let the command talk to it\n"
+            f"meterbook: Another process has the folder {folder} open: stop it, and run the command again\n"
         )
         taken = run("serve", "--port", httpx.URL(served.url).port, "--data-dir", folder.with_name("other"))
         assert (taken.code, taken.out) == (1, "")
         assert taken.err.startswith("meterbook: Cannot listen on 127.0.0.1:")
+
+
+def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        said = run("invoice", "list", "--data-dir", folder)
+        assert (said.code, said.out) == (1, "")
+        assert said.err.splitlines()[-1].startswith(f"meterbook: The data folder {folder} cannot be made or written")
+        assert "Traceback" not in said.err
+
+
+def test_stores_that_a_server_has_are_up_to_date(served: Served) -> None:
+    said = run("migrate", "--data-dir", served.folder)
+    assert (said.code, said.out) == (
+        0,
+        f"The stores are up to date: the server at {served.url} brought them there when it started.\n",
+    )
 
 
 def test_what_a_killed_server_leaves_confuses_nothing(served: Served, folder: Path) -> None:

@@ -213,7 +213,7 @@ def test_what_cannot_be_left_unbilled_is_refused(office: Office) -> None:
     code = used(office, "2027-07")
     with pytest.raises(Refused, match="2027-06 has neither a draft nor usage: there is nothing to leave unbilled"):
         leave(office, code, "2027-06")
-    with pytest.raises(Refused, match="2027-08 is still running"):
+    with pytest.raises(Refused, match="2027-08 is not over"):
         leave(office, code, "2027-08")
     with pytest.raises(Invalid, match="The reason has to have 1 to 500 characters"):
         leave(office, code, "2027-07", " ")

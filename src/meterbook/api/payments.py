@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 from uuid import uuid4
 
@@ -19,6 +18,7 @@ from meterbook.api.repeat import Key, answered_once, asked, given
 from meterbook.api.scope import AccountCode, billed_account
 from meterbook.api.shapes import answer
 from meterbook.api.shapes_money import information_shape, invoice_row, payment_shape, refund_shape
+from meterbook.api.times import Day
 from meterbook.database import acting
 from meterbook.errors import Invalid, NotFound
 from meterbook.idempotency import Answer
@@ -64,7 +64,7 @@ class NewPayment(BaseModel):
     account: str = Field(max_length=64)
     amount: str = Field(max_length=40)
     currency: str | None = Field(None, max_length=10)
-    received_on: date | None = None
+    received_on: Day | None = None
     reference: str = Field("", max_length=400)
 
 

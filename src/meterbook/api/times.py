@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from meterbook.accounts.access import Access
 from meterbook.core.period import BillingMonth, BillingZone
@@ -28,8 +28,18 @@ def _in_utc(at: datetime) -> datetime:
     return _within(at).astimezone(UTC)
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+def _as_text(written: object) -> object:
+    """Let no number pass for a time: JSON has none, and seconds since 1970 are nobody's ISO 8601."""
+    if isinstance(written, str) and not written.lstrip("+-").replace(".", "", 1).isdigit():
+        return written
+    raise ValueError("It is written as ISO 8601, such as 2026-06-12T06:00:00Z or, for a day, 2026-06-12")
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_as_text), AfterValidator(_in_utc)]
 """An instant in a body, in UTC whatever offset it came with: the year of a number is that of UTC."""
+
+Day = Annotated[date, BeforeValidator(_as_text)]
+"""A day in a body."""
 
 
 def moment_of(at: str | None, access: Access, now: datetime) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import typer
@@ -21,6 +21,7 @@ Code = Annotated[str, typer.Argument(help="Lower-case letters, digits, dash, und
 Name = Annotated[str | None, typer.Option(help="The name people read; the code if left out.")]
 AccountCode = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's code.")]
 Email = Annotated[str, typer.Argument(help="The user's e-mail.")]
+Role = Literal["viewer", "member", "admin"]
 
 
 @account.command("add")
@@ -140,7 +141,7 @@ def add_user(
 def invite_user(
     email: Email,
     project: Annotated[str | None, typer.Argument(help="The project's code; or give --account.")] = None,
-    role: Annotated[str | None, typer.Option(help="viewer (if left out), member or admin.")] = None,
+    role: Annotated[Role | None, typer.Option(help="viewer if left out.")] = None,
     billing: Annotated[bool, typer.Option("--billing", help="Give the billing permission too.")] = False,
     account: Annotated[str | None, typer.Option(help="An account: all its projects, those to come as well.")] = None,
     operator: Annotated[bool, typer.Option("--operator", help="To your staff, who may do everything.")] = False,
@@ -195,7 +196,7 @@ def remove_user(email: Email, data_dir: DataDir = None) -> None:
 def add_member(
     email: Email,
     project: Annotated[str | None, typer.Argument(help="The project's code; or give --account.")] = None,
-    role: Annotated[str, typer.Option(help="viewer, member or admin.")] = "viewer",
+    role: Annotated[Role, typer.Option(help="What they may do.")] = "viewer",
     billing: Annotated[bool, typer.Option("--billing", help="Give the billing permission too.")] = False,
     account: Annotated[str | None, typer.Option(help="An account: all its projects, those to come as well.")] = None,
     data_dir: DataDir = None,

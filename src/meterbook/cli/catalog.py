@@ -46,7 +46,8 @@ def _send(method: str, path: str, file: Path, data_dir: Path | None, as_json: bo
         if as_json or not isinstance(problems, list):
             raise
         for problem in problems:
-            typer.echo(f"{file}:{problem['line']}: {problem['field']}: {problem['message']}", err=True)
+            where = ": ".join(part for part in (f"{file}:{problem['line']}", problem["field"]) if part)
+            typer.echo(f"{where}: {problem['message']}", err=True)
         raise typer.Exit(1) from error
     if as_json:
         print_json(answer)

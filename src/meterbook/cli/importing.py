@@ -40,16 +40,17 @@ class Imported:
     rejected: int = 0
     rejections: list[dict[str, Any]] = field(default_factory=list)
 
-    def reject(self, row: int, reason: str) -> None:
-        """Count a row that was not taken."""
+    def reject(self, row: int, id_: str | None, reason: str) -> None:
+        """Count a row that was not taken; its event's id is told where it has one."""
         self.rejected += 1
         if len(self.rejections) < REJECTIONS_TOLD:
-            self.rejections.append({"row": row, "reason": reason})
+            self.rejections.append({"row": row, "id": id_, "reason": reason})
 
-    def place(self, row: int) -> str:
-        """Return how people find a row: by its line in a file of lines, else by its number among the data."""
-        is_lines = {".ndjson", ".jsonl"}.intersection(map(str.lower, Path(self.name).suffixes))
-        return f"{self.name}:{row}" if is_lines else f"{self.name}, data row {row}"
+    def place(self, row: int, id_: str | None) -> str:
+        """Return how people find a row: by its line and id in a file of events, else by its number among the data."""
+        if not {".ndjson", ".jsonl"}.intersection(map(str.lower, Path(self.name).suffixes)):
+            return f"{self.name}, data row {row}"
+        return f"{self.name}:{row}" if id_ is None else f"{self.name}:{row}, event {id_}"
 
 
 def import_files(
@@ -161,7 +162,7 @@ class Sending(AbstractContextManager["Sending"]):
                 f"{each.name}: {each.accepted:,} accepted, {each.duplicates:,} duplicates, {each.rejected:,} rejected"
             )
             for rejection in each.rejections:
-                typer.echo(f"  {each.place(rejection['row'])}: {rejection['reason']}", err=True)
+                typer.echo(f"  {each.place(rejection['row'], rejection['id'])}: {rejection['reason']}", err=True)
             if each.rejected > len(each.rejections):
                 typer.echo(f"  and {each.rejected - len(each.rejections):,} more", err=True)
 
@@ -184,9 +185,9 @@ class Sending(AbstractContextManager["Sending"]):
         outcome.accepted += receipt["accepted"]
         outcome.duplicates += receipt["duplicates"]
         for refused in request.refused:
-            outcome.reject(refused.row, refused.reason)
+            outcome.reject(refused.row, None, refused.reason)
         for rejected in receipt["rejected"]:
-            outcome.reject(int(request.rows[rejected["index"]]), rejected["reason"])
+            outcome.reject(int(request.rows[rejected["index"]]), rejected["id"], rejected["reason"])
         sent = outcome.accepted + outcome.duplicates
         self._progress.update(bar, total=request.bytes_total or None, completed=request.bytes_read, events=sent)
 

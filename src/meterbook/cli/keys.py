@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,7 +14,10 @@ commands = typer.Typer(help="Keys: what programs prove themselves with.", no_arg
 
 @commands.command("create")
 def create(
-    scope: Annotated[str, typer.Option(help="events (send only), account (read and act), operator (everything).")],
+    scope: Annotated[
+        Literal["events", "account", "operator"],
+        typer.Option(help="events (send only), account (read and act), operator (everything)."),
+    ],
     account: Annotated[str | None, typer.Option(help="The account; not for operator keys.")] = None,
     project: Annotated[str | None, typer.Option(help="Narrows the key to one project.")] = None,
     name: Annotated[str, typer.Option(help="What the key is for, to recognise it by.")] = "",

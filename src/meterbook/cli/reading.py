@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,8 +15,10 @@ def usage(
     project: Annotated[str, typer.Option(help="The project's code.")],
     since: Annotated[str, typer.Option("--from", help="The first day (2014-02-14), or an instant.")],
     until: Annotated[str, typer.Option("--until", help="The day or instant before which it ends.")],
-    window: Annotated[str, typer.Option(help="hour, day or month.")] = "day",
-    group_by: Annotated[str, typer.Option(help="product, or resource within products.")] = "product",
+    window: Annotated[Literal["hour", "day", "month"], typer.Option(help="How long each is.")] = "day",
+    group_by: Annotated[
+        Literal["product", "resource"], typer.Option(help="Resources are within products.")
+    ] = "product",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -40,7 +42,7 @@ def preview(
     account: AccountCode,
     month: Annotated[str | None, typer.Option(help="Such as 2014-02; the running month if left out.")] = None,
     at: Annotated[str | None, typer.Option(help="Replays a moment: 2026-06-12T06:00:00Z.")] = None,
-    by: Annotated[str, typer.Option(help="project or product.")] = "project",
+    by: Annotated[Literal["project", "product"], typer.Option(help="What the lines are grouped by.")] = "project",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

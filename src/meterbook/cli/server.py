@@ -29,8 +29,13 @@ def serve(
 
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database and the usage store to this version's form; every start does the same."""
+    from meterbook.cli.client import running_server
     from meterbook.house import open_house
     from meterbook.settings import load_settings
 
-    with open_house(load_settings(data_dir=data_dir)):
+    settings = load_settings(data_dir=data_dir)
+    if (found := running_server(settings)) is not None:
+        typer.echo(f"The stores are up to date: the server at {found[0]} brought them there when it started.")
+        return
+    with open_house(settings):
         typer.echo("The stores are up to date.")

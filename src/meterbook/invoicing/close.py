@@ -121,7 +121,7 @@ def refuse_running(session: Session, account_ids: Sequence[int] | None, month: B
     if ends and all(at < end for end in ends):
         raise Refused(
             say(
-                "%(month)s is still running: it can be closed from %(at)s on.",
+                "%(month)s is not over: it can be closed from %(at)s on.",
                 month=month,
                 at=f"{min(ends):%Y-%m-%dT%H:%M:%SZ}",
             ),

@@ -131,7 +131,7 @@ def _applies_to(kind: PromotionKind, text: str | None, is_narrow: bool) -> Appli
         raise _wrong("applies_to", "A promotion applies to a line or to an invoice.") from None
     if kind in (PromotionKind.fixed_price, PromotionKind.free_quantity):
         if asked is AppliesTo.invoice and text is not None:
-            raise _wrong("applies_to", say("A %(kind)s promotion applies to lines.", kind=kind))
+            raise _wrong("applies_to", say("A promotion of the kind %(kind)s applies to lines.", kind=kind))
         return AppliesTo.line
     return asked or (AppliesTo.line if is_narrow else AppliesTo.invoice)
 
@@ -152,7 +152,7 @@ def _value(kind: PromotionKind, value: Decimal, currency: str | None) -> Decimal
 def _currency(kind: PromotionKind, currency: str | None) -> str | None:
     if currency is None:
         if kind in _NEEDS_CURRENCY:
-            raise _wrong("currency", say("A %(kind)s promotion needs its currency.", kind=kind))
+            raise _wrong("currency", say("A promotion of the kind %(kind)s needs its currency.", kind=kind))
         return None
     try:
         return known_currency(currency).code

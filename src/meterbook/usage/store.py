@@ -203,17 +203,22 @@ def engine_folder(data_dir: Path) -> Path:
 def hold_folder(data_dir: Path) -> int:
     """Make the usage folder of a data folder and hold it until the returned file is closed.
 
-    Raises `Refused` ("folder-in-use") while another process holds it.
+    Raises `Refused` ("folder-in-use") while another process holds it, and ("no-folder") where none can be made.
     """
     folder = data_dir / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Refused(
+            f"The data folder {data_dir} cannot be made or written ({error.strerror}): choose another one", "no-folder"
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
         raise Refused(
-            f"Another process has the folder {data_dir} open: stop it, or let the command talk to it",
+            f"Another process has the folder {data_dir} open: stop it, and run the command again",
             "folder-in-use",
         ) from None
     return lock
