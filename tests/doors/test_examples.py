@@ -172,6 +172,8 @@ def test_e13_new_york_changes_its_clocks(
     host = hourly("host.seen", ["a"], begins, ends)
     code = account(served, tmp_path, host, "USD", "--time-zone", "America/New_York")
     assert lines(preview(served, code, month)) == [(hours, amount)]
+    months = served.get("/usage", project=code, **{"from": begins, "until": ends}, window="month")["items"]
+    assert [item["unit_hours"] for item in months] == [hours], "as it is billed"
 
 
 def test_e15_a_trial_ends(served: Served, tmp_path: Path) -> None:

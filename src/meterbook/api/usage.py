@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -97,7 +98,7 @@ def get_usage(
         min(now, ends_at),
         by_resource=group_by == "resource",
     )
-    counted = in_windows(usage, question)
+    counted = _counted(usage, question, window)
     items = _items(counted, products, windows)
     is_final = _is_final(session, usage, metered_project, meters, starts_at, ends_at, now)
     through = latest_hour_end(counted) if reading is None else reading.result()
@@ -115,6 +116,18 @@ def get_usage(
             "next_cursor": cursor_at(instant(further)) if further else None,
         }
     )
+
+
+def _counted(usage: UsageStore, question: Question, window: Window) -> list[Counted]:
+    """Return what was used in the windows; where clocks change, no unit's month has more hours than any (DOMAIN 2)."""
+    if window is not Window.month or not question.zone.has_dst:
+        return in_windows(usage, question)
+    return [
+        counted
+        for bounds in pairwise(question.boundaries)
+        for hours_max in [BillingMonth.of(bounds[0], question.zone).reference_hours]
+        for counted in in_windows(usage, replace(question, boundaries=bounds), hours_max)
+    ]
 
 
 def _is_final(
