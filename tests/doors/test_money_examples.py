@@ -27,13 +27,13 @@ from tests.doors.money import (
 )
 
 JUNE = ("2026-06-01T00:00Z", "2026-07-01T00:00Z")
-WHAT_ISSUING_ADDS = {"status", "forecast"}
+OF_PREVIEWS_ALONE = {"status", "forecast", "awaited_month"}
 
 
 def same(before: Any, invoice: Any) -> None:
     """Compare every field of a preview with the invoice that was issued of it."""
-    assert {name: invoice[name] for name in before if name not in WHAT_ISSUING_ADDS} == {
-        name: value for name, value in before.items() if name not in WHAT_ISSUING_ADDS
+    assert {name: invoice[name] for name in before if name not in OF_PREVIEWS_ALONE} == {
+        name: value for name, value in before.items() if name not in OF_PREVIEWS_ALONE
     }
 
 
@@ -210,3 +210,17 @@ def test_credit_pays_what_is_unpaid_as_soon_as_it_is_registered(served: Served) 
 def test_a_replayed_moment_is_numbered_by_the_year_of_utc() -> None:
     at = TypeAdapter(Instant).validate_python("2027-01-01T01:00:00+09:00")
     assert (at, at.year) == (utc("2026-12-31T16:00Z"), 2026)
+
+
+def test_a_preview_names_the_month_that_is_paid_before_it(served: Served, say: Any) -> None:
+    account = payer(served, "USD", hourly("host.seen", ["a"], "2026-05-01T00:00Z", "2026-07-01T00:00Z"))
+    issued(served, account, "2026-05", "2026-06-03T00:00:00Z")
+    awaited = {
+        ("2026-07", "2026-07-01T12:00:00Z"): "2026-06",
+        ("2026-07", "2026-07-10T00:00:00Z"): None,
+        ("2026-06", "2026-07-01T12:00:00Z"): None,
+    }
+    for (month, at), expected in awaited.items():
+        assert preview(served, account, month, at=at)["awaited_month"] == expected
+    told = say("preview", "--account", account, "--month", "2026-07", "--at", "2026-07-01T12:00:00Z").out
+    assert "2026-06 is not issued yet: credit and balance pay it first." in told

@@ -32,6 +32,7 @@ from meterbook.invoicing.queries import (
 )
 from meterbook.invoicing.show import show_month
 from meterbook.invoicing.write_off import reinstate, write_off
+from meterbook.payments.next_payment import awaited_before
 
 router = APIRouter(tags=["invoices"])
 
@@ -72,6 +73,7 @@ def get_preview(
     usage: Usage,
     access: Reader,
     now: Now,
+    config: Config,
     account: AccountCode = None,
     month: Month = None,
     at: At = None,
@@ -80,11 +82,15 @@ def get_preview(
     """Draft the invoice of a month from day 1 to now, with every line's formula.
 
     It covers the projects whose billing the caller may see. The very same draft is issued when the month closes; of a
-    month that is issued, the invoice is shown as it is ("final").
+    month that is issued, the invoice is shown as it is ("final"). While the month before the running one is not issued
+    yet, `awaited_month` names it: credit and balance pay it first.
     """
     payer, moment = payer_of_caller(session, access, account), moment_of(at, access, now)
     shown = show_month(session, usage, payer, month_of(month, zone_of(payer.account), moment), moment)
     body = preview(shown.draft, group_by)
+    if payer.whole:
+        awaited = awaited_before(session, moment, config, payer.account, shown.draft.frame.month)
+        body |= {"awaited_month": None if awaited is None else str(awaited)}
     if shown.issued is not None:
         body |= {"status": "final", "number": shown.issued.number if payer.whole else None}
     return answer(body)

@@ -51,6 +51,8 @@ def show_preview(preview: dict[str, Any]) -> None:
             hours = _hours(line.get("unit_hours"))
             shown.add_row(Text("  " + line[inner]), units, hours, "", line["amount"], Text(line["formula"]))
     console.print(shown)
+    if awaited := preview.get("awaited_month"):
+        console.print(f"  {awaited} is not issued yet: credit and balance pay it first.")
     for name, amount in _waterfall(preview):
         console.print(f"  {name:<32}{amount:>16}")
 

@@ -30,7 +30,7 @@ from meterbook.core.money import Currency
 from meterbook.core.period import BillingMonth, BillingZone
 from meterbook.core.sentence import say
 from meterbook.errors import Invalid, NotFound
-from meterbook.payments.next_payment import awaited_month
+from meterbook.payments.next_payment import awaited_before
 
 ACCOUNTS_IN_SWITCHER_MAX: Final = 100
 # The menu, in order, with what a page shows nothing without: some project, the billing of one, that of the account.
@@ -114,9 +114,9 @@ class AccountPage:
 
     def awaited_before(self, month: BillingMonth) -> BillingMonth | None:
         """Return the month that is issued before the running one is; None for another, and for who sees no books."""
-        if month != self.this_month() or not self.sees_account:
+        if not self.sees_account:
             return None
-        return awaited_month(self.session, self.now, self.request.app.state.settings, self.account)
+        return awaited_before(self.session, self.now, self.request.app.state.settings, self.account, month)
 
     def month(self, text: str) -> BillingMonth:
         """Read a month of an address ("2026-11"), the running one for none. Raises `Invalid`."""

@@ -50,6 +50,13 @@ def _due_date_ahead(session: Session, now: datetime, settings: Settings, account
     return due_after(zone.local(month.ends_at(zone)).date(), settings.due_day)
 
 
+def awaited_before(
+    session: Session, now: datetime, settings: Settings, account: Account, month: BillingMonth
+) -> BillingMonth | None:
+    """Return the month that is issued before the running one is, which its credit and balance pay; None for another."""
+    return None if month != BillingMonth.of(now, zone_of(account)) else awaited_month(session, now, settings, account)
+
+
 def awaited_month(session: Session, now: datetime, settings: Settings, account: Account) -> BillingMonth | None:
     """Return the month that is over and will be issued next: one that is drafted, or the last one in its grace period.
 
