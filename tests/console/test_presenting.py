@@ -150,6 +150,9 @@ def test_the_month_before_is_a_line_with_a_gap_where_nothing_was_metered() -> No
     assert chart is not None
     assert chart.before_line.startswith("M50 0M250 0L350 0")
     assert chart.hrefs[0] == "2026-06-01"
+    running = present_chart(daily, "en", POSITIONS, daily.days[20], href=str)
+    assert running is not None
+    assert (running.hrefs[20], running.hrefs[21:]) == ("2026-06-21", ("",) * 9), "days to come lead nowhere"
     assert chart_data(chart, formats("en"), "")["before"]["amounts"][:2] == ["$0.40", NOTHING]
 
 

@@ -55,8 +55,9 @@ class Tick:
 class Chart:
     """Cost by day and product; `open_day` is the position of the day that is not over yet.
 
-    `before` is what the same days of the month `before_month` cost in all. `hrefs` are the days' addresses. Of the
-    products, the bars leave out those that `plot` hides, the figures none; `toggles` lead to each left out or in again.
+    `before` is what the same days of the month `before_month` cost in all. `hrefs` are the days' addresses, "" of those
+    to come. Of the products, the bars leave out those that `plot` hides, the figures none; `toggles` lead to each left
+    out or in again.
     """
 
     days: tuple[date, ...]
@@ -145,7 +146,7 @@ def present_chart(
         open_day=daily.days.index(today) if today in daily.days else None,
         before_month=BillingMonth(before.days[0].year, before.days[0].month) if before and compared else None,
         before=_totals([one.costs for one in before.series]) if before and compared else (),
-        hrefs=() if href is None else tuple(href(day) for day in daily.days),
+        hrefs=() if href is None else tuple(href(day) if today is None or day <= today else "" for day in daily.days),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from meterbook.core.adding import added_up
 from meterbook.core.invoice import Adjustment, InvoiceDraft, Line, shown
 from meterbook.core.levels import last_step
+from meterbook.core.metering import MeterKind
 from meterbook.core.money import Money
 from meterbook.core.period import BillingMonth, day_starts, hour_count
 from meterbook.core.pricing import Per, Product
@@ -201,9 +202,15 @@ def _ratio(now: Fraction, then: Fraction) -> Fraction:
 
 
 def _average_use(side: _Side, draft: InvoiceDraft) -> Fraction:
-    """Return the units in use on average in the draft's hours, of a counter the sum."""
-    hours = hour_count(draft.frame.starts_at, draft.until)
-    return side.quantity / max(hours, 1) if side.is_time_based else side.quantity
+    """Return the units in use on average in the draft's hours, of a counter the sum.
+
+    A stock is kept for whole days, of which there are more hours than have passed: it is told as its usage is.
+    """
+    if not side.is_time_based:
+        return side.quantity
+    kept = [line.charge for line in side.lines if line.charge.product.meter.kind is MeterKind.stock]
+    hours = sum(charge.usage_hours for charge in kept) or hour_count(draft.frame.starts_at, draft.until)
+    return side.quantity / max(hours, 1)
 
 
 def _part_of_month(draft: InvoiceDraft) -> Fraction:
