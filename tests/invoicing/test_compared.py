@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 
 from meterbook.accounts.queries import all_projects
+from meterbook.core.invoice import InvoiceDraft
+from meterbook.core.metering import MeterKind
 from meterbook.core.period import BillingMonth
 from meterbook.database import Database
 from meterbook.invoicing.changes import Cause, greatest_changes, with_days
@@ -19,6 +24,7 @@ from meterbook.invoicing.same_hours import SameHours, same_hours
 from meterbook.invoicing.show import ShownMonth, show_month
 from meterbook.settings import Settings
 from meterbook.usage.store import UsageStore
+from tests.core.months import drafted, frame_of, price, product
 from tests.office import Office, usd, utc
 
 MAY, JUNE = BillingMonth(2027, 5), BillingMonth(2027, 6)
@@ -156,3 +162,18 @@ def test_a_product_that_one_month_has_alone_is_new_or_gone(office: Office, sessi
     assert not before.has_usage
     assert [each.cause for each in greatest_changes(here.draft, before.draft)] == [Cause.new]
     assert [each.cause for each in greatest_changes(before.draft, here.draft)] == [Cause.gone]
+
+
+def test_a_stock_is_told_by_the_hours_that_it_is_kept_for() -> None:
+    log = product("log", price("720"), kind=MeterKind.stock)
+
+    def first_hour(month: str, kept: int) -> InvoiceDraft:
+        frame = frame_of(month)
+        at = frame.starts_at + timedelta(hours=1)
+        one_hour = drafted(frame, [log], [("web", "log", frame.starts_at, at, Decimal(1))], at=at)
+        (line,) = one_hour.lines
+        whole_day = line.charge._replace(usage_hours=24, quantity=Fraction(kept * 24))
+        return replace(one_hour, lines=(line._replace(charge=whole_day),))
+
+    (change,) = greatest_changes(first_hour("2026-06", 5), first_hour("2026-05", 3))
+    assert (str(change.units_before), str(change.units_after)) == ("3.00", "5.00")
