@@ -18,7 +18,7 @@ from meterbook.core.invoice import Adjustment, InvoiceDraft
 from meterbook.core.rating import Frame
 from meterbook.invoicing.use import CountedUse, Terms, Used
 
-LINES_MAX: Final = 15_000  # of all months that are kept together: some 50 MB
+LINES_MAX: Final = 15_000  # of all months that are kept together
 _LEAST: Final = 50  # what keeping anything weighs, in lines
 
 _Place = tuple[object, ...]

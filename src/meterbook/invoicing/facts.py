@@ -74,8 +74,8 @@ def open_items(session: Session, accounts: Sequence[Account], before: datetime |
     books = {}
     for account in accounts:
         money = currency_of(account)
-        own = sorted((row for row in invoices.values() if row.account_id == account.id), key=lambda row: row.month)
-        own = [row for row in own if before is None or row.starts_at < before]
+        unpaid_now = [row for row in invoices.values() if row.account_id == account.id]
+        own = sorted((row for row in unpaid_now if before is None or row.starts_at < before), key=lambda row: row.month)
         owed = tuple(Owed(row.id, Money(unpaid[row.id], money), row.starts_at, row.ends_at) for row in own)
         granted = tuple(
             Credit(row.id, Money(left[row.id], money), row.starts_at, row.ends_at)
